@@ -1,0 +1,1 @@
+"""Monte Carlo sweeps of solvable grokking systems; the public surface is listed in __init__.pyi."""

@@ -1,0 +1,50 @@
+"""The one door of randomness: (seed, model, realization) -> keys.
+
+A dataset depends on nothing else: not on float fields (so that different σ see the same noise),
+nor on solver, chunk, batch width, device, worker or order.
+"""
+
+import dataclasses
+import hashlib
+import json
+from contextlib import AbstractContextManager
+from typing import Any, NamedTuple
+
+import jax
+from jaxtyping import Array, Key, UInt32
+
+from sweepjax.types import name_of
+
+IMPLEMENTATION = "threefry2x32"
+
+
+class Keys(NamedTuple):
+    """The independent streams of one realization."""
+
+    data: Key[Array, ""]
+    init: Key[Array, ""]
+    batches: Key[Array, ""]
+
+
+def realization_keys(model: Any, seed: UInt32[Array, ""], realization: UInt32[Array, ""]) -> Keys:
+    """Return the streams of one realization of a model."""
+    key = jax.random.key(seed, impl=IMPLEMENTATION)
+    key = jax.random.fold_in(key, fingerprint(model))
+    return Keys(*jax.random.split(jax.random.fold_in(key, realization), 3))
+
+
+def fingerprint(model: Any) -> int:
+    """Hash what changes a draw besides the seed: the model's name, its integers and its texts."""
+    shape = {field.name: getattr(model, field.name) for field in dataclasses.fields(model) if _draws(field)}
+    text = json.dumps([name_of(model), shape], sort_keys=True)
+    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:4])
+
+
+def fixed_draws() -> AbstractContextManager:
+    """Trace inside this context: the user's global flags then cannot change what is drawn."""
+    return jax.threefry_partitionable(True)
+
+
+def _draws(field: dataclasses.Field) -> bool:
+    allowed = field.metadata.get("allowed")
+    return field.type is not float and (allowed is None or allowed.draws)

@@ -1,0 +1,1 @@
+"""One file an extra quantity read off (model, data, recorded path of parameters)."""

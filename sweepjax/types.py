@@ -1,0 +1,181 @@
+"""The core types: what is configured is a frozen dataclass, what moves is a named tuple of arrays.
+
+Axis letters of every shape: r realizations, n samples, d features, t recorded times.
+"""
+
+import dataclasses
+import hashlib
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, ClassVar, Literal, NamedTuple, Protocol, TypeVar, dataclass_transform
+
+import jax
+from jaxtyping import Array, Float, Key
+
+Columns = dict[str, Any]
+Data = Any
+Params = Any
+State = Any
+Observable = Callable[..., Array]  # (model, data, recorded params [t ...]) -> [t ...]
+Plugin = TypeVar("Plugin")
+
+
+@dataclass(frozen=True)
+class Allowed:
+    """The values a field may take: one check at the border serves every plug-in."""
+
+    above: float | None = None
+    at_least: float | None = None
+    below: float | None = None
+    at_most: float | None = None
+    choices: tuple[str, ...] = ()
+    draws: bool = True  # False: this text field does not change how a dataset is drawn
+
+    def admits(self, value: float | str) -> bool:
+        """Whether `value` is one of the choices, or lies within the bounds."""
+        if isinstance(value, str):
+            return not self.choices or value in self.choices
+        return (
+            (self.above is None or value > self.above)
+            and (self.at_least is None or value >= self.at_least)
+            and (self.below is None or value < self.below)
+            and (self.at_most is None or value <= self.at_most)
+        )
+
+    def __str__(self) -> str:
+        if self.choices:
+            return "one of: " + ", ".join(self.choices)
+        names = ("above", "at_least", "below", "at_most")
+        bounds = ((name.replace("_", " "), getattr(self, name)) for name in names)
+        return " and ".join(f"{name} {bound:g}" for name, bound in bounds if bound is not None)
+
+
+def parameter(default: Any, **allowed: Any) -> Any:
+    """Declare a field of a plug-in with the values it may take, as in `parameter(1.0, above=0)`."""
+    return dataclasses.field(default=default, metadata={"allowed": Allowed(**allowed)})
+
+
+@dataclass_transform(frozen_default=True, field_specifiers=(parameter, dataclasses.field))
+def plugin(cls: type[Plugin]) -> type[Plugin]:
+    """Make `cls` a frozen dataclass and a pytree: float fields are leaves, all others static shape."""
+    cls = dataclass(frozen=True)(cls)
+    floats = {field.name: field.type is float for field in dataclasses.fields(cls)}  # type: ignore[arg-type]
+    return jax.tree_util.register_dataclass(
+        cls,
+        data_fields=[name for name, leaf in floats.items() if leaf],
+        meta_fields=[name for name, leaf in floats.items() if not leaf],
+    )
+
+
+class Model(Protocol):
+    """A system that can be drawn and trained; everything is written for one realization."""
+
+    def sample(self, key: Key[Array, ""]) -> Data:
+        """Draw one dataset; every dtype is written out."""
+        ...
+
+    def init(self, key: Key[Array, ""], data: Data) -> Params:
+        """Return the parameters at t = 0."""
+        ...
+
+    def training_loss(self, params: Params, data: Data, batch: Any = None) -> Float[Array, ""]:
+        """Return the training loss, on the samples `batch` if given."""
+        ...
+
+    def metrics(self, params: Params, data: Data) -> Columns:
+        """Return scalars measured at each recorded time."""
+        ...
+
+    def facts(self, data: Data) -> Columns:
+        """Return scalars of the dataset itself, once a row."""
+        ...
+
+
+class Problem(NamedTuple):
+    """What a solver is given: one realization of one model."""
+
+    model: Any
+    data: Data
+    start: Params
+    key: Key[Array, ""]
+
+
+class Solver(Protocol):
+    """A way from t = 0 to the recorded times.
+
+    Law: solving up to times[:k] and then on to times[k:] equals solving to `times`.
+    """
+
+    clock: ClassVar[Literal["time", "step", "none"]]
+
+    def init(self, problem: Problem) -> State:
+        """Return the state at t = 0."""
+        ...
+
+    def solve(self, problem: Problem, state: State, times: Any, measure: Callable[[Params], Columns]) -> tuple[State, Columns]:
+        """Advance through `times`; the columns measured there have a leading axis [t]."""
+        ...
+
+    def info(self, problem: Problem, state: State) -> Columns:
+        """Return what is said once a row: steps, convergence, certificates."""
+        ...
+
+
+@dataclass(frozen=True)
+class Task:
+    """One point of the phase diagram; its identity is the hash of its canonical JSON."""
+
+    model: Any
+    solver: Any
+    seed: int = 0
+    times: tuple[float, ...] = ()
+    observables: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Family:
+    """Tasks equal but for float fields and seed: one compiled program."""
+
+    tasks: tuple[Task, ...]
+
+    @cached_property
+    def id(self) -> str:
+        """Twelve hexadecimal digits that name this family's files."""
+        return digest([describe(task) for task in self.tasks])
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """Rows start to stop of a family: row i is realization i // len(tasks) of task i % len(tasks)."""
+
+    family: Family
+    start: int
+    stop: int
+
+    @property
+    def rows(self) -> int:
+        """How many realizations the chunk holds."""
+        return self.stop - self.start
+
+
+def name_of(item: Any) -> str:
+    """Return the command-line name of a plug-in: its file's, or module:Name from outside."""
+    cls = item if isinstance(item, type) else type(item)
+    inside = cls.__module__.startswith("sweepjax.")
+    return cls.__module__.rpartition(".")[2] if inside else f"{cls.__module__}:{cls.__qualname__}"
+
+
+def describe(item: Any) -> dict[str, Any]:
+    """Return what defines a task, a model or a solver as plain JSON values."""
+    values = {field.name: getattr(item, field.name) for field in dataclasses.fields(item)}
+    if isinstance(item, Task):
+        return values | {"model": describe(item.model), "solver": describe(item.solver)}
+    return {"name": name_of(item)} | values
+
+
+def digest(value: Any) -> str:
+    """Return the first twelve hexadecimal digits of the SHA-256 of a value's canonical JSON."""
+    text = json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
