@@ -26,14 +26,14 @@ Plugin = TypeVar("Plugin")
 class Allowed:
     """The values a field may take: one check at the border serves every plug-in."""
 
-    above: float | None = None
-    at_least: float | None = None
-    below: float | None = None
-    at_most: float | None = None
+    above: float | int | None = None
+    at_least: float | int | None = None
+    below: float | int | None = None
+    at_most: float | int | None = None
     choices: tuple[str, ...] = ()
     draws: bool = True  # False: this text field does not change how a dataset is drawn
 
-    def admits(self, value: float | str) -> bool:
+    def admits(self, value: float | int | str) -> bool:
         """Whether `value` is one of the choices, or lies within the bounds."""
         if isinstance(value, str):
             return not self.choices or value in self.choices
@@ -49,7 +49,7 @@ class Allowed:
             return "one of: " + ", ".join(self.choices)
         names = ("above", "at_least", "below", "at_most")
         bounds = ((name.replace("_", " "), getattr(self, name)) for name in names)
-        return " and ".join(f"{name} {bound:g}" for name, bound in bounds if bound is not None)
+        return " and ".join(f"{name} {bound:.12g}" for name, bound in bounds if bound is not None)
 
 
 def parameter(default: Any, **allowed: Any) -> Any:

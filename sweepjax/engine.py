@@ -1,0 +1,258 @@
+"""The only map, jit, precision switch and device placement.
+
+A chunk is computed in equal batches, each one call of one compiled program: the realization axis is
+split over the devices, and each device maps over its share with a fixed number of lanes in flight.
+"""
+
+import dataclasses
+import os
+from collections import OrderedDict
+from collections.abc import Callable
+from functools import cache, cached_property
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
+from jaxtyping import Array, Bool, UInt32
+
+from sweepjax.keys import fixed_draws, realization_keys
+from sweepjax.plugins import find
+from sweepjax.types import Chunk, Columns, Family, Problem, name_of
+
+BATCH_ELEMENTS = 10**7  # numbers of data computed between two looks at the keyboard
+MOST_PER_BATCH = 64
+BYTES_PER_NUMBER = 64  # of a lane's working memory, over its dataset's float32 numbers
+
+
+Watch = Callable[[str, int], None]  # ("compiling", 0), ("computing", 0), ("rows", how many more are done)
+
+
+class Row(NamedTuple):
+    """What one lane starts from; `wanted` is false for the padding of a last batch."""
+
+    model: Any
+    solver: Any
+    seed: UInt32[Array, ""]
+    realization: UInt32[Array, ""]
+    wanted: Bool[Array, ""]
+
+
+@dataclasses.dataclass(frozen=True)
+class Engine:
+    """Where and how wide to compute: a device kind ("" for JAX's own choice), lanes per device (0: automatic)."""
+
+    device: str = ""
+    lanes: int = 0
+
+    @cached_property
+    def devices(self) -> tuple[jax.Device, ...]:
+        """The devices of this process.
+
+        Raises:
+            RuntimeError: no device of the kind asked for; never replaced by another kind.
+        """
+        _prepare()
+        try:
+            return tuple(jax.local_devices(backend=self.device or None))
+        except RuntimeError as error:
+            raise RuntimeError(f"no {self.device} device here ({error}); choose another --device") from None
+
+    def compute(self, chunk: Chunk, watch: Watch = lambda what, rows: None) -> Columns:
+        """Return the columns of a chunk [r ...]; `watch` is told of compilations, and of rows as they are done.
+
+        Where a batch does not fit the device's memory it is halved.
+        """
+        lanes = self.width(chunk.family)
+        while True:
+            try:
+                return labels(chunk) | self._compute(chunk, lanes, watch)
+            except jax.errors.JaxRuntimeError as error:
+                if "RESOURCE_EXHAUSTED" not in str(error) or lanes == 1:
+                    raise
+                lanes //= 2
+
+    def _compute(self, chunk: Chunk, lanes: int, watch: Watch) -> Columns:
+        size, parts = self.batch_rows(chunk.family, lanes), []
+        for start in range(chunk.start, chunk.stop, size):
+            parts.append(self._batch(chunk, start, lanes, watch))
+            watch("rows", min(size, chunk.stop - start))
+        return _columns(parts, chunk.rows)
+
+    def width(self, family: Family) -> int:
+        """Return the lanes in flight per device: one on a CPU, where the dataset stays in cache."""
+        if self.lanes:
+            return self.lanes
+        if self.devices[0].platform == "cpu":
+            return 1
+        limit = (self.devices[0].memory_stats() or {}).get("bytes_limit", 2**33)
+        return max(1, min(4096, limit // (BYTES_PER_NUMBER * dataset_size(family))))
+
+    def batch_rows(self, family: Family, lanes: int) -> int:
+        """Return the rows of one call: a multiple of devices times lanes, small enough to interrupt."""
+        rounds = max(1, min(MOST_PER_BATCH, BATCH_ELEMENTS // dataset_size(family)) // lanes)
+        return len(self.devices) * lanes * rounds
+
+    def program(self, family: Family, lanes: int, watch: Watch = lambda what, rows: None) -> Any:
+        """Return the compiled program of a family's batches; families of one shape share it."""
+        arguments = self._arguments(Chunk(family, 0, 1), 0, lanes)
+        shape = jax.tree.structure(arguments), *(leaf.shape for leaf in jax.tree.leaves(arguments)), lanes
+        if shape not in self._programs:
+            watch("compiling", 0)
+            with jax.enable_x64(True), fixed_draws():
+                self._programs[shape] = _mapped(self.devices, lanes).lower(*arguments).compile()
+            watch("computing", 0)
+        return self._programs[shape]
+
+    @cached_property
+    def _programs(self) -> dict[Any, Any]:
+        return {}
+
+    def _batch(self, chunk: Chunk, start: int, lanes: int, watch: Watch) -> Columns:
+        program = self.program(chunk.family, lanes, watch)
+        return jax.device_get(program(*self._arguments(chunk, start, lanes)))
+
+    def _arguments(self, chunk: Chunk, start: int, lanes: int) -> tuple[Row, Array]:
+        index = start + np.arange(self.batch_rows(chunk.family, lanes))
+        rows, times = _rows(chunk, index), np.asarray(chunk.family.tasks[0].times, dtype=np.float64)
+        with jax.enable_x64(True):
+            return jax.device_put(
+                (rows, times), (self._sharding(PartitionSpec("r")), self._sharding(PartitionSpec()))
+            )
+
+    def _sharding(self, spec: PartitionSpec) -> NamedSharding:
+        return NamedSharding(_mesh(self.devices), spec)
+
+
+def realization(row: Row, times: Array) -> Columns:
+    """Compute one row: draw the dataset, train it, say what was found."""
+    keys = realization_keys(row.model, row.seed, row.realization)
+    data = row.model.sample(keys.data)
+    problem = Problem(row.model, data, row.model.init(keys.init, data), keys.batches)
+    state = row.solver.init(problem)
+    state, record = row.solver.solve(problem, state, times, lambda params: row.model.metrics(params, data))
+    # An OrderedDict keeps its order through compiled code; a dict comes back sorted.
+    return OrderedDict({**row.model.facts(data), **record, **row.solver.info(problem, state)})
+
+
+def dataset(row: Any) -> Any:
+    """Draw the dataset of a row again.
+
+    Args:
+        row: anything with the columns of a row as items: a line of a DataFrame, or a dict.
+    """
+    cls = find("models", row["model"])
+    model = cls(**{field.name: field.type(row[field.name]) for field in dataclasses.fields(cls)})  # type: ignore[operator]
+    with jax.enable_x64(True), fixed_draws():
+        keys = realization_keys(model, np.uint32(row["seed"]), np.uint32(row["realization"]))
+        return jax.jit(type(model).sample)(model, keys.data)
+
+
+def dataset_size(family: Family) -> int:
+    """Return how many numbers one dataset holds."""
+    model = family.tasks[0].model
+    key = jax.eval_shape(lambda: realization_keys(model, np.uint32(0), np.uint32(0)).data)
+    return max(1, sum(leaf.size for leaf in jax.tree.leaves(jax.eval_shape(model.sample, key))))
+
+
+def labels(chunk: Chunk) -> Columns:
+    """Return the columns that say what each row is: names, fields, seed and realization [r]."""
+    index = np.arange(chunk.start, chunk.stop)
+    tasks = [chunk.family.tasks[i] for i in index % len(chunk.family.tasks)]
+    columns = {
+        "model": np.array([name_of(task.model) for task in tasks]),
+        "solver": np.array([name_of(task.solver) for task in tasks]),
+        **_aspect_ratio([task.model for task in tasks]),
+        **_fields([task.model for task in tasks]),
+        **_fields([task.solver for task in tasks]),
+        "seed": np.array([task.seed for task in tasks], dtype=np.int64),
+        "realization": index // len(chunk.family.tasks),
+    }
+    first = ("model", "solver", "lam", "n", "d", "sigma", "seed", "realization")
+    return {name: columns[name] for name in (*first, *columns) if name in columns}
+
+
+def _mapped(devices: tuple[jax.Device, ...], lanes: int) -> Any:
+    """Return the jitted map of `realization` over rows, `lanes` at a time on each device."""
+
+    def one(row: Row, times: Array) -> Columns:
+        absent = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), jax.eval_shape(realization, row, times))
+        return lax.cond(row.wanted, realization, lambda row, times: absent, row, times)
+
+    def share(rows: Row, times: Array) -> Columns:
+        return lax.map(lambda row: one(row, times), rows, batch_size=lanes if lanes > 1 else None)
+
+    spec = PartitionSpec("r")
+    mapped = jax.shard_map(
+        share, mesh=_mesh(devices), in_specs=(spec, PartitionSpec()), out_specs=spec, check_vma=False
+    )
+    return jax.jit(mapped)
+
+
+@cache
+def _mesh(devices: tuple[jax.Device, ...]) -> Mesh:
+    return Mesh(np.array(devices), ("r",))
+
+
+def _rows(chunk: Chunk, index: np.ndarray) -> Row:
+    tasks = chunk.family.tasks
+    task = index % len(tasks)
+    model, solver = (
+        jax.tree.map(lambda *leaves: np.asarray(leaves, dtype=np.float64)[task], *parts)
+        for parts in ([task.model for task in tasks], [task.solver for task in tasks])
+    )
+    seed = np.array([task.seed for task in tasks], dtype=np.uint32)[task]
+    return Row(model, solver, seed, (index // len(tasks)).astype(np.uint32), index < chunk.stop)
+
+
+def _columns(parts: list[Columns], rows: int) -> Columns:
+    """Join batches, drop the padding; a pair (value, exists) becomes a masked array."""
+
+    def joined(*leaves: Any) -> np.ndarray:
+        return np.concatenate(leaves)[:rows]
+
+    columns = jax.tree.map(joined, *parts)
+    return {name: _masked(value) if isinstance(value, tuple) else value for name, value in columns.items()}
+
+
+def _masked(pair: tuple[np.ndarray, np.ndarray]) -> np.ma.MaskedArray:
+    value, exists = pair
+    return np.ma.MaskedArray(value, mask=~exists)
+
+
+def _aspect_ratio(models: list[Any]) -> Columns:
+    if not all(hasattr(models[0], name) for name in ("n", "d")):
+        return {}
+    return {"lam": np.array([model.d / model.n for model in models])}
+
+
+def _fields(plugins: list[Any]) -> Columns:
+    names = (field.name for field in dataclasses.fields(plugins[0]))
+    return {name: np.array([getattr(plugin, name) for plugin in plugins]) for name in names}
+
+
+def _prepare() -> None:
+    """Give a CPU one device a core and keep compiled programs on disk, unless the user chose otherwise."""
+    chosen = "xla_force_host_platform_device_count" in os.environ.get("XLA_FLAGS", "")
+    if not chosen and jax.config.jax_num_cpu_devices < 1 and not _started():
+        jax.config.update("jax_num_cpu_devices", len(os.sched_getaffinity(0)))
+    if jax.config.jax_compilation_cache_dir is None:
+        home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+        jax.config.update("jax_compilation_cache_dir", str(home / "sweepjax"))
+
+
+def _started() -> bool:
+    return jax._src.xla_bridge.backends_are_initialized()  # type: ignore[attr-defined]  # no public spelling
+
+
+def provenance(engine: Engine) -> dict[str, str]:
+    """Return what a row's value may depend on besides the code: devices and precision."""
+    return {
+        "device": engine.devices[0].device_kind,
+        "devices": str(len(engine.devices)),
+        "lanes": str(engine.lanes or "auto"),
+        "matmul_precision": str(jax.config.jax_default_matmul_precision or "default"),
+    }

@@ -1,0 +1,144 @@
+"""What the figures share: the style, one series a curve, and marks that always mean the same."""
+
+from collections.abc import Callable, Iterator, Mapping
+from functools import wraps
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import matplotlib as mpl
+import numpy as np
+import pandas as pd
+from matplotlib.artist import Artist
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.ticker import MaxNLocator
+from numpy.typing import NDArray
+from pyarrow.dataset import Dataset
+
+from sweepjax.reducers.mean import Mean
+
+STYLE = Path(__file__).with_name("sweepjax.mplstyle")
+INK, FAINT = "0.15", "0.55"
+SYMBOLS = {"n": "N", "d": "d", "sigma": "σ", "seed": "seed"}
+KEYS = ("lam", "n", "d", "sigma")
+CRITICAL = 0.5
+Array = NDArray[np.float64]
+
+
+class Series(NamedTuple):
+    """The points of one curve, in the order of λ."""
+
+    label: str
+    color: str
+    sigma: float
+    points: pd.DataFrame
+
+
+def styled(figure: Callable[[Dataset], Figure]) -> Callable[[Dataset], Figure]:
+    """Draw `figure` in the style of this room, whatever the caller's is, and leave the caller's alone."""
+
+    @wraps(figure)
+    def draw(rows: Dataset) -> Figure:
+        with mpl.rc_context(fname=STYLE):
+            return figure(rows)
+
+    return draw
+
+
+def averaged(rows: Dataset, columns: str) -> pd.DataFrame:
+    """Return the means of some columns by λ, n, d, σ; only lines that have values."""
+    table = Mean(column=columns, by=",".join(name for name in KEYS if name in rows.schema.names))(rows)
+    table = table.assign(mean_low=table["mean"] - table["se"], mean_high=table["mean"] + table["se"])
+    return table.query("kept > 0")
+
+
+def series(table: pd.DataFrame) -> Iterator[Series]:
+    """Split a table into one curve for each σ and each n, or each d where a sweep holds d fixed."""
+    distinct = {name: len(set(table[name])) for name in ("n", "d", "sigma") if name in table}
+    size = "n" if distinct["n"] <= distinct["d"] else "d"
+    names = [name for name in (size, "sigma") if distinct.get(name, 1) > 1] or [size]
+    colors = mpl.rcParams["axes.prop_cycle"].by_key()["color"]
+    for index, (_, points) in enumerate(table.groupby(names)):
+        label = ", ".join(f"{SYMBOLS[name]} = {points[name].iloc[0]:g}" for name in names)
+        sigma = float(points["sigma"].iloc[0]) if "sigma" in points else 1.0
+        yield Series(label, colors[index % len(colors)], sigma, points.sort_values("lam"))
+
+
+def mark(axes: Axes, curve: Series, column: str, *, interval: tuple[str, str]) -> None:
+    """Draw one column of a series as points with the bars from one column to another."""
+    points = curve.points
+    low, high = ((points[name] - points[column]).abs().fillna(0.0) for name in interval)
+    style = {"fmt": "o", "mew": 0, "elinewidth": 0.8, "clip_on": False, "zorder": 3}
+    axes.errorbar(points["lam"], points[column], yerr=[low, high], color=curve.color, label=curve.label, **style)
+
+
+def some(table: pd.DataFrame) -> pd.DataFrame:
+    """Return `table`, or say that there is nothing to draw."""
+    if table.empty:
+        raise ValueError("these rows hold nothing that this figure shows; it draws rows of the solver limit")
+    return table
+
+
+def sides(figure: Figure, below: pd.DataFrame, above: pd.DataFrame) -> tuple[Axes | None, Axes | None]:
+    """Return a panel for λ ≤ 1/2 and one for λ ≥ 1/2 that meet there; None where a table is empty."""
+    tables = [table for table in (below, above) if len(table)]
+    widths = [max(abs(table["lam"] - CRITICAL).max(), 0.02) for table in tables]
+    frame = {"left": 0.145, "right": 0.825 if len(tables) > 1 else 0.97, "bottom": 0.15, "top": 0.97, "wspace": 0}
+    panels = iter(figure.subplots(1, len(tables), squeeze=False, gridspec_kw={"width_ratios": widths} | frame)[0])
+    left, right = (next(panels) if len(table) else None for table in (below, above))
+    low, high = CRITICAL - 1.04 * widths[0] * bool(left), CRITICAL + 1.04 * widths[-1] * bool(right)
+    ticks = [tick for tick in MaxNLocator(6, steps=[1, 2.5, 5, 10]).tick_values(low, high) if low <= tick <= high]
+    if left is not None:
+        left.set(xlim=(low, CRITICAL), xticks=[tick for tick in ticks if right is None or tick < CRITICAL - 1e-9])
+    if right is not None:
+        right.set(xlim=(CRITICAL, high), xticks=[tick for tick in ticks if tick > CRITICAL - 1e-9])
+    for axes in figure.axes:
+        axes.xaxis.set_major_formatter("{x:g}")
+        axes.locator_params("y", nbins=6)
+    if left is not None and right is not None:
+        right.spines["left"].set_visible(False)
+        right.spines["right"].set_visible(True)
+        right.patch.set_visible(False)
+        right.yaxis.tick_right()
+        right.yaxis.set_label_position("right")
+    return left, right
+
+
+def handle(color: str, **look: Any) -> Line2D:
+    """Return the sample of a mark that stands in a legend; diamonds are open."""
+    style: dict[str, Any] = {"color": color, "linestyle": "none", "markeredgewidth": 0} | look
+    if look.get("marker") == "D":
+        style |= {"markerfacecolor": "none", "markeredgewidth": 0.6, "markersize": 4.5}
+    return Line2D([], [], **style)
+
+
+def legend(axes: Axes, entries: Mapping[str, Artist], place: Any = "upper left") -> None:
+    """Explain the marks, by name, where the curves leave room."""
+    axes.add_artist(axes.legend(list(entries.values()), list(entries), loc=place))
+
+
+def tag(axes: Axes, text: str, *, at: tuple[float, float], shift: tuple[float, float]) -> None:
+    """Write a few words next to a point, `shift` in units of 1/72 inch."""
+    align: Any = {"ha": "right" if shift[0] < 0 else "left", "va": "top" if shift[1] < 0 else "bottom"}
+    size = mpl.rcParams["legend.fontsize"]
+    axes.annotate(text, at, shift, textcoords="offset points", fontsize=size, color=INK, **align)
+
+
+def critical_line(axes: Axes) -> None:
+    """Mark λ = 1/2."""
+    axes.axvline(CRITICAL, color=FAINT, linewidth=0.6, linestyle=(0, (1, 2)), zorder=0)
+
+
+def below(axes: Axes) -> Array:
+    """Return values of λ from the start of the axis, denser towards 1/2, which they never reach.
+
+    They are the same in every picture, since the theory remembers what it has solved.
+    """
+    lam = CRITICAL - np.linspace(np.cbrt(0.499), 0.01, 120) ** 3
+    return lam[max(int(np.searchsorted(lam, axes.get_xlim()[0])) - 1, 0) :]
+
+
+def above(axes: Axes) -> Array:
+    """Return values of λ from 1/2 to the end of the axis."""
+    return CRITICAL + np.linspace(0, max(axes.get_xlim()[1] - CRITICAL, 1e-3), 60)

@@ -1,0 +1,87 @@
+"""How the samples project on the direction of S_∞, and on that of the margin."""
+
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from pyarrow.dataset import Dataset
+
+from sweepjax.figures import _drawing as drawing
+from sweepjax.figures._drawing import CRITICAL, FAINT, INK, styled
+from sweepjax.theory.critical import CRITICAL_POSITIVE_FRACTION
+from sweepjax.theory.margin import margin
+from sweepjax.theory.s_inf import negative_mean, positive_fraction, positive_mean
+
+LENGTHS = ("positive_mean", "negative_mean", "margin")
+
+
+@styled
+def projections(rows: Dataset) -> Figure:
+    """Draw the positive fraction of S_∞·x, and the mean projections of either sign with the margin.
+
+    Inseparable draws for λ ≤ 1/2, separable ones for λ ≥ 1/2; means with standard errors. Lengths are in
+    units of σ, so every σ has the same theory; dashed is the nearer sample of the two-point model, at |1 - 2λ|.
+    """
+    table = drawing.averaged(rows, ",".join(("positive_fraction", *LENGTHS)))
+    table = drawing.some(table.query(f"lam == {CRITICAL} or (column == 'margin') == (lam > {CRITICAL})"))
+    fractions, lengths = table.query("column == 'positive_fraction'"), table.query(f"column in {LENGTHS}")
+    heights = [2, 3] if len(fractions) else [3]
+    figure = Figure(figsize=(3.4, 0.8 * sum(heights)))
+    panels = figure.subplots(len(heights), 1, sharex=True, squeeze=False, gridspec_kw={"height_ratios": heights})[:, 0]
+    panels[0].set_xlim(*_limits(table))
+    if len(fractions):
+        _fractions(panels[0], fractions)
+    _lengths(panels[-1], lengths)
+    named = {curve.label: drawing.handle(curve.color, marker="o") for curve in drawing.series(table)}
+    drawing.legend(panels[0], named, "upper right" if len(fractions) else "upper left")
+    return figure
+
+
+def _fractions(axes: Axes, table: pd.DataFrame) -> None:
+    for curve in drawing.series(table):
+        drawing.mark(axes, curve, "mean", interval=("mean_low", "mean_high"))
+    lam = drawing.below(axes)
+    axes.plot(lam, positive_fraction(lam), color=INK, zorder=2)
+    axes.plot(CRITICAL, CRITICAL_POSITIVE_FRACTION, "o", mfc="white", mec=INK, mew=0.8, zorder=4, clip_on=False)
+    drawing.critical_line(axes)
+    axes.set(ylabel=r"fraction of $S_\infty\cdot x_i > 0$", ylim=(0, None))
+    drawing.tag(axes, f"{CRITICAL_POSITIVE_FRACTION:.4f}", at=(CRITICAL, CRITICAL_POSITIVE_FRACTION), shift=(5, -5))
+
+
+def _lengths(axes: Axes, table: pd.DataFrame) -> None:
+    table = table.assign(**{name: table[name] / table["sigma"] for name in ("mean", "mean_low", "mean_high")})
+    for _, points in table.groupby("column"):
+        for curve in drawing.series(points):
+            drawing.mark(axes, curve, "mean", interval=("mean_low", "mean_high"))
+    below, above = drawing.below(axes), drawing.above(axes)
+    if set(table["column"]) - {"margin"}:
+        axes.plot(below, positive_mean(below), color=INK, zorder=2)
+        axes.plot(below, negative_mean(below), color=INK, zorder=2)
+        axes.plot(below, 1 - 2 * below, color=FAINT, linestyle="--", zorder=1)
+    if "margin" in set(table["column"]):
+        axes.plot(above, margin(above), color=INK, zorder=2)
+        axes.plot(above, 2 * above - 1, color=FAINT, linestyle="--", zorder=1)
+    axes.axhline(0, color=INK, linewidth=0.6, zorder=0)
+    drawing.critical_line(axes)
+    axes.set(xlabel="λ = d/N", ylabel=r"projection on $\hat{S}$, in units of σ")
+    _names(axes, table)
+
+
+def _names(axes: Axes, table: pd.DataFrame) -> None:
+    low, high = axes.get_xlim()
+    if set(table["column"]) - {"margin"}:
+        drawing.tag(axes, r"mean of $\hat{S}\cdot x_i > 0$", at=(low, 0), shift=(4, -3))
+        start = float(negative_mean(drawing.below(axes)[0]))
+        drawing.tag(axes, r"mean of $\hat{S}\cdot x_i < 0$", at=(low, start), shift=(4, 15))
+    if "margin" in set(table["column"]):
+        drawing.tag(axes, "margin $M$", at=(high, 0), shift=(-1e-9, -3))
+    lines = {
+        "exact, N → ∞": drawing.handle(INK, linestyle="-"),
+        "two-point model": drawing.handle(FAINT, linestyle="--"),
+    }
+    drawing.legend(axes, lines, "lower right")
+
+
+def _limits(table: pd.DataFrame) -> tuple[float, float]:
+    low, high = min(table["lam"]), max(table["lam"])
+    pad = 0.04 * max(high - low, 0.05)
+    return low - pad, high + pad

@@ -1,0 +1,85 @@
+"""How far S goes below the transition, and how wide the gap is above it."""
+
+from collections.abc import Callable
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.patches import Patch
+from pyarrow.dataset import Dataset
+
+from sweepjax.figures import _drawing as drawing
+from sweepjax.figures._drawing import CRITICAL, FAINT, INK, Array, Series, styled
+from sweepjax.theory import two_point
+from sweepjax.theory.margin import margin
+from sweepjax.theory.s_inf import s_inf
+from sweepjax.theory.separability import inseparable_probability, separable_probability
+
+RARE = 1e-3
+
+
+@styled
+def s_norm_and_margin(rows: Dataset) -> Figure:
+    """Draw ‖S_∞‖ of inseparable draws for λ ≤ 1/2 and the margin of separable ones for λ ≥ 1/2.
+
+    Points are medians with 95 % intervals in a band of quartiles. Diamonds are means, shown only where
+    draws of the other kind are rarer than one in a thousand: nearer to λ = 1/2 they have no standard error.
+    """
+    table = drawing.some(drawing.averaged(rows, "s_norm,margin"))
+    below = table.query(f"column == 's_norm' and lam <= {CRITICAL}")
+    above = table.query(f"column == 'margin' and lam >= {CRITICAL}")
+    figure = Figure()
+    figure.set_layout_engine("none")
+    left, right = drawing.sides(figure, below, above)
+    if left is not None:
+        _draw(left, below, lam=drawing.below(left), exact=s_inf, simple=lambda lam, sigma: two_point.s_inf(lam) / sigma)
+        left.set_ylabel(r"$\Vert S_\infty\Vert$")
+    if right is not None:
+        _draw(right, above, lam=drawing.above(right), exact=margin, simple=lambda lam, sigma: sigma * (2 * lam - 1))
+        right.set_ylabel(r"margin $M$")
+    figure.text(0.485, 0.02, "λ = d/N", ha="center")
+    _explain(left or right, right or left, list(drawing.series(table)))
+    return figure
+
+
+def _draw(axes: Axes, table: pd.DataFrame, *, lam: Array, exact: Callable, simple: Callable) -> None:
+    curves = list(drawing.series(table))
+    for curve in curves:
+        _points(axes, curve)
+    drawing.critical_line(axes)
+    for sigma in sorted({curve.sigma for curve in curves}):
+        axes.plot(lam, exact(lam, sigma=sigma), color=INK, zorder=2, label="exact")
+        axes.plot(lam, simple(lam, sigma), color=FAINT, linestyle="--", zorder=1, label="two-point model")
+    axes.set_ylim(0, (1.05 + 0.05 * len(curves)) * table[["median_high", "q75"]].max(axis=None))
+
+
+def _points(axes: Axes, curve: Series) -> None:
+    points = curve.points
+    axes.fill_between(points["lam"], points["q25"], points["q75"], color=curve.color, alpha=0.18, linewidth=0)
+    drawing.mark(axes, curve, "median", interval=("median_low", "median_high"))
+    n, d = points["n"].to_numpy(), points["d"].to_numpy()
+    other = np.where(points["lam"] < CRITICAL, separable_probability(n=n, d=d), inseparable_probability(n=n, d=d))
+    settled = points.assign(other=other).query(f"other < {RARE}")
+    style = {"fmt": "D", "ms": 4.5, "mfc": "none", "mew": 0.6, "elinewidth": 0.6, "capsize": 0, "clip_on": False}
+    axes.errorbar(settled["lam"], settled["mean"], yerr=settled["se"].fillna(0), color=curve.color, **style)
+
+
+def _explain(left: Axes | None, right: Axes | None, curves: list[Series]) -> None:
+    if left is None or right is None:
+        return
+    color = curves[0].color if len(curves) == 1 else FAINT
+    named = {curve.label: drawing.handle(curve.color, marker="o") for curve in curves}
+    marks = {
+        "exact, N → ∞": drawing.handle(INK, linestyle="-"),
+        "two-point model": drawing.handle(FAINT, linestyle="--"),
+        "median (95 %)": drawing.handle(color, marker="o"),
+        "quartiles": Patch(color=color, alpha=0.18, linewidth=0),
+    }
+    if any(line.get_marker() == "D" and np.size(line.get_xdata()) for axes in (left, right) for line in axes.lines):
+        marks["mean ± s.e."] = drawing.handle(color, marker="D")
+    if left is right:
+        drawing.legend(left, named | marks)
+        return
+    drawing.legend(left, marks)
+    drawing.legend(right, named)

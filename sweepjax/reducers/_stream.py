@@ -1,0 +1,143 @@
+"""One pass over any number of rows: bounded batches come in, one state a group comes out.
+
+A state is a dict of things that add: counts, arrays, `Moments`, `Quantiles`. Adding the states of two
+halves gives the state of the whole, so neither the batches nor the order of the rows matter.
+"""
+
+import dataclasses
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+from pyarrow.dataset import Dataset
+
+from sweepjax import plugins
+
+POINT = ("lam", "n", "d")  # a table says these whenever they are the same throughout a group
+INDEX = ("seed", "realization")  # these number independent draws: what is averaged over
+FIXED = ("model", "solver", *POINT, "sigma", *INDEX)
+BATCH = 65_536
+DERIVED = "_inverse_square"
+
+Piece = dict[str, np.ma.MaskedArray]
+State = dict[str, Any]
+
+
+def fold(
+    rows: Dataset, by: str, columns: Iterable[str], summarize: Callable[[Piece], State]
+) -> tuple[pd.DataFrame, list[State]]:
+    """Return the table of groups and, in the same order, what `summarize` makes of each group.
+
+    `by` names columns to group by, separated by commas; empty stands for every configured field that
+    varies. `summarize` reads `columns`, as float64 arrays whose mask is NULL, of one group and batch.
+    """
+    asked = split(by)
+    keys = checked(rows, asked) or [name for name in configuration(rows) if name not in INDEX]
+    context = [name for name in POINT if name in rows.schema.names and name not in keys]
+    fine: dict[tuple, State] = {}
+    for key, piece in _pieces(rows, [*keys, *context], checked(rows, columns)):
+        fine[key] = add(fine[key], summarize(piece)) if key in fine else summarize(piece)
+    if not fine:
+        raise ValueError("there are no rows to reduce; check that the sweep has finished at least one chunk")
+    groups, states = _coarsen(fine, [*keys, *context], len(keys))
+    same = [name for name in keys if not asked and name not in POINT and len(groups.drop_duplicates([name])) == 1]
+    return groups.drop(columns=same), states
+
+
+def add(a: State, b: State) -> State:
+    """Add two states, name by name."""
+    return {name: a[name] + b[name] for name in a}
+
+
+def split(names: str) -> list[str]:
+    """Return the words of a comma-separated text."""
+    return [name.strip() for name in names.split(",") if name.strip()]
+
+
+def checked(rows: Dataset, columns: Iterable[str]) -> list[str]:
+    """Return `columns` if every one can be read, else raise ValueError naming the nearest."""
+    columns, known = list(columns), rows.schema.names
+    for name in columns:
+        if name not in known and source(name) not in known:
+            raise ValueError(plugins.unknown("column", name, known))
+        if pa.types.is_nested(rows.schema.field(source(name)).type):
+            raise ValueError(f"column {name!r} holds a list in every row; choose a column with one number a row")
+    return columns
+
+
+def source(name: str) -> str:
+    """Return the stored column that `name` is computed from: s_norm for s_norm_inverse_square."""
+    return name.removesuffix(DERIVED)
+
+
+def configuration(rows: Dataset) -> list[str]:
+    """List the columns that were configured, not measured, in the order of the schema."""
+    known: set[str] = set(FIXED)
+    named = [kind for kind in ("model", "solver") if kind in rows.schema.names]
+    for kind, names in rows.head(1, columns=named).to_pydict().items() if named else ():
+        known.update(field for name in names for field in _fields(f"{kind}s", name))
+    return [name for name in rows.schema.names if name in known]
+
+
+def measured(rows: Dataset) -> list[str]:
+    """List the columns that hold one measured number or truth value a row."""
+    configured = configuration(rows)
+    return [field.name for field in rows.schema if field.name not in configured and _is_number(field.type)]
+
+
+def _is_number(kind: pa.DataType) -> bool:
+    return pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_boolean(kind)
+
+
+def _fields(kind: str, name: str) -> list[str]:
+    try:
+        found = plugins.find(kind, name)
+    except ValueError:
+        return []
+    return [field.name for field in dataclasses.fields(found)] if dataclasses.is_dataclass(found) else []
+
+
+def _pieces(rows: Dataset, keys: list[str], columns: list[str]) -> Iterator[tuple[tuple, Piece]]:
+    stored = list(dict.fromkeys([*keys, *map(source, columns)]))
+    for batch in rows.to_batches(columns=stored, batch_size=BATCH):
+        values = {name: _values(batch, name) for name in columns}
+        for key, where in _positions(batch, keys):
+            yield key, {name: column[where] for name, column in values.items()}
+
+
+def _positions(batch: pa.RecordBatch, keys: list[str]) -> Iterator[tuple[tuple, Any]]:
+    if not batch.num_rows:
+        return
+    if not keys:
+        yield (), slice(None)
+        return
+    groups = batch.select(keys).to_pandas().groupby(keys, sort=False, dropna=False, observed=True)
+    for key, where in groups.indices.items():
+        yield key if isinstance(key, tuple) else (key,), where
+
+
+def _values(batch: pa.RecordBatch, name: str) -> np.ma.MaskedArray:
+    column = batch.column(source(name))
+    null = column.is_null().to_numpy(zero_copy_only=False)
+    values = pc.fill_null(pc.cast(column, pa.float64()), np.nan).to_numpy(zero_copy_only=False)
+    if name not in batch.schema.names:
+        with np.errstate(divide="ignore"):
+            values = values**-2.0
+    return np.ma.MaskedArray(values, mask=null)
+
+
+def _coarsen(fine: dict[tuple, State], names: list[str], keys: int) -> tuple[pd.DataFrame, list[State]]:
+    """Add over whatever is not asked for and not the same throughout each group; sort what remains."""
+    count = len({key[:keys] for key in fine})
+    kept = [i for i in range(len(names)) if i < keys or len({(*key[:keys], key[i]) for key in fine}) == count]
+    coarse: dict[tuple, State] = {}
+    for key, state in fine.items():
+        short = tuple(key[i] for i in kept)
+        coarse[short] = add(coarse[short], state) if short in coarse else state
+    order = sorted(range(count), key=list(coarse).__getitem__)
+    groups, states = list(coarse), list(coarse.values())
+    table = pd.DataFrame([groups[i] for i in order], columns=pd.Index([names[i] for i in kept]), index=range(count))
+    return table, [states[i] for i in order]

@@ -1,0 +1,108 @@
+"""The fraction of separable draws, held against Wendel's exact probability."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from pyarrow.dataset import Dataset
+from scipy.special import chdtrc
+
+from sweepjax.reducers._stream import Piece, State, checked, fold, split
+from sweepjax.theory.separability import inseparable_probability, separable_probability
+
+NORMAL_95 = 1.959963984540054
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class SeparableFraction:
+    """Separable fraction with its Wilson interval, Wendel's value and the z score: one line a group.
+
+    `fraction_low` and `fraction_high` enclose the fraction at 95 % if every decision stands;
+    `bound_low` and `bound_high` are what it would be had every uncertified row gone one way or the other.
+
+    The table's `attrs` hold the test over the whole grid: chi_square, chi_square_dof, chi_square_p. Groups
+    where fewer than five draws of either kind are expected are pooled, the mostly inseparable with each
+    other and the mostly separable likewise; a pool that still expects fewer than five is left out. A pair
+    (n, d) enters once, since rows that differ only in σ or the loss share their datasets. For the same
+    reason the intervals lie when such rows are grouped together.
+
+    Source:
+        Wilson (1927), J. Am. Stat. Assoc. 22, 209; Wendel (1962), Math. Scand. 11, 109.
+    """
+
+    by: str = ""  # separated by commas, n and d are added; empty: every configured field that varies
+
+    def __call__(self, rows: Dataset) -> pd.DataFrame:
+        """Return keys, rows, separable, uncertified, fraction and its bounds, wendel, z."""
+        by = ",".join(dict.fromkeys([*split(self.by), "n", "d"])) if self.by else ""
+        columns = checked(rows, ["separable", "certified", "n", "d"])[:2]
+        groups, states = fold(rows, by, columns, _count)
+        table = pd.concat([groups, pd.DataFrame(states)], axis="columns")
+        total, separable = (table[name].to_numpy(np.float64) for name in ("rows", "separable"))
+        low, high = wilson(separable, total)
+        point = {name: table[name].to_numpy() for name in ("n", "d")}
+        expected, missing = total * separable_probability(**point), total * inseparable_probability(**point)
+        table = table.drop(columns=["sure", "possible"]).assign(
+            fraction=separable / total,
+            fraction_low=low,
+            fraction_high=high,
+            bound_low=table["sure"] / total,
+            bound_high=table["possible"] / total,
+            wendel=expected / total,
+            z=z_score(separable, expected, missing),
+        )
+        once = ~table.duplicated([name for name in ("n", "d", "seed") if name in table]).to_numpy()
+        table.attrs.update(chi_square(separable[once], expected[once], missing[once]))
+        return table
+
+
+def wilson(successes: Array, trials: Array) -> tuple[Array, Array]:
+    """Return the 95 % interval of a fraction; it stays within [0, 1] and has width at 0 and 1."""
+    fraction, square = successes / trials, NORMAL_95**2
+    centre = (fraction + square / (2 * trials)) / (1 + square / trials)
+    half = np.sqrt(fraction * (1 - fraction) * square / trials + (square / (2 * trials)) ** 2) / (1 + square / trials)
+    low = np.where(successes == 0, 0.0, centre - half)
+    return low, np.where(successes == trials, 1.0, centre + half)
+
+
+def z_score(separable: Array, expected: Array, missing: Array) -> Array:
+    """Return the excess over the `expected` number in its s.d.; infinite if the impossible happened.
+
+    `missing` is the expected number of inseparable draws, given apart so that it keeps its digits.
+    """
+    excess, deviation = _excess(separable, expected, missing), np.sqrt(_variance(expected, missing))
+    certain = np.where(excess == 0, 0.0, np.copysign(np.inf, excess))
+    return np.where(deviation > 0, excess / np.where(deviation > 0, deviation, 1.0), certain)
+
+
+def chi_square(separable: Array, expected: Array, missing: Array) -> dict[str, float]:
+    """Return the sum of squared z scores, pooled as the class says, with its tail probability."""
+    excess, variance = _excess(separable, expected, missing), _variance(expected, missing)
+    enough = np.minimum(expected, missing) >= 5
+    pools = [~enough & (expected < missing), ~enough & (expected >= missing)]
+    pools = [pool for pool in pools if min(expected[pool].sum(), missing[pool].sum()) >= 5]
+    pooled = sum(excess[pool].sum() ** 2 / variance[pool].sum() for pool in pools)
+    total, dof = float(np.sum(excess[enough] ** 2 / variance[enough]) + pooled), int(enough.sum()) + len(pools)
+    return {"chi_square": total, "chi_square_dof": dof, "chi_square_p": float(chdtrc(dof, total)) if dof else np.nan}
+
+
+def _excess(separable: Array, expected: Array, missing: Array) -> Array:
+    inseparable = np.round(expected + missing) - separable
+    return np.where(expected < missing, separable - expected, missing - inseparable)
+
+
+def _variance(expected: Array, missing: Array) -> Array:
+    return expected * missing / (expected + missing)
+
+
+def _count(piece: Piece) -> State:
+    separable, certified = (piece[name].filled(0) == 1 for name in ("separable", "certified"))
+    return {
+        "rows": separable.size,
+        "separable": int(separable.sum()),
+        "uncertified": int((~certified).sum()),
+        "sure": int((separable & certified).sum()),
+        "possible": int((separable | ~certified).sum()),
+    }

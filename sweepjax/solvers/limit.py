@@ -1,0 +1,105 @@
+"""The limit t → ∞ without walking there, each row with its certificate.
+
+Gradient descent with a bias ends at S_∞ = argmin Σ exp(x_i·S) when no half-space holds all
+points, whatever the training loss; otherwise its direction tends to that of the hard margin.
+"""
+
+from typing import Any, ClassVar, Literal, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Bool, Float, Int
+
+from sweepjax.solvers._certificates import separates
+from sweepjax.solvers._margin import Margin, hard_margin
+from sweepjax.solvers._newton import Iterate, minimise
+from sweepjax.types import Columns, Problem, plugin
+
+MARGIN_GAP = 1e-6
+
+
+class Answer(NamedTuple):
+    """Either a finite minimiser or a separating direction, and which of the two is proved."""
+
+    minimum: Iterate
+    margin: Margin
+    separated: Bool[Array, ""]  # proved
+    separable: Bool[Array, ""]  # proved or believed
+    certified: Bool[Array, ""]
+
+
+@plugin
+class Limit:
+    """S_∞ of inseparable draws, the hard margin of separable ones."""
+
+    clock: ClassVar[Literal["time", "step", "none"]] = "none"
+    needs: ClassVar[str] = "signed_rows"
+
+    def init(self, problem: Problem) -> Answer:
+        return solve_limit(problem.model.signed_rows(problem.data))
+
+    def solve(self, problem: Problem, state: Answer, times: Any, measure: Any) -> tuple[Answer, Columns]:
+        return state, {}
+
+    def info(self, problem: Problem, state: Answer) -> Columns:
+        return columns(problem.model.signed_rows(problem.data), state)
+
+
+def solve_limit(x: Float[Array, "n d"]) -> Answer:
+    """Decide whether the rows are separable from the origin, and solve what exists.
+
+    Above λ = 1/2 most draws are, so the margin comes first there; what the first solver proves,
+    the second does not start on.
+    """
+    n, d = x.shape
+    exact = x.astype(jnp.float64)
+    if 2 * d > n:
+        margin = hard_margin(-x, jnp.ones((), dtype=bool))
+        minimum = minimise(x, ~separates(-exact, margin.w))
+    else:
+        minimum = minimise(x, jnp.ones((), dtype=bool))
+        margin = hard_margin(-x, ~minimum.certified)
+    separated = separates(-exact, margin.w)
+    separable = separated | (minimum.separated & ~minimum.certified)
+    certified = jnp.where(separable, separated & (margin.gap <= MARGIN_GAP), minimum.certified & minimum.converged)
+    return Answer(minimum, margin, separated, separable, certified)
+
+
+def columns(x: Float[Array, "n d"], answer: Answer) -> Columns:
+    """The columns of a row; masked where a quantity does not exist."""
+    minimum, margin, separable = answer.minimum, answer.margin, answer.separable
+    inside = {name: (value, ~separable) for name, value in _minimum_columns(x, minimum).items()}
+    outside = {
+        "margin": (0.5 * (margin.lower + margin.upper), separable),
+        "margin_gap": (margin.gap, separable),
+        "support_vectors": (margin.support, separable),
+    }
+    return {
+        "separable": separable,
+        "certified": answer.certified,
+        **inside,
+        **outside,
+        "iterations": minimum.factors + margin.iterations,
+    }
+
+
+def _minimum_columns(x: Float[Array, "n d"], minimum: Iterate) -> Columns:
+    z = x.astype(jnp.float64) @ minimum.s
+    norm = jnp.linalg.norm(minimum.s)
+    projection = z / norm
+    positive = projection > 0
+    p = jax.nn.softmax(z)
+    return {
+        "s_norm": norm,
+        "loss_inf": jnp.mean(jnp.exp(z)),
+        "positive_fraction": jnp.mean(positive.astype(jnp.float64)),
+        "positive_mean": _mean(projection, positive),
+        "negative_mean": _mean(projection, ~positive),
+        "max_projection": jnp.max(projection),
+        "min_projection": jnp.min(projection),
+        "residual": jnp.linalg.norm(p @ x.astype(jnp.float64)),
+    }
+
+
+def _mean(value: Float[Array, " n"], chosen: Bool[Array, " n"]) -> Float[Array, ""]:
+    return jnp.sum(jnp.where(chosen, value, 0)) / jnp.sum(chosen, dtype=value.dtype)

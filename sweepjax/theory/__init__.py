@@ -1,0 +1,32 @@
+"""Closed forms and exact asymptotics: what sweeps are held against. NumPy only, numbers or arrays of λ."""
+
+from sweepjax.theory import two_point as two_point
+from sweepjax.theory.critical import CRITICAL_AMPLITUDE as CRITICAL_AMPLITUDE
+from sweepjax.theory.critical import CRITICAL_POSITIVE_FRACTION as CRITICAL_POSITIVE_FRACTION
+from sweepjax.theory.critical import critical_quantile as critical_quantile
+from sweepjax.theory.critical import critical_tail as critical_tail
+from sweepjax.theory.critical import s_inf_standard_deviation as s_inf_standard_deviation
+from sweepjax.theory.lower_bound import s_inf_lower_bound as s_inf_lower_bound
+from sweepjax.theory.margin import extended_svm as extended_svm
+from sweepjax.theory.margin import limiting_accuracy as limiting_accuracy
+from sweepjax.theory.margin import margin as margin
+from sweepjax.theory.margin import margin_standard_deviation as margin_standard_deviation
+from sweepjax.theory.margin import support_fraction as support_fraction
+from sweepjax.theory.population import exponential_population_loss as exponential_population_loss
+from sweepjax.theory.population import log_population_error as log_population_error
+from sweepjax.theory.population import population_accuracy as population_accuracy
+from sweepjax.theory.population import population_loss as population_loss
+from sweepjax.theory.projections import margin_projection_atom as margin_projection_atom
+from sweepjax.theory.projections import margin_projection_density as margin_projection_density
+from sweepjax.theory.projections import projection_density as projection_density
+from sweepjax.theory.quantities import QUANTITIES as QUANTITIES
+from sweepjax.theory.quantities import evaluate as evaluate
+from sweepjax.theory.s_inf import loss_inf as loss_inf
+from sweepjax.theory.s_inf import negative_mean as negative_mean
+from sweepjax.theory.s_inf import positive_fraction as positive_fraction
+from sweepjax.theory.s_inf import positive_mean as positive_mean
+from sweepjax.theory.s_inf import s_inf as s_inf
+from sweepjax.theory.separability import inseparable_probability as inseparable_probability
+from sweepjax.theory.separability import large_deviation_rate as large_deviation_rate
+from sweepjax.theory.separability import separable_probability as separable_probability
+from sweepjax.theory.separability import separable_probability_gaussian as separable_probability_gaussian
