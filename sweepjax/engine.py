@@ -18,6 +18,7 @@ import numpy as np
 from jax import lax
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from jaxtyping import Array, Bool, UInt32
+from threadpoolctl import threadpool_limits
 
 from sweepjax.keys import fixed_draws, realization_keys
 from sweepjax.plugins import find
@@ -69,7 +70,9 @@ class Engine:
         lanes = self.width(chunk.family)
         while True:
             try:
-                return labels(chunk) | self._compute(chunk, lanes, watch)
+                # Devices share the cores already: a second layer of threads in LAPACK only waits for them.
+                with threadpool_limits(1, user_api="blas"):
+                    return labels(chunk) | self._compute(chunk, lanes, watch)
             except jax.errors.JaxRuntimeError as error:
                 if "RESOURCE_EXHAUSTED" not in str(error) or lanes == 1:
                     raise
@@ -106,6 +109,13 @@ class Engine:
                 self._programs[shape] = _mapped(self.devices, lanes).lower(*arguments).compile()
             watch("computing", 0)
         return self._programs[shape]
+
+    def lower(self, family: Family, platform: str) -> Any:
+        """Return a family's program lowered for a platform such as "cuda", which need not be here."""
+        lanes = self.width(family)
+        arguments = self._arguments(Chunk(family, 0, 1), 0, lanes)
+        with jax.enable_x64(True), fixed_draws():
+            return _mapped(self.devices, lanes).trace(*arguments).lower(lowering_platforms=(platform,))
 
     @cached_property
     def _programs(self) -> dict[Any, Any]:

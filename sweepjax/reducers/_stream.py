@@ -38,7 +38,7 @@ def fold(
     keys = checked(rows, asked) or [name for name in configuration(rows) if name not in INDEX]
     context = [name for name in POINT if name in rows.schema.names and name not in keys]
     fine: dict[tuple, State] = {}
-    for key, piece in _pieces(rows, [*keys, *context], checked(rows, columns)):
+    for key, piece in _pieces(rows, [*keys, *context], numbers(rows, columns)):
         fine[key] = add(fine[key], summarize(piece)) if key in fine else summarize(piece)
     if not fine:
         raise ValueError("there are no rows to reduce; check that the sweep has finished at least one chunk")
@@ -65,6 +65,15 @@ def checked(rows: Dataset, columns: Iterable[str]) -> list[str]:
             raise ValueError(plugins.unknown("column", name, known))
         if pa.types.is_nested(rows.schema.field(source(name)).type):
             raise ValueError(f"column {name!r} holds a list in every row; choose a column with one number a row")
+    return columns
+
+
+def numbers(rows: Dataset, columns: Iterable[str]) -> list[str]:
+    """Return `columns` if each can be averaged, else raise ValueError naming those that can."""
+    columns = checked(rows, columns)
+    for name in columns:
+        if not _is_number(rows.schema.field(source(name)).type):
+            raise ValueError(f"column {name!r} holds no numbers; choose one of: {', '.join(measured(rows))}")
     return columns
 
 

@@ -11,6 +11,8 @@ from pyarrow.dataset import Dataset
 from sweepjax.reducers._states import Moments, Quantiles
 from sweepjax.reducers._stream import DERIVED, Piece, State, fold, measured, source, split
 
+SMALLEST_SKETCH, LARGEST_SKETCH = 8, 65_535  # what the sketch's own format allows
+
 
 @dataclass(frozen=True)
 class Mean:
@@ -33,11 +35,14 @@ class Mean:
 
     def __call__(self, rows: Dataset) -> pd.DataFrame:
         """Return keys, column, mean, se, median, median_low, median_high (95 %), q5 …, and counts."""
-        columns = split(self.column) or _default(rows)
+        if not SMALLEST_SKETCH <= self.sketch <= LARGEST_SKETCH:
+            allowed = f"a number from {SMALLEST_SKETCH} to {LARGEST_SKETCH}"
+            raise ValueError(f"sketch = {self.sketch} is not allowed; give {allowed}")
+        percents, columns = _percents(self.quantiles), split(self.column) or _default(rows)
         flags = [name for name in ("certified", "separable") if name in rows.schema.names]
         groups, states = fold(rows, self.by, dict.fromkeys([*columns, *flags]), self._summarize)
         lines = (
-            key | {"column": name} | self._line(state, name)
+            key | {"column": name} | _line(state, name, percents)
             for key, state in zip(groups.to_dict("records"), states, strict=True)
             for name in columns
         )
@@ -56,15 +61,26 @@ class Mean:
             state[f"null {name}"] = values.size - present.size
         return state
 
-    def _line(self, state: State, name: str) -> dict[str, float]:
-        moments, order = state[f"moments {name}"], state[f"quantiles {name}"]
-        low, high = order.median_interval()
-        kept, null, rows = moments.count, state[f"null {name}"], state["rows"]
-        line = {"mean": moments.mean if kept else nan, "se": moments.se}
-        line |= {"median": order.quantile(0.5), "median_low": low, "median_high": high}
-        line |= {f"q{percent:g}": order.quantile(percent / 100) for percent in map(float, split(self.quantiles))}
-        counts = {"rows": rows, "kept": kept, "null": null, "nan": rows - kept - null}
-        return line | counts | {"uncertified": state["uncertified"]}
+
+def _line(state: State, name: str, percents: list[float]) -> dict[str, float]:
+    moments, order = state[f"moments {name}"], state[f"quantiles {name}"]
+    low, high = order.median_interval()
+    kept, null, rows = moments.count, state[f"null {name}"], state["rows"]
+    line = {"mean": moments.mean if kept else nan, "se": moments.se}
+    line |= {"median": order.quantile(0.5), "median_low": low, "median_high": high}
+    line |= {f"q{percent:g}": order.quantile(percent / 100) for percent in percents}
+    counts = {"rows": rows, "kept": kept, "null": null, "nan": rows - kept - null}
+    return line | counts | {"uncertified": state["uncertified"]}
+
+
+def _percents(text: str) -> list[float]:
+    try:
+        percents = [float(word) for word in split(text)]
+    except ValueError:
+        percents = [nan]
+    if not all(0 <= percent <= 100 for percent in percents):
+        raise ValueError(f"quantiles = {text!r} is not allowed; give numbers from 0 to 100, separated by commas")
+    return percents
 
 
 def _default(rows: Dataset) -> list[str]:

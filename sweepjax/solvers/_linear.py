@@ -1,40 +1,78 @@
 """Weighted Gram matrices and the Cholesky factors that solvers share."""
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 from jax import lax
-from jaxtyping import Array, Float
+from jaxtyping import Array, Bool, Float
 
 
 class Factor(NamedTuple):
-    """A Cholesky factor and the diagonal shift it took, relative to the mean diagonal."""
+    """A Cholesky factor H = UᵀU and the diagonal shift it took, relative to the mean diagonal.
 
-    lower: Float[Array, "d d"]
+    LAPACK is column-major: the transposes below make every layout agree, so that nothing is copied.
+    """
+
+    upper: Float[Array, "d d"]
     shift: Float[Array, ""]
 
     def solve(self, r: Float[Array, " d"]) -> Float[Array, " d"]:
-        y = jax.scipy.linalg.cho_solve((self.lower, True), r.astype(self.lower.dtype))
+        """Return H⁻¹ r."""
+        y = jax.scipy.linalg.cho_solve((self.upper.T, True), r.astype(self.upper.dtype))
         return y.astype(r.dtype)
+
+    @property
+    def succeeded(self) -> Bool[Array, ""]:
+        """Whether H was positive definite."""
+        return jnp.isfinite(self.upper[-1, -1])
 
 
 def factorise(h: Float[Array, "d d"], first: Float[Array, ""] | float, least: float) -> Factor:
     """Factorise H + shift·mean(diag H)·I, from the first shift, then upwards from `least` until it succeeds."""
     mean = jnp.trace(h) / h.shape[0]
-    identity = jnp.eye(h.shape[0], dtype=h.dtype)
+    diagonal = jnp.arange(h.shape[0])
 
     def attempt(shift: Float[Array, ""]) -> Factor:
-        lower = lax.linalg.cholesky(h + (shift * mean) * identity, symmetrize_input=False)
-        return Factor(lower, shift)
+        shifted = h.at[diagonal, diagonal].add(shift * mean)
+        return Factor(lax.linalg.cholesky(shifted.T, symmetrize_input=False).T, shift)
 
     return lax.while_loop(
-        lambda factor: ~jnp.isfinite(factor.lower[-1, -1]) & (factor.shift < 1),
+        lambda factor: ~factor.succeeded & (factor.shift < 1),
         lambda factor: attempt(jnp.maximum(30 * factor.shift, jnp.asarray(least, dtype=h.dtype))),
         attempt(jnp.asarray(first, dtype=h.dtype)),
     )
 
 
 def hessian(x: Float[Array, "n d"], p: Float[Array, " n"]) -> Float[Array, "d d"]:
-    """Return Σ p_i x_i x_iᵀ as one plain matrix product, the fastest form on every backend."""
-    return lax.dot(x.T * p.astype(x.dtype), x, precision=lax.Precision.HIGHEST)
+    """Return Σ p_i x_i x_iᵀ by the form of product that each precision is fastest in on a CPU."""
+    p = p.astype(x.dtype)
+    if x.dtype == jnp.float32:
+        return lax.dot_general(p[:, None] * x, x, (((0,), (0,)), ((), ())), precision=lax.Precision.HIGHEST)
+    return lax.dot(x.T * p, x, precision=lax.Precision.HIGHEST)
+
+
+def widened(factor: Factor) -> Factor:
+    """Return a float32 factor as float64."""
+    return jax.tree.map(lambda leaf: leaf.astype(jnp.float64), factor)
+
+
+def refined(
+    multiply: Callable[[Array], Array], factor: Factor, right: Float[Array, " d"], *, tolerance: float, most: int = 10
+) -> Float[Array, " d"]:
+    """Solve multiply(v) = right by conjugate gradients which the factor preconditions, to a relative residual."""
+    goal = tolerance * jnp.linalg.norm(right)
+
+    def step(carry: tuple[Array, ...]) -> tuple[Array, ...]:
+        v, residual, p, rz, k = carry
+        product = multiply(p)
+        alpha = rz / jnp.vdot(p, product)
+        residual = residual - alpha * product
+        z = factor.solve(residual)
+        next_rz = jnp.vdot(residual, z)
+        return v + alpha * p, residual, z + next_rz / rz * p, next_rz, k + 1
+
+    z = factor.solve(right)
+    start = jnp.zeros_like(right), right, z, jnp.vdot(right, z), jnp.int32(0)
+    return lax.while_loop(lambda carry: (jnp.linalg.norm(carry[1]) > goal) & (carry[4] < most), step, start)[0]

@@ -1,12 +1,12 @@
 """The hard margin of rows y_i: max over ‖w‖ = 1 of min_i y_i·w, with a proved gap.
 
-Mehrotra's predictor-corrector on min ½‖w‖² subject to y_i·w ≥ 1 runs with float32 factors and
-float64 conjugate gradients until the active constraints show. Guessing them from there and
-correcting the guess (a primal-dual active set) then gives the margin to rounding in one to three
-factorisations. Whatever that leaves open, the interior point closes in float64.
+A guess of the active constraints y_i·w = 1 is corrected until primal and dual bounds meet (a primal-dual
+active set), which takes one to three factorisations from a good guess. The first guess is message
+passing's; where that does not do, an interior point method (Mehrotra's predictor-corrector on
+min ½‖w‖² subject to y_i·w ≥ 1) makes a better one, and goes on to the end if need be.
 
 Source:
-    Mehrotra, SIAM J. Optim. 2, 575 (1992); Hintermüller, Ito, Kunisch, SIAM J. Optim. 13, 865 (2002).
+    Hintermüller, Ito, Kunisch, SIAM J. Optim. 13, 865 (2002); Mehrotra, SIAM J. Optim. 2, 575 (1992).
 """
 
 from typing import NamedTuple
@@ -16,12 +16,16 @@ from jax import lax
 from jaxtyping import Array, Bool, Float, Int
 
 from sweepjax.solvers._certificates import margin_bounds
-from sweepjax.solvers._linear import Factor, factorise, hessian
+from sweepjax.solvers._linear import factorise, hessian, refined, widened
+from sweepjax.solvers._messages import pass_messages
 
-IDENTIFIED = 1e-2  # relative gap at which the active set is guessed
+PROMISING = 3e-2  # relative gap below which a guess of the active set is worth correcting
+IDENTIFIED = 1e-2  # relative gap at which the interior point's guess is tried
 CLOSED = 1e-7  # relative gap that ends the search
-VANISHING = 1e-9  # upper bound on the margin, in units of the mean ‖y_i‖, taken for zero
-INTERIOR, ACTIVE = 40, 8  # iterations at most
+WARM = 0.03
+VANISHING = 1e-9  # upper bound on the margin, in units of the typical ‖y_i‖, taken for zero
+WARM = 0.1  # complementarity of a start from a direction that separates, relative to that from none
+INTERIOR, ACTIVE = 40, 6  # iterations at most, of one try
 
 
 class Interior(NamedTuple):
@@ -31,6 +35,7 @@ class Interior(NamedTuple):
     s: Float[Array, " n"]
     a: Float[Array, " n"]
     gap: Float[Array, ""]
+    goal: Float[Array, ""]  # the gap to stop at
     hopeless: Bool[Array, ""]
     iterations: Int[Array, ""]
 
@@ -39,10 +44,11 @@ class Margin(NamedTuple):
     """The best direction found, with proved bounds on the margin."""
 
     w: Float[Array, " d"]
+    a: Float[Array, " n"]
     lower: Float[Array, ""]
     upper: Float[Array, ""]
     support: Int[Array, ""]
-    iterations: Int[Array, ""]
+    factors: Int[Array, ""]  # factorisations so far
 
     @property
     def gap(self) -> Float[Array, ""]:
@@ -50,32 +56,59 @@ class Margin(NamedTuple):
         return (self.upper - self.lower) / self.upper
 
 
-def hard_margin(y: Float[Array, "n d"], wanted: Bool[Array, ""]) -> Margin:
-    """Find the margin; where it is not `wanted`, or does not exist, no loop starts or goes on."""
-    exact = y.astype(jnp.float64)
-    rough = y.astype(jnp.float32)
-    point = _iterate(exact, rough, _start(exact, wanted), IDENTIFIED)
-    margin = _active_set(exact, point)
-    open_gap = (margin.gap > CLOSED) & (point.gap < 1)
-    point = _iterate(exact, exact, point._replace(hopeless=point.hopeless | ~open_gap), CLOSED)
-    return _better(margin, _bounded(exact, point.w, point.a, point.iterations + margin.iterations))
+def quick_margin(y: Float[Array, "n d"], wanted: Bool[Array, ""]) -> Margin:
+    """Find the margin from message passing's guess; often open near the transition, always where not `wanted`."""
+    guess = pass_messages(y.astype(jnp.float32), wanted)
+    y = y.astype(jnp.float64)
+    a = guess.a.astype(y.dtype)
+    return _active_set(y, a > 0, _bounded(y, guess.w.astype(y.dtype), a, jnp.int32(0)))
 
 
-def _start(y: Float[Array, "n d"], wanted: Bool[Array, ""]) -> Interior:
-    """Start along the mean, so far out that the typical |y_i·w| is ten margins."""
-    w = jnp.mean(y, axis=0)
-    m = y @ w
-    scale = 10 / jnp.std(m)
-    w, m = scale * w, scale * m
-    a = jnp.full_like(m, jnp.vdot(w, w) / m.size)
-    return Interior(w, jnp.maximum(m - 1, 0) + 1, a, jnp.full_like(scale, jnp.inf), ~wanted, jnp.int32(0))
+def close(y: Float[Array, "n d"], quick: Margin, hint: tuple[Array, Array], wanted: Bool[Array, ""]) -> Margin:
+    """Go on from a quick margin until the gap is closed, if there is one and it is `wanted`.
 
+    Args:
+        hint: a direction w [d] and multipliers a [n] to start from, should the quick direction not separate.
+    """
+    y = y.astype(jnp.float64)
 
-def _iterate(y: Float[Array, "n d"], factored: Float[Array, "n d"], point: Interior, gap: float) -> Interior:
-    """Step until the relative gap falls below `gap`."""
+    def try_again(carry: tuple[Interior, Margin]) -> tuple[Interior, Margin]:
+        point, best = carry
+        before = point.iterations
+        point = _iterate(y, point)
+        active = point.a / jnp.max(point.a) > point.s / jnp.max(point.s)
+        found = _active_set(y, active, _bounded(y, point.w, point.a, best.factors + point.iterations - before))
+        return point._replace(goal=jnp.full_like(point.goal, CLOSED)), _better(best, found)
+
+    better = quick.lower > 0
+    start = jnp.where(better, quick.w, hint[0]), jnp.where(better, quick.a, hint[1])
     return lax.while_loop(
-        lambda point: (point.gap > gap) & ~point.hopeless & (point.iterations < INTERIOR),
-        lambda point: _assess(y, _step(y, factored, point)),
+        lambda carry: ~(carry[1].gap <= CLOSED) & ~carry[0].hopeless & (carry[0].iterations < INTERIOR),
+        try_again,
+        (_start(y, *start, wanted), quick),
+    )[1]
+
+
+def _start(y: Float[Array, "n d"], w: Float[Array, " d"], a: Float[Array, " n"], wanted: Bool[Array, ""]) -> Interior:
+    """Start near a direction that separates; else along the mean, so far out that the typical |y_i·w| is ten margins."""
+    mean = jnp.mean(y, axis=0)
+    least = jnp.min(y @ w)
+    warm = least > 0
+    w = jnp.where(warm, w / least, 10 * mean / jnp.std(y @ mean))
+    m = y @ w - 1
+    s = jnp.where(warm, jnp.maximum(m, WARM * jnp.mean(m)), jnp.maximum(m, 0) + 1)
+    total = jnp.vdot(w, w)
+    floor = jnp.where(warm, WARM / s, 1.0) * total / m.size
+    a = jnp.where(warm, jnp.maximum(a * total / jnp.sum(a), floor), floor)
+    infinite, goal = jnp.full_like(least, jnp.inf), jnp.full_like(least, IDENTIFIED)
+    return Interior(w, s, a, infinite, goal, ~wanted, jnp.int32(0))
+
+
+def _iterate(y: Float[Array, "n d"], point: Interior) -> Interior:
+    """Step until the gap is at its goal."""
+    return lax.while_loop(
+        lambda point: ~(point.gap <= point.goal) & ~point.hopeless & (point.iterations < INTERIOR),
+        lambda point: _assess(y, _step(y, point)),
         point,
     )
 
@@ -84,26 +117,23 @@ def _assess(y: Float[Array, "n d"], point: Interior) -> Interior:
     upper = jnp.linalg.norm(point.a @ y) / jnp.sum(point.a)
     lower = jnp.min(y @ point.w) / jnp.linalg.norm(point.w)
     typical = jnp.sqrt(jnp.mean(jnp.square(y)) * y.shape[1])
-    vanishes = (upper < VANISHING * typical) | ~jnp.isfinite(upper)
+    vanishes = ~(upper > VANISHING * typical)
     return point._replace(gap=(upper - lower) / upper, hopeless=vanishes, iterations=point.iterations + 1)
 
 
-def _step(y: Float[Array, "n d"], factored: Float[Array, "n d"], point: Interior) -> Interior:
+def _step(y: Float[Array, "n d"], point: Interior) -> Interior:
     """One predictor-corrector step; the normal matrix I + Σ (a_i/s_i) y_i y_iᵀ is factorised once."""
     w, s, a = point.w, point.s, point.a
-    weights = a / s
     dual_residual, primal_residual = w - a @ y, y @ w - 1 - s
+    weights = a / s
     scale = jnp.max(weights)
-    normal = hessian(factored, weights / scale)
-    normal = normal + jnp.eye(y.shape[1], dtype=normal.dtype) / scale.astype(normal.dtype)
-    factor = factorise(normal, 0.0, 1e-7)
-
-    def multiply(v: Float[Array, " d"]) -> Float[Array, " d"]:
-        return (v + (weights * (y @ v)) @ y) / scale
+    diagonal = jnp.arange(w.size)
+    normal = hessian(y, weights / scale).at[diagonal, diagonal].add(1 / scale)
+    factor = factorise(normal, 0.0, 1e-13)
 
     def direction(target: Float[Array, " n"]) -> tuple[Array, Array, Array]:
         right = -dual_residual + ((target - a * primal_residual) / s) @ y
-        dw = _refined(multiply, factor, right / scale, steps=2 if factored.dtype == jnp.float32 else 0)
+        dw = factor.solve(right / scale)
         ds = y @ dw + primal_residual
         return dw, ds, (target - a * ds) / s
 
@@ -120,61 +150,45 @@ def _longest(value: Float[Array, " n"], change: Float[Array, " n"]) -> Float[Arr
     return jnp.minimum(1 / 0.995, jnp.min(jnp.where(change < 0, -value / change, jnp.inf)))
 
 
-def _refined(multiply, factor: Factor, right: Float[Array, " d"], *, steps: int) -> Float[Array, " d"]:
-    """Solve by the factor, then by that many conjugate gradient steps it preconditions."""
-    v = factor.solve(right)
-    if not steps:
-        return v
-    residual = right - multiply(v)
-    z = factor.solve(residual)
-    p = z
-    for _ in range(steps):
-        product = multiply(p)
-        rz = jnp.vdot(residual, z)
-        alpha = rz / jnp.maximum(jnp.vdot(p, product), jnp.finfo(v.dtype).tiny)
-        v, residual = v + alpha * p, residual - alpha * product
-        z = factor.solve(residual)
-        p = z + jnp.vdot(residual, z) / jnp.maximum(rz, jnp.finfo(v.dtype).tiny) * p
-    return v
-
-
-def _active_set(y: Float[Array, "n d"], point: Interior) -> Margin:
+def _active_set(y: Float[Array, "n d"], active: Bool[Array, " n"], start: Margin) -> Margin:
     """Solve y_i·w = 1 on the guessed active set, and correct the guess until the gap closes."""
-    active = point.a / jnp.max(point.a) > point.s / jnp.max(point.s)
 
     def correct(carry: tuple[Array, Margin]) -> tuple[Array, Margin]:
         active, best = carry
         w, a = _equality(y, active)
         active = (active & (a > 0)) | (~active & (y @ w < 1))
-        return active, _better(best, _bounded(y, w, jnp.maximum(a, 0), best.iterations + 1))
+        return active, _better(best, _bounded(y, w, jnp.maximum(a, 0), best.factors + 1))
 
-    start = _bounded(y, point.w, point.a, jnp.int32(0))
     return lax.while_loop(
-        lambda carry: (carry[1].gap > CLOSED) & (carry[1].iterations < ACTIVE) & (point.gap < IDENTIFIED),
+        lambda carry: (carry[1].gap > CLOSED) & (carry[1].factors < start.factors + ACTIVE) & (start.gap < PROMISING),
         correct,
         (active, start),
     )[1]
 
 
-def _equality(y: Float[Array, "n d"], active: Bool[Array, " n"]) -> tuple[Float[Array, " d"], Float[Array, " n"]]:
-    """Return the shortest w with y_i·w = 1 on the active rows (the first d of them), and its multipliers."""
+def _equality(y: Float[Array, "n d"], active: Bool[Array, " n"]) -> tuple[Array, Array]:
+    """Return the shortest w [d] with y_i·w = 1 on the active rows (the first d of them), and its multipliers [n]."""
     n, d = y.shape
     rows = jnp.nonzero(active, size=min(n, d), fill_value=n)[0]
     used = rows < n
+    # Unused places hold zero rows; a one on the diagonal keeps the Gram matrix regular.
     chosen = jnp.where(used[:, None], y[rows % n], 0)
-    gram = lax.dot(chosen, chosen.T) + jnp.diag(jnp.where(used, 0, 1).astype(y.dtype))
-    a = factorise(gram, 0.0, 1e-13).solve(used.astype(y.dtype))
+    rough = chosen.astype(jnp.float32)
+    diagonal = jnp.arange(rows.size)
+    gram = lax.dot(rough, rough.T, precision=lax.Precision.HIGHEST).at[diagonal, diagonal].add(~used)
+    factor = widened(factorise(gram, 0.0, 1e-7))
+    a = refined(lambda v: jnp.where(used, chosen @ (v @ chosen), v), factor, used.astype(y.dtype), tolerance=1e-13)
     return a @ chosen, jnp.zeros(n + 1, dtype=y.dtype).at[rows].add(a * used)[:n]
 
 
-def _bounded(y: Float[Array, "n d"], w: Float[Array, " d"], a: Float[Array, " n"], iterations: Array) -> Margin:
+def _bounded(y: Float[Array, "n d"], w: Float[Array, " d"], a: Float[Array, " n"], factors: Array) -> Margin:
     lower, upper = margin_bounds(y, w, a)
     support = a * jnp.vdot(w, w) > jnp.maximum(y @ w - 1, 0) * jnp.sum(a)
-    return Margin(w, lower, upper, jnp.sum(support, dtype=jnp.int32), iterations)
+    return Margin(w, a, lower, upper, jnp.sum(support, dtype=jnp.int32), factors)
 
 
 def _better(one: Margin, other: Margin) -> Margin:
     """The one with the smaller gap; nan never wins."""
     wins = ~(one.gap <= other.gap)
     chosen = Margin(*(jnp.where(wins, new, old) for old, new in zip(one, other, strict=True)))
-    return chosen._replace(iterations=other.iterations)
+    return chosen._replace(factors=other.factors)

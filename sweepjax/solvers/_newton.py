@@ -14,11 +14,12 @@ from jax import lax
 from jaxtyping import Array, Bool, Float, Int
 
 from sweepjax.solvers._certificates import convexity_needed
-from sweepjax.solvers._linear import Factor, factorise, hessian
+from sweepjax.solvers._linear import Factor, factorise, hessian, widened
 
-CONVERGED = 1e-9  # relative length of the last step; the error of S is about its square
+CONVERGED = 1e-7  # relative length of the last step; one more with a float64 factor squares it
 CHORDS = 20  # steps with one factor at most
-ROUGH, EXACT = 12, 30  # float32 factors at most, factors in all at most
+ROUGH, FACTORS = 12, 30  # float32 factors at most, factors in all at most
+STRUGGLING = 1e-4  # diagonal shift, relative to the mean, at which float32 is given up
 
 
 class Iterate(NamedTuple):
@@ -41,16 +42,10 @@ def minimise(x: Float[Array, "n d"], wanted: Bool[Array, ""]) -> Iterate:
     Where it is not `wanted` no loop starts.
     """
     rough, exact = x.astype(jnp.float32), x.astype(jnp.float64)
-    start = _start(exact, wanted)
-    near = lax.while_loop(
-        lambda it: ~(it.finished | it.separated | it.converged | (it.shift > 1e-4)) & (it.factors < ROUGH),
-        lambda it: _chords(exact, _rough_solve(rough, it), it),
-        start,
-    )
     return lax.while_loop(
-        lambda it: ~(it.separated | it.finished) & (it.factors < EXACT),
-        lambda it: _certify_and_step(exact, it),
-        near,
+        lambda it: ~(it.separated | it.finished) & (it.factors < FACTORS),
+        lambda it: _round(rough, exact, it),
+        _start(exact, wanted),
     )
 
 
@@ -63,20 +58,26 @@ def _start(x: Float[Array, "n d"], wanted: Bool[Array, ""]) -> Iterate:
     return Iterate(s, z, zero + jnp.inf, zero, jnp.zeros((), dtype=jnp.int32), jnp.max(z) < 0, false, false, ~wanted)
 
 
-def _rough_solve(x: Float[Array, "n d"], it: Iterate) -> Factor:
-    return factorise(hessian(x, jax.nn.softmax(it.z)), jnp.float32(1e-6), 1e-5)
+def _round(rough: Float[Array, "n d"], exact: Float[Array, "n d"], it: Iterate) -> Iterate:
+    """Factorise once and step. The certificate is tried where the descent has converged."""
+    it = it._replace(z=exact @ it.s)
+    p = jax.nn.softmax(it.z)
+    in_float64 = it.converged | (it.shift > STRUGGLING) | (it.factors >= ROUGH)
+    factor, certified = lax.cond(in_float64, lambda: _exact_factor(exact, p), lambda: _rough_factor(rough, p))
+    finished = it.converged & in_float64
+    return _chords(exact, factor, it)._replace(certified=certified, finished=finished)
 
 
-def _certify_and_step(x: Float[Array, "n d"], it: Iterate) -> Iterate:
-    z = x @ it.s
-    p = jax.nn.softmax(z)
+def _rough_factor(x: Float[Array, "n d"], p: Float[Array, " n"]) -> tuple[Factor, Bool[Array, ""]]:
+    return widened(factorise(hessian(x, p), 1e-6, 1e-5)), jnp.zeros((), dtype=bool)
+
+
+def _exact_factor(x: Float[Array, "n d"], p: Float[Array, " n"]) -> tuple[Factor, Bool[Array, ""]]:
     h = hessian(x, p)
-    trace = jnp.trace(h)
-    wanted = -convexity_needed(x, p, trace) / (trace / x.shape[1])
+    mean = jnp.trace(h) / x.shape[1]
+    wanted = -convexity_needed(x, p, jnp.trace(h)) / mean
     factor = factorise(h, wanted, 1e-13)
-    certified = jnp.isfinite(factor.lower[-1, -1]) & (factor.shift == wanted)
-    stepped = _chords(x, factor, it._replace(z=z))
-    return stepped._replace(certified=certified, finished=it.converged | (certified & stepped.converged))
+    return factor, factor.succeeded & (factor.shift == wanted)
 
 
 def _chords(x: Float[Array, "n d"], factor: Factor, it: Iterate) -> Iterate:
@@ -94,7 +95,7 @@ def _chords(x: Float[Array, "n d"], factor: Factor, it: Iterate) -> Iterate:
 
     it = it._replace(
         factors=it.factors + 1,
-        shift=factor.shift.astype(it.shift.dtype),
+        shift=factor.shift,
         decrement=jnp.full_like(it.decrement, jnp.inf),
         converged=jnp.zeros_like(it.converged),
     )

@@ -11,7 +11,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
 from sweepjax.solvers._certificates import separates
-from sweepjax.solvers._margin import Margin, hard_margin
+from sweepjax.solvers._margin import Margin, close, quick_margin
 from sweepjax.solvers._newton import Iterate, minimise
 from sweepjax.types import Columns, Problem, plugin
 
@@ -48,17 +48,19 @@ class Limit:
 def solve_limit(x: Float[Array, "n d"]) -> Answer:
     """Decide whether the rows are separable from the origin, and solve what exists.
 
-    Above λ = 1/2 most draws are, so the margin comes first there; what the first solver proves,
-    the second does not start on.
+    What one solver has proved the next does not start on. Above λ = 1/2 most draws are separable, and
+    a guess of the margin proves it at once; below, the descent proves most draws inseparable.
     """
     n, d = x.shape
-    exact = x.astype(jnp.float64)
+    exact, always = x.astype(jnp.float64), jnp.ones((), dtype=bool)
     if 2 * d > n:
-        margin = hard_margin(-x, jnp.ones((), dtype=bool))
-        minimum = minimise(x, ~separates(-exact, margin.w))
+        quick = quick_margin(-x, always)
+        minimum = minimise(x, ~separates(-exact, quick.w))
     else:
-        minimum = minimise(x, jnp.ones((), dtype=bool))
-        margin = hard_margin(-x, ~minimum.certified)
+        minimum = minimise(x, always)
+        quick = quick_margin(-x, ~minimum.certified)
+    hint = minimum.s, jax.nn.softmax(minimum.z)
+    margin = close(-exact, quick, hint, ~minimum.certified)
     separated = separates(-exact, margin.w)
     separable = separated | (minimum.separated & ~minimum.certified)
     certified = jnp.where(separable, separated & (margin.gap <= MARGIN_GAP), minimum.certified & minimum.converged)
@@ -79,7 +81,7 @@ def columns(x: Float[Array, "n d"], answer: Answer) -> Columns:
         "certified": answer.certified,
         **inside,
         **outside,
-        "iterations": minimum.factors + margin.iterations,
+        "iterations": minimum.factors + margin.factors,
     }
 
 

@@ -19,12 +19,18 @@ def evaluate(quantity: str, lam: ArrayLike, *, n: int = 400, sigma: float = 1.0)
     return QUANTITIES[quantity](floats(lam), n, sigma)
 
 
+def _separable_probability(lam: ArrayLike, n: int) -> Numbers:
+    d = np.rint(floats(lam) * n)
+    require((d >= 1) | (n < 1), f"lambda = {np.min(lam):g} at n = {n} makes d = 0; change lambda or n")
+    return separable_probability(n=n, d=d)
+
+
 def _accuracy(lam: ArrayLike, sigma: float) -> Numbers:
     return limiting_accuracy(np.nan_to_num(margin(lam, sigma=sigma)), sigma=sigma)
 
 
 QUANTITIES: dict[str, Callable[[ArrayLike, int, float], Numbers]] = {
-    "separable_probability": lambda lam, n, sigma: separable_probability(n=n, d=np.rint(floats(lam) * n)),
+    "separable_probability": lambda lam, n, sigma: _separable_probability(lam, n),
     "large_deviation_rate": lambda lam, n, sigma: large_deviation_rate(lam),
     "margin": lambda lam, n, sigma: margin(lam, sigma=sigma),
     "margin_standard_deviation": lambda lam, n, sigma: margin_standard_deviation(lam, n=n, sigma=sigma),

@@ -1,0 +1,40 @@
+"""The command line: text to one library call and back to text, one file a command."""
+
+import pkgutil
+from collections.abc import Sequence
+from importlib import import_module
+
+import typer
+
+from ._errors import exit_code
+
+SUMMARY = "Monte Carlo sweeps of solvable grokking systems: thousands of trainings at once, one certified row each."
+
+
+def app(arguments: Sequence[str] | None = None) -> int:
+    """Run a command (by default that of the process) and return its exit code."""
+    command = typer.main.get_command(_commands())
+    return exit_code(lambda: command.main(arguments, prog_name="sweepjax", standalone_mode=False))
+
+
+def _commands() -> typer.Typer:
+    """Collect the commands: the function `run` of run.py, and so on."""
+    commands = typer.Typer(add_completion=False, rich_markup_mode=None)
+    commands.callback(help=SUMMARY)(_root)
+    for name in sorted(module.name for module in pkgutil.iter_modules(__path__) if module.name[0] != "_"):
+        commands.command(name)(getattr(import_module(f".{name}", __name__), name))
+    return commands
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        from importlib.metadata import version  # noqa: PLC0415  asked for once in a while
+
+        typer.echo(version("sweepjax"))
+        raise typer.Exit
+
+
+def _root(
+    version: bool = typer.Option(False, "--version", callback=_version, is_eager=True, help="Print the version."),
+) -> None:
+    """Hold the options that belong to no command."""

@@ -1,0 +1,91 @@
+"""What went wrong, in one sentence on stderr, and the exit code that tells it to a script."""
+
+import errno
+import os
+import signal
+import sys
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any
+
+import typer
+
+COMPLETE, FAULT, USAGE, UNFINISHED, CONFLICT, DAMAGED, INTERRUPTED = 0, 1, 2, 3, 4, 5, 130
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
+
+def exit_code(command: Callable[[], Any]) -> int:
+    """Run a command and return the exit code; what is nobody's mistake but ours keeps its traceback."""
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        code = command() or COMPLETE
+        sys.stdout.flush()
+    except KeyboardInterrupt:
+        code = INTERRUPTED
+    except Exception as error:
+        code = _code(error)
+        if code is None:
+            raise
+        _abandon_stdout(error)
+        say(sentence(error))
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    if code == INTERRUPTED:
+        say("interrupted; run the same command again to go on from the rows that are stored")
+    return code
+
+
+def say(text: str) -> None:
+    """Write a line on stderr, if there still is one."""
+    with suppress(OSError):
+        print(f"sweepjax: {text}", file=sys.stderr, flush=True)
+
+
+def sentence(error: Exception) -> str:
+    """Return what went wrong and what to do, in one line."""
+    if isinstance(error, typer.TyperException):
+        return _usage(error)
+    if isinstance(error, OSError) and error.errno in FULL:
+        return f"{_os_text(error)}; finished rows are safe, so make room and run the same command again"
+    if isinstance(error, OSError) and error.errno:
+        return f"{_os_text(error)}; finished rows are safe"
+    return " ".join(str(error).split()) or type(error).__name__
+
+
+def _code(error: Exception) -> int | None:
+    # Imported late: it brings pyarrow along, which only an error has to wait for.
+    from sweepjax.store import Conflict, Damaged  # noqa: PLC0415
+
+    kinds = {
+        typer.TyperException: USAGE,
+        Conflict: CONFLICT,
+        Damaged: DAMAGED,
+        ValueError: USAGE,
+        OSError: FAULT,
+        RuntimeError: FAULT,
+        MemoryError: FAULT,
+    }
+    return next((code for kind, code in kinds.items() if isinstance(error, kind)), None)
+
+
+def _usage(error: Any) -> str:
+    """Return a complaint of the parser with the nearest option, and where all of them are listed."""
+    context, text = getattr(error, "ctx", None), error.format_message().rstrip(".")
+    near = getattr(error, "possibilities", None)
+    if near:
+        text = f"{error.message}; did you mean {' or '.join(near)}?"
+    joint = " " if text.endswith("?") else "; "
+    return f"{text}{joint}see `{context.command_path if context else 'sweepjax'} --help`"
+
+
+def _os_text(error: OSError) -> str:
+    return ": ".join(str(part) for part in (error.filename, error.strerror) if part)
+
+
+def _abandon_stdout(error: Exception) -> None:
+    """Keep Python from failing a second time at exit, where it flushes what could not be written."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        with suppress(OSError, ValueError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

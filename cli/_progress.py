@@ -1,0 +1,117 @@
+"""How far a run is, on stderr: a bar on a terminal, a line every few seconds elsewhere."""
+
+import signal
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, Protocol
+
+from ._errors import say
+from ._report import duration
+
+EVERY = 5.0  # seconds between two lines
+
+
+class Progress:
+    """Counts rows; those that were stored before are done but not in the rate."""
+
+    def __init__(self, total: int, stored: int, display: "Display") -> None:
+        self.total, self.stored, self.computed = total, stored, 0
+        self.start, self.display, self.doing = time.monotonic(), display, "starting"
+        self.stopped = False
+
+    def watch(self, what: str, rows: int) -> None:
+        """Take note of what the engine does; stop here if that was asked for."""
+        if self.stopped:
+            raise KeyboardInterrupt
+        self.doing = what if what != "rows" else "computing"
+        self.computed = min(self.computed + rows, self.total - self.stored)
+        self.display.update(self)
+
+    def stop(self, number: int, frame: Any) -> None:
+        """Interrupt, now and at the next look: an exception in a signal handler may get lost in a callback."""
+        self.stopped = True
+        raise KeyboardInterrupt
+
+    @property
+    def seconds(self) -> float:
+        """Time since the start."""
+        return time.monotonic() - self.start
+
+    @property
+    def rate(self) -> float:
+        """Rows computed per second, compiling included."""
+        return self.computed / max(self.seconds, 1e-9)
+
+    def texts(self) -> tuple[str, ...]:
+        """Return what is shown: rows done, rate, time left."""
+        done = self.stored + self.computed
+        left = duration((self.total - done) / self.rate) if self.computed else "?"
+        return self.doing, f"{done}/{self.total} rows", f"{self.rate:.3g} rows/s", f"ETA {left}"
+
+
+class Display(Protocol):
+    """Something that shows a progress."""
+
+    def update(self, progress: Progress) -> None:
+        """Show how far it is."""
+        ...
+
+
+class Lines:
+    """A line now and then."""
+
+    def __init__(self) -> None:
+        self.next = time.monotonic()
+
+    def update(self, progress: Progress) -> None:
+        """Write a line if the last one is old."""
+        if time.monotonic() >= self.next:
+            say(", ".join(progress.texts()))
+            self.next = time.monotonic() + EVERY
+
+
+class Bar:
+    """A bar that rich keeps alive."""
+
+    def __init__(self, bar: Any, task: Any) -> None:
+        self.bar, self.task = bar, task
+
+    def update(self, progress: Progress) -> None:
+        """Move the bar."""
+        doing, rows, rate, left = progress.texts()
+        self.bar.update(
+            self.task, completed=progress.stored + progress.computed, doing=doing, rows=rows, rate=rate, left=left
+        )
+
+
+@contextmanager
+def progress(total: int, stored: int) -> Iterator[Progress]:
+    """Show the progress of a run; Ctrl-C and a polite `kill` both interrupt it."""
+    with _display(total, stored) as display:
+        shown = Progress(total, stored, display)
+        # A shell that starts a job in the background of a script has it ignore SIGINT, and so it should.
+        heeded = [each for each in (signal.SIGINT, signal.SIGTERM) if signal.getsignal(each) != signal.SIG_IGN]
+        before = {number: signal.signal(number, shown.stop) for number in heeded}
+        try:
+            yield shown
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+
+@contextmanager
+def _display(total: int, stored: int) -> Iterator[Display]:
+    if not sys.stderr.isatty():
+        yield Lines()
+        return
+    from rich.console import Console  # noqa: PLC0415
+    from rich.progress import BarColumn, TextColumn, TimeElapsedColumn  # noqa: PLC0415
+    from rich.progress import Progress as RichProgress  # noqa: PLC0415
+
+    words = [TextColumn(f"{{task.fields[{name}]}}", markup=False) for name in ("doing", "rows", "rate", "left")]
+    columns = (words[0], BarColumn(), *words[1:], TimeElapsedColumn())
+    with RichProgress(*columns, console=Console(stderr=True), transient=True) as bar:
+        fields: dict[str, Any] = {"doing": "starting", "rows": f"{stored}/{total} rows", "rate": "", "left": ""}
+        yield Bar(bar, bar.add_task("", total=total, completed=stored, **fields))

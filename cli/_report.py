@@ -1,0 +1,40 @@
+"""Numbers as people read them."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from ._options import rows
+
+
+def size(count: float) -> str:
+    """Return a number of bytes in the largest fitting unit."""
+    units = ("bytes", "kB", "MB", "GB", "TB")
+    place = 0
+    while count >= 999.5 and place < len(units) - 1:
+        count, place = count / 1000, place + 1
+    return f"{count:.3g} {units[place]}"
+
+
+def duration(seconds: float) -> str:
+    """Return a time span in two units."""
+    if seconds < 99.5:
+        return f"{seconds:.2g} s" if seconds < 9.95 else f"{seconds:.0f} s"
+    minutes = round(seconds / 60)
+    if minutes < 60 * 48:
+        return f"{minutes // 60} h {minutes % 60} min" if minutes >= 60 else f"{minutes} min"
+    return f"{minutes // 1440} d {minutes % 1440 // 60} h"
+
+
+def uncertified(*paths: Path) -> int:
+    """Return how many stored rows have certified = false; none where rows are not certified at all."""
+    import pyarrow.compute as pc  # noqa: PLC0415
+
+    with rows(paths) as data:
+        return data.count_rows(filter=~pc.field("certified")) if "certified" in data.schema.names else 0
+
+
+def aligned(lines: Sequence[tuple[str, Any]]) -> str:
+    """Return names and values as two columns."""
+    width = max(len(name) for name, _ in lines) + 2
+    return "\n".join(f"{name:<{width}}{value}" for name, value in lines)

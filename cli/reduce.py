@@ -1,0 +1,56 @@
+"""`sweepjax reduce`: rows to the numbers of a figure."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from ._options import checked_output, pairs, plugin_options, replaced, rows
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+SUFFIXES = (".csv", ".parquet")
+
+
+def reduce(  # noqa: PLR0913, PLR0917  one parameter an option
+    directories: Annotated[list[Path], typer.Argument(metavar="DIR...", help="Directories that `run` made.")],
+    reducer: Annotated[str, typer.Argument(metavar="REDUCER", help="See `sweepjax list reducers`.")],
+    by: Annotated[str | None, typer.Option(metavar="A,B", help="Columns to group by; default: what varies.")] = None,
+    column: Annotated[str | None, typer.Option(metavar="C", help="The column to reduce.")] = None,
+    options: Annotated[
+        list[str], typer.Option("--set", metavar="OPTION=VALUE", help="Any option of the reducer; repeatable.")
+    ] = [],  # noqa: B006  Typer copies it
+    out: Annotated[Path | None, typer.Option("-o", "--out", metavar="FILE", help="A .csv or .parquet file.")] = None,
+) -> None:
+    """Reduce rows to a table with standard errors.
+
+    On stdout with six digits, or in full precision in a file.
+    """
+    from sweepjax.plugins import find  # noqa: PLC0415
+
+    target = out and checked_output(out, SUFFIXES)
+    cls = find("reducers", reducer)
+    given = {"by": by, "column": column}
+    texts = pairs(options, "OPTION=VALUE")
+    for name, text in given.items():
+        if text is not None and name in texts:
+            raise ValueError(f"{name} is given by --{name} and by --set; give it once")
+    texts |= {name: text for name, text in given.items() if text is not None}
+    with rows(directories) as data:
+        table = cls(**plugin_options(reducer, cls, texts))(data)
+    if target:
+        _write(table, target)
+        return
+    typer.echo(table.to_string(index=False, float_format="{:.6g}".format))
+    for name, value in table.attrs.items():
+        typer.echo(f"{name} = {value:.6g}", err=True)
+
+
+def _write(table: "pd.DataFrame", path: Path) -> None:
+    with replaced(path) as partial:
+        if path.suffix == ".csv":
+            table.to_csv(partial, index=False)
+        else:
+            table.to_parquet(partial, index=False)
+    typer.echo(path)

@@ -1,0 +1,13 @@
+from . import theory as theory
+from .engine import Engine as Engine
+from .engine import dataset as dataset
+from .grid import Sweep as Sweep
+from .plan import Plan as Plan
+from .presets import preset as preset
+from .run import run as run
+from .store import Conflict as Conflict
+from .store import Damaged as Damaged
+from .store import read as read
+from .types import Task as Task
+from .types import parameter as parameter
+from .types import plugin as plugin

@@ -1,0 +1,124 @@
+"""What a sweep will take: its size exactly, its time, memory and disk space from a short pilot."""
+
+import time
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from sweepjax.chunking import default_chunk_rows
+from sweepjax.engine import Engine
+from sweepjax.grid import Sweep, points_of
+from sweepjax.types import Chunk, Columns, Family
+
+ENOUGH = 1.0  # seconds
+
+
+class Plan(NamedTuple):
+    """The size of a sweep and what it is estimated to take; bytes of memory are those of the largest pilot."""
+
+    points: int
+    families: int
+    chunks: int
+    chunk_rows: int
+    rows: int
+    lanes: int
+    devices: int
+    batch_rows: int
+    batch_bytes: int
+    compiling: float  # seconds
+    computing: float  # seconds
+    stored_bytes: float
+    pilots: int
+
+
+class Pilot(NamedTuple):
+    """What a few rows of one family took."""
+
+    compiling: float  # seconds
+    row: float  # seconds
+    batch_bytes: int
+    file_bytes: float  # of an empty file
+    row_bytes: float
+
+
+def plan(sweep: Sweep, *, engine: Engine, chunk_rows: int = 0) -> Plan:
+    """Plan a sweep; a few rows of its first, middle and last family are computed and thrown away.
+
+    Between these families the time is taken to be linear, so it is an estimate. Programs that an
+    earlier run has left in the compilation cache make compiling look cheaper than it is.
+    """
+    families = list(pilot_families(sweep))
+    pilots = [pilot(family, engine) for family in families]
+    rows = chunk_rows or default_chunk_rows(sweep)
+    chunks, lanes = sweep.chunk_count(rows), engine.width(families[0])
+    return Plan(
+        points=sweep.points,
+        families=sweep.family_count,
+        chunks=chunks,
+        chunk_rows=rows,
+        rows=sweep.rows_total,
+        lanes=lanes,
+        devices=len(engine.devices),
+        batch_rows=engine.batch_rows(families[0], lanes),
+        batch_bytes=max(each.batch_bytes for each in pilots),
+        compiling=sweep.family_count * _average([each.compiling for each in pilots]),
+        computing=sweep.rows_total * _average([each.row for each in pilots]),
+        stored_bytes=chunks * _average([each.file_bytes for each in pilots])
+        + sweep.rows_total * _average([each.row_bytes for each in pilots]),
+        pilots=len(pilots),
+    )
+
+
+def pilot_families(sweep: Sweep) -> Iterator[Family]:
+    """Yield the first, the middle and the last family, without making those between them."""
+    models, solvers = (
+        list(points_of(sweep.axes_of(cls, shape=True))) for cls in (sweep.model_class, sweep.solver_class)
+    )
+    last = len(models) * len(solvers) - 1
+    for index in sorted({0, last // 2, last}):
+        shape = models[index // len(solvers)] | solvers[index % len(solvers)]
+        yield next(sweep.replaced(**{name: str(value) for name, value in shape.items()}).families())
+
+
+def pilot(family: Family, engine: Engine) -> Pilot:
+    """Compile the program of a family and compute some rows of it."""
+    start, lanes = time.perf_counter(), engine.width(family)
+    memory = engine.program(family, lanes).memory_analysis()
+    compiling = time.perf_counter() - start
+    columns, rows, seconds = _timed(family, engine, lanes)
+    one, every = (file_bytes(columns, count) for count in (1, rows))
+    row_bytes = (every - one) / max(rows - 1, 1)
+    return Pilot(compiling, seconds / rows, _held(memory), one - row_bytes, row_bytes)
+
+
+def _timed(family: Family, engine: Engine, lanes: int) -> tuple[Columns, int, float]:
+    """Return columns, how many rows they are, and the seconds they took: one batch, or as much as a second allows."""
+    rows, most = len(engine.devices) * lanes, engine.batch_rows(family, lanes)
+    while True:
+        start = time.perf_counter()
+        columns = engine.compute(Chunk(family, 0, rows))
+        seconds = time.perf_counter() - start
+        if rows >= most or 2 * seconds > ENOUGH:
+            return columns, rows, seconds
+        rows = min(2 * rows, most)
+
+
+def file_bytes(columns: Columns, rows: int) -> int:
+    """Return the size of a Parquet file of the first rows, made in memory, without what footers tell."""
+    arrays = {name: pa.array(column if column.ndim == 1 else list(column)) for name, column in columns.items()}
+    sink = pa.BufferOutputStream()
+    pq.write_table(pa.table(arrays)[:rows], sink, compression="zstd")
+    return sink.getvalue().size
+
+
+def _held(memory: Any) -> int:
+    """Return the bytes a program holds on all its devices: its arguments, results and working space."""
+    return memory.temp_size_in_bytes + memory.argument_size_in_bytes + memory.output_size_in_bytes if memory else 0
+
+
+def _average(values: list[float]) -> float:
+    """Return the mean over equally spaced families of what is linear between the pilots."""
+    return float(np.trapezoid(values) / (len(values) - 1)) if len(values) > 1 else values[0]

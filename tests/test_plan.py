@@ -1,0 +1,62 @@
+import pytest
+from sweepjax_cli import app
+
+from sweepjax.engine import Engine
+from sweepjax.grid import Sweep
+from sweepjax.plan import Plan, _average, file_bytes, pilot_families, plan
+from sweepjax.store import read
+
+POINT = {"n": 20, "lam": 0.5}
+
+
+@pytest.fixture(scope="module")
+def made():
+    return plan(Sweep().replaced(**POINT, realizations=100), engine=Engine(), chunk_rows=30)
+
+
+def test_the_sizes_of_a_plan_are_exact(made):
+    assert (made.points, made.families, made.chunks, made.chunk_rows, made.rows) == (1, 1, 4, 30, 100)
+
+
+def test_a_plan_estimates_something(made: Plan):
+    assert made.batch_rows % (made.devices * made.lanes) == 0
+    assert made.batch_bytes > 20 * 10 * 4
+    assert made.compiling > 0
+    assert made.computing > 0
+
+
+def test_the_size_on_disk_is_that_of_the_run_to_a_factor_of_two(made, tmp_path):
+    assert app(["run", "--n", "20", "--lambda", "0.5", "--chunk", "30", "-o", str(tmp_path / "a")]) == 0
+    stored = sum(file.stat().st_size for file in (tmp_path / "a").glob("*.parquet"))
+    assert 0.5 < made.stored_bytes / stored < 2
+    assert file_bytes({name: column.to_numpy() for name, column in read(tmp_path / "a").items()}, 100) > 5000
+
+
+def test_a_plan_leaves_nothing_behind(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert app(["run", "--n", "20", "--lambda", "0.5", "--plan", "-o", "a"]) == 0
+    assert not list(tmp_path.iterdir())
+    out = capsys.readouterr().out
+    for word in ("points", "families", "chunks", "rows", "batch", "memory", "time", "estimated", "disk"):
+        assert word in out
+
+
+@pytest.mark.parametrize(
+    "axes", [{"lam": "0.4:0.6"}, {"n": "10:13", "d": "2:5", "loss": "logistic,exponential"}, POINT]
+)
+def test_the_pilots_are_the_first_the_middle_and_the_last_family(axes):
+    sweep = Sweep().replaced(**axes)
+    families = list(sweep.families())
+    last = len(families) - 1
+    assert list(pilot_families(sweep)) == [families[i] for i in sorted({0, last // 2, last})]
+
+
+def test_the_pilots_of_a_huge_sweep_are_found_without_making_the_others():
+    sweep = Sweep().replaced(n="1:1000", d="1:300")
+    assert [family.tasks[0].model.n for family in pilot_families(sweep)] == [1, 500, 1000]
+
+
+def test_what_is_linear_between_the_pilots_is_averaged_exactly():
+    assert _average([3.0]) == 3.0
+    assert _average([1.0, 3.0]) == 2.0
+    assert _average([0.0, 2.0, 0.0]) == 1.0
