@@ -129,9 +129,7 @@ class Engine:
         index = start + np.arange(self.batch_rows(chunk.family, lanes))
         rows, times = _rows(chunk, index), np.asarray(chunk.family.tasks[0].times, dtype=np.float64)
         with jax.enable_x64(True):
-            return jax.device_put(
-                (rows, times), (self._sharding(PartitionSpec("r")), self._sharding(PartitionSpec()))
-            )
+            return jax.device_put((rows, times), (self._sharding(PartitionSpec("r")), self._sharding(PartitionSpec())))
 
     def _sharding(self, spec: PartitionSpec) -> NamedSharding:
         return NamedSharding(_mesh(self.devices), spec)

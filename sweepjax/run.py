@@ -54,7 +54,9 @@ def open_store(sweep: Sweep, out: str | Path, *, chunk_rows: int = 0, engine: En
     return Store(Path(out), sweep, chunk_rows or default_chunk_rows(sweep), provenance(engine)).create()
 
 
-def run(sweep: Sweep | str | None = None, *, out: str | Path | None = None, engine: Engine = Engine(), **axes: Any) -> "pd.DataFrame":
+def run(
+    sweep: Sweep | str | None = None, *, out: str | Path | None = None, engine: Engine = Engine(), **axes: Any
+) -> "pd.DataFrame":
     """Run a sweep to the end and return its rows.
 
     Args:

@@ -114,7 +114,9 @@ class Solver(Protocol):
         """Return the state at t = 0."""
         ...
 
-    def solve(self, problem: Problem, state: State, times: Any, measure: Callable[[Params], Columns]) -> tuple[State, Columns]:
+    def solve(
+        self, problem: Problem, state: State, times: Any, measure: Callable[[Params], Columns]
+    ) -> tuple[State, Columns]:
         """Advance through `times`; the columns measured there have a leading axis [t]."""
         ...
 

@@ -144,7 +144,9 @@ def test_when_every_point_is_a_support_vector_the_margin_is_that_of_the_gram_mat
     assert solved(x)["support_vectors"] == 6
 
 
-@pytest.mark.parametrize("x", [np.zeros((5, 2)), [[1.0, 0.0], [-1.0, 0.0]], np.ones((1, 1)), np.repeat([[1.0, 2.0]], 4, 0)])
+@pytest.mark.parametrize(
+    "x", [np.zeros((5, 2)), [[1.0, 0.0], [-1.0, 0.0]], np.ones((1, 1)), np.repeat([[1.0, 2.0]], 4, 0)]
+)
 def test_degenerate_rows_are_answered_without_a_false_certificate(x):
     found = solved(x)
     assert found["certified"] == (np.asarray(x) @ np.sum(x, axis=0) > 0).all()

@@ -21,41 +21,41 @@ def largest_norm(x: Float[Array, "n d"]) -> Float[Array, ""]:
 
 
 def separates(x: Float[Array, "n d"], w: Float[Array, " d"]) -> Bool[Array, ""]:
-    """Prove min_i x_i·w > 0: the computed products exceed their rounding error."""
+    """Prove min_i x_i·w > 0: the smallest computed product exceeds its rounding error."""
     _float64(x, w)
-    error = chained(x.shape[1] + 2) * (jnp.abs(x) @ jnp.abs(w))
-    return jnp.min(x @ w - error) > 0
+    error = chained(x.shape[1] + 4) * largest_norm(x) * jnp.linalg.norm(w)
+    return jnp.min(x @ w) > error
 
 
 def margin_bounds(
-    x: Float[Array, "n d"], w: Float[Array, " d"], a: Float[Array, " n"]
+    x: Float[Array, "n d"], radius: Float[Array, ""], w: Float[Array, " d"], a: Float[Array, " n"]
 ) -> tuple[Float[Array, ""], Float[Array, ""]]:
     """Bound the hard margin max_‖w‖=1 min_i x_i·w from below by w and from above by weights a ≥ 0.
 
-    min_i x_i·w/‖w‖ ≤ M ≤ ‖Σ a_i x_i‖ / Σ a_i, both widened by their rounding error.
+    min_i x_i·w/‖w‖ ≤ M ≤ ‖Σ a_i x_i‖ / Σ a_i, both widened by their rounding error; radius is max_i ‖x_i‖.
     """
     _float64(x, w, a)
     n, d = x.shape
-    lower = jnp.min(x @ w - chained(d + 4) * (jnp.abs(x) @ jnp.abs(w))) / jnp.linalg.norm(w)
-    total = jnp.sum(a)
-    error = chained(n + 4) * jnp.linalg.norm(a @ jnp.abs(x))
-    return lower, (jnp.linalg.norm(a @ x) + error) / total
+    lower = jnp.min(x @ w) / jnp.linalg.norm(w)
+    upper = jnp.linalg.norm(a @ x) / jnp.sum(a)
+    return lower - chained(2 * d + 8) * radius, upper + chained(2 * n + 8) * radius
 
 
-def convexity_needed(x: Float[Array, "n d"], a: Float[Array, " n"], trace: Float[Array, ""]) -> Float[Array, ""]:
+def convexity_needed(x: Float[Array, "n d"], p: Float[Array, " n"], trace: Float[Array, ""]) -> Float[Array, ""]:
     """Return the τ for which a Cholesky factor of H - τI proves the origin to lie inside the hull.
 
-    With r = Σ a_i x_i, H = Σ a_i x_i x_iᵀ and y = H⁻¹r: if every x_i·y < 1, the weights
-    a_i (1 - x_i·y) > 0 combine the points to 0, and H > 0 leaves no direction without points on
+    With weights p of sum 1, r = Σ p_i x_i, H = Σ p_i x_i x_iᵀ and y = H⁻¹r: if every x_i·y < 1, the weights
+    p_i (1 - x_i·y) > 0 combine the points to 0, and H > 0 leaves no direction without points on
     both sides. It suffices that ‖r‖ max‖x_i‖ < λ_min(H). When the factorisation of the computed
     H - τI succeeds, λ_min(H) ≥ τ - ε tr H with ε the rounding error of forming and factorising H.
     """
-    _float64(x, a)
+    _float64(x, p)
     n, d = x.shape
+    radius = largest_norm(x)
     factorise = chained(d + 2) / (1 - chained(d + 2))
     rounding = (factorise + chained(n + 2) + 2 * UNIT_ROUNDOFF) * trace
-    pull = jnp.linalg.norm(a @ x) + chained(n + 2) * jnp.linalg.norm(a @ jnp.abs(x))
-    return (1 + 1e-9) * (largest_norm(x) * pull + rounding)
+    pull = jnp.linalg.norm(p @ x) + chained(2 * n + 8) * radius
+    return (1 + 1e-9) * (radius * pull + rounding)
 
 
 def _float64(*arrays: Array) -> None:

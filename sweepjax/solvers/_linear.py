@@ -34,15 +34,15 @@ def factorise(h: Float[Array, "d d"], first: Float[Array, ""] | float, least: fl
     mean = jnp.trace(h) / h.shape[0]
     diagonal = jnp.arange(h.shape[0])
 
-    def attempt(shift: Float[Array, ""]) -> Factor:
+    def attempt(carry: tuple[Array, Factor]) -> tuple[Array, Factor]:
+        shift, _ = carry
         shifted = h.at[diagonal, diagonal].add(shift * mean)
-        return Factor(lax.linalg.cholesky(shifted.T, symmetrize_input=False).T, shift)
+        upper = lax.linalg.cholesky(shifted.T, symmetrize_input=False).T
+        return jnp.maximum(30 * shift, jnp.asarray(least, dtype=h.dtype)), Factor(upper, shift)
 
-    return lax.while_loop(
-        lambda factor: ~factor.succeeded & (factor.shift < 1),
-        lambda factor: attempt(jnp.maximum(30 * factor.shift, jnp.asarray(least, dtype=h.dtype))),
-        attempt(jnp.asarray(first, dtype=h.dtype)),
-    )
+    first = jnp.asarray(first, dtype=h.dtype)
+    start = first, Factor(jnp.full_like(h, jnp.nan), first)
+    return lax.while_loop(lambda carry: ~carry[1].succeeded & (carry[0] < 1), attempt, start)[1]
 
 
 def hessian(x: Float[Array, "n d"], p: Float[Array, " n"]) -> Float[Array, "d d"]:

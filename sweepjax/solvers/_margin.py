@@ -15,9 +15,10 @@ import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Bool, Float, Int
 
-from sweepjax.solvers._certificates import margin_bounds
+from sweepjax.solvers._certificates import largest_norm, margin_bounds
 from sweepjax.solvers._linear import factorise, hessian, refined, widened
-from sweepjax.solvers._messages import pass_messages
+
+Pair = tuple[Float[Array, " d"], Float[Array, " n"]]  # a direction w and multipliers a ≥ 0 with w ≈ Σ a_i y_i
 
 PROMISING = 3e-2  # relative gap below which a guess of the active set is worth correcting
 IDENTIFIED = 1e-2  # relative gap at which the interior point's guess is tried
@@ -44,7 +45,6 @@ class Margin(NamedTuple):
     """The best direction found, with proved bounds on the margin."""
 
     w: Float[Array, " d"]
-    a: Float[Array, " n"]
     lower: Float[Array, ""]
     upper: Float[Array, ""]
     support: Int[Array, ""]
@@ -56,40 +56,37 @@ class Margin(NamedTuple):
         return (self.upper - self.lower) / self.upper
 
 
-def quick_margin(y: Float[Array, "n d"], wanted: Bool[Array, ""]) -> Margin:
-    """Find the margin from message passing's guess; often open near the transition, always where not `wanted`."""
-    guess = pass_messages(y.astype(jnp.float32), wanted)
-    y = y.astype(jnp.float64)
-    a = guess.a.astype(y.dtype)
-    return _active_set(y, a > 0, _bounded(y, guess.w.astype(y.dtype), a, jnp.int32(0)))
-
-
-def close(y: Float[Array, "n d"], quick: Margin, hint: tuple[Array, Array], wanted: Bool[Array, ""]) -> Margin:
-    """Go on from a quick margin until the gap is closed, if there is one and it is `wanted`.
+def hard_margin(y: Float[Array, "n d"], guess: Pair, hint: Pair, wanted: Bool[Array, ""]) -> Margin:
+    """Close the gap of a guess of the direction w [d] and multipliers a [n], if there is a margin and it is `wanted`.
 
     Args:
-        hint: a direction w [d] and multipliers a [n] to start from, should the quick direction not separate.
+        y: the rows, to be separated from the origin.
+        guess: multipliers that show the active set.
+        hint: where the interior point starts if the guess separates nothing.
+        wanted: false where no loop shall start.
     """
     y = y.astype(jnp.float64)
+    radius = largest_norm(y)
+    best = _bounded(y, radius, guess, jnp.int32(0))
+    point = _start(y, *(jnp.where(best.lower > 0, *both) for both in zip(guess, hint, strict=True)))
 
-    def try_again(carry: tuple[Interior, Margin]) -> tuple[Interior, Margin]:
-        point, best = carry
-        before = point.iterations
-        point = _iterate(y, point)
+    def attempt(carry: tuple[Interior, Array, Margin]) -> tuple[Interior, Array, Margin]:
+        before, active, best = carry
+        best = _corrected(y, radius, active, best)
+        point = _iterate(y, before, ~(best.gap <= CLOSED))
+        factors = best.factors + point.iterations - before.iterations
+        best = _better(best, _bounded(y, radius, (point.w, point.a), factors))
         active = point.a / jnp.max(point.a) > point.s / jnp.max(point.s)
-        found = _active_set(y, active, _bounded(y, point.w, point.a, best.factors + point.iterations - before))
-        return point._replace(goal=jnp.full_like(point.goal, CLOSED)), _better(best, found)
+        return point._replace(goal=jnp.full_like(point.goal, CLOSED)), active, best
 
-    better = quick.lower > 0
-    start = jnp.where(better, quick.w, hint[0]), jnp.where(better, quick.a, hint[1])
-    return lax.while_loop(
-        lambda carry: ~(carry[1].gap <= CLOSED) & ~carry[0].hopeless & (carry[0].iterations < INTERIOR),
-        try_again,
-        (_start(y, *start, wanted), quick),
-    )[1]
+    def open_(carry: tuple[Interior, Array, Margin]) -> Bool[Array, ""]:
+        point, _, best = carry
+        return wanted & ~(best.gap <= CLOSED) & ~point.hopeless & (point.iterations < INTERIOR)
+
+    return lax.while_loop(open_, attempt, (point, guess[1] > 0, best))[2]
 
 
-def _start(y: Float[Array, "n d"], w: Float[Array, " d"], a: Float[Array, " n"], wanted: Bool[Array, ""]) -> Interior:
+def _start(y: Float[Array, "n d"], w: Float[Array, " d"], a: Float[Array, " n"]) -> Interior:
     """Start near a direction that separates; else along the mean, so far out that the typical |y_i·w| is ten margins."""
     mean = jnp.mean(y, axis=0)
     least = jnp.min(y @ w)
@@ -101,13 +98,13 @@ def _start(y: Float[Array, "n d"], w: Float[Array, " d"], a: Float[Array, " n"],
     floor = jnp.where(warm, WARM / s, 1.0) * total / m.size
     a = jnp.where(warm, jnp.maximum(a * total / jnp.sum(a), floor), floor)
     infinite, goal = jnp.full_like(least, jnp.inf), jnp.full_like(least, IDENTIFIED)
-    return Interior(w, s, a, infinite, goal, ~wanted, jnp.int32(0))
+    return Interior(w, s, a, infinite, goal, jnp.zeros((), dtype=bool), jnp.int32(0))
 
 
-def _iterate(y: Float[Array, "n d"], point: Interior) -> Interior:
+def _iterate(y: Float[Array, "n d"], point: Interior, wanted: Bool[Array, ""]) -> Interior:
     """Step until the gap is at its goal."""
     return lax.while_loop(
-        lambda point: ~(point.gap <= point.goal) & ~point.hopeless & (point.iterations < INTERIOR),
+        lambda point: wanted & ~(point.gap <= point.goal) & ~point.hopeless & (point.iterations < INTERIOR),
         lambda point: _assess(y, _step(y, point)),
         point,
     )
@@ -150,14 +147,14 @@ def _longest(value: Float[Array, " n"], change: Float[Array, " n"]) -> Float[Arr
     return jnp.minimum(1 / 0.995, jnp.min(jnp.where(change < 0, -value / change, jnp.inf)))
 
 
-def _active_set(y: Float[Array, "n d"], active: Bool[Array, " n"], start: Margin) -> Margin:
+def _corrected(y: Float[Array, "n d"], radius: Float[Array, ""], active: Bool[Array, " n"], start: Margin) -> Margin:
     """Solve y_i·w = 1 on the guessed active set, and correct the guess until the gap closes."""
 
     def correct(carry: tuple[Array, Margin]) -> tuple[Array, Margin]:
         active, best = carry
         w, a = _equality(y, active)
-        active = (active & (a > 0)) | (~active & (y @ w < 1))
-        return active, _better(best, _bounded(y, w, jnp.maximum(a, 0), best.factors + 1))
+        found = _bounded(y, radius, (w, jnp.maximum(a, 0)), best.factors + 1)
+        return (active & (a > 0)) | (~active & (y @ w < 1)), _better(best, found)
 
     return lax.while_loop(
         lambda carry: (carry[1].gap > CLOSED) & (carry[1].factors < start.factors + ACTIVE) & (start.gap < PROMISING),
@@ -181,10 +178,11 @@ def _equality(y: Float[Array, "n d"], active: Bool[Array, " n"]) -> tuple[Array,
     return a @ chosen, jnp.zeros(n + 1, dtype=y.dtype).at[rows].add(a * used)[:n]
 
 
-def _bounded(y: Float[Array, "n d"], w: Float[Array, " d"], a: Float[Array, " n"], factors: Array) -> Margin:
-    lower, upper = margin_bounds(y, w, a)
+def _bounded(y: Float[Array, "n d"], radius: Float[Array, ""], pair: Pair, factors: Array) -> Margin:
+    w, a = pair
+    lower, upper = margin_bounds(y, radius, w, a)
     support = a * jnp.vdot(w, w) > jnp.maximum(y @ w - 1, 0) * jnp.sum(a)
-    return Margin(w, a, lower, upper, jnp.sum(support, dtype=jnp.int32), factors)
+    return Margin(w, lower, upper, jnp.sum(support, dtype=jnp.int32), factors)
 
 
 def _better(one: Margin, other: Margin) -> Margin:

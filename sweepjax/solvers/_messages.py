@@ -11,15 +11,15 @@ from typing import NamedTuple
 
 import jax.numpy as jnp
 from jax import lax
-from jaxtyping import Array, Bool, Float, Int
+from jaxtyping import Array, Float, Int
 
 CLOSE = 1e-4  # relative gap at which the active set is taken
 MESSAGES = 600  # iterations at most
 DAMPING, INERTIA = 0.7, 0.25  # of the multipliers; of the variance
 
 
-class Guess(NamedTuple):
-    """A direction w with multipliers a ≥ 0 of the constraints y_i·w ≥ 1, and the gap they leave."""
+class Messages(NamedTuple):
+    """A direction w, multipliers a ≥ 0, the variance of y_i·w without constraint i, and the gap left."""
 
     w: Float[Array, " d"]
     z: Float[Array, " n"]  # y @ w
@@ -29,21 +29,24 @@ class Guess(NamedTuple):
     iterations: Int[Array, ""]
 
 
-def pass_messages(y: Float[Array, "n d"], wanted: Bool[Array, ""]) -> Guess:
-    """Iterate until the gap is close, or not at all where it is not `wanted`."""
+def pass_messages(y: Float[Array, "n d"]) -> tuple[Array, Array]:
+    """Return a direction w [d] and multipliers a [n] of the constraints y_i·w ≥ 1."""
     n, d = y.shape
     y = y / jnp.sqrt(jnp.mean(jnp.square(y)))
     zero = jnp.zeros((), dtype=y.dtype)
-    start = Guess(jnp.zeros(d, y.dtype), jnp.zeros(n, y.dtype), jnp.zeros(n, y.dtype), zero + d, zero + jnp.inf, jnp.int32(0))
-    return lax.while_loop(
-        lambda guess: wanted & ~(guess.gap < CLOSE) & ~jnp.isnan(guess.variance) & (guess.iterations < MESSAGES),
-        lambda guess: _iterate(y, guess),
+    start = Messages(
+        jnp.zeros(d, y.dtype), jnp.zeros(n, y.dtype), jnp.zeros(n, y.dtype), zero + d, zero + jnp.inf, jnp.int32(0)
+    )
+    last = lax.while_loop(
+        lambda now: ~(now.gap < CLOSE) & ~jnp.isnan(now.variance) & (now.iterations < MESSAGES),
+        lambda now: _iterate(y, now),
         start,
     )
+    return last.w.astype(jnp.float64), last.a.astype(jnp.float64)
 
 
-def _iterate(y: Float[Array, "n d"], guess: Guess) -> Guess:
-    w, z, a, variance, _, iterations = guess
+def _iterate(y: Float[Array, "n d"], now: Messages) -> Messages:
+    w, z, a, variance, _, iterations = now
     short = jnp.maximum(1 - (z - variance * a), 0)
     a = a + DAMPING * (short / variance - a)
     spread = variance / jnp.sum(short > 0)
@@ -53,4 +56,4 @@ def _iterate(y: Float[Array, "n d"], guess: Guess) -> Guess:
     z = y @ w
     upper = jnp.linalg.norm(v) / jnp.sum(a)
     gap = 1 - jnp.min(z) / jnp.linalg.norm(w) / upper
-    return Guess(w, z, a, variance, gap, iterations + 1)
+    return Messages(w, z, a, variance, gap, iterations + 1)

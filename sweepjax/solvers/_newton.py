@@ -33,6 +33,7 @@ class Iterate(NamedTuple):
     separated: Bool[Array, ""]
     converged: Bool[Array, ""]
     certified: Bool[Array, ""]  # the origin is proved to lie inside the convex hull
+    tried: Bool[Array, ""]  # the proof was tried at the last factor
     finished: Bool[Array, ""]
 
 
@@ -55,7 +56,9 @@ def _start(x: Float[Array, "n d"], wanted: Bool[Array, ""]) -> Iterate:
     z = x @ s
     false = jnp.zeros((), dtype=bool)
     zero = jnp.zeros((), dtype=x.dtype)
-    return Iterate(s, z, zero + jnp.inf, zero, jnp.zeros((), dtype=jnp.int32), jnp.max(z) < 0, false, false, ~wanted)
+    return Iterate(
+        s, z, zero + jnp.inf, zero, jnp.zeros((), dtype=jnp.int32), jnp.max(z) < 0, false, false, false, ~wanted
+    )
 
 
 def _round(rough: Float[Array, "n d"], exact: Float[Array, "n d"], it: Iterate) -> Iterate:
@@ -64,8 +67,9 @@ def _round(rough: Float[Array, "n d"], exact: Float[Array, "n d"], it: Iterate) 
     p = jax.nn.softmax(it.z)
     in_float64 = it.converged | (it.shift > STRUGGLING) | (it.factors >= ROUGH)
     factor, certified = lax.cond(in_float64, lambda: _exact_factor(exact, p), lambda: _rough_factor(rough, p))
-    finished = it.converged & in_float64
-    return _chords(exact, factor, it)._replace(certified=certified, finished=finished)
+    # From rough convergence the proof may fail; one exact step later it is tried once more.
+    finished = it.converged & (certified | it.tried)
+    return _chords(exact, factor, it)._replace(certified=certified, tried=it.converged, finished=finished)
 
 
 def _rough_factor(x: Float[Array, "n d"], p: Float[Array, " n"]) -> tuple[Factor, Bool[Array, ""]]:

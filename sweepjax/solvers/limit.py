@@ -11,7 +11,8 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
 from sweepjax.solvers._certificates import separates
-from sweepjax.solvers._margin import Margin, close, quick_margin
+from sweepjax.solvers._margin import Margin, hard_margin
+from sweepjax.solvers._messages import pass_messages
 from sweepjax.solvers._newton import Iterate, minimise
 from sweepjax.types import Columns, Problem, plugin
 
@@ -49,18 +50,14 @@ def solve_limit(x: Float[Array, "n d"]) -> Answer:
     """Decide whether the rows are separable from the origin, and solve what exists.
 
     What one solver has proved the next does not start on. Above λ = 1/2 most draws are separable, and
-    a guess of the margin proves it at once; below, the descent proves most draws inseparable.
+    message passing shows it at once; below, the descent proves most draws inseparable.
     """
     n, d = x.shape
     exact, always = x.astype(jnp.float64), jnp.ones((), dtype=bool)
-    if 2 * d > n:
-        quick = quick_margin(-x, always)
-        minimum = minimise(x, ~separates(-exact, quick.w))
-    else:
-        minimum = minimise(x, always)
-        quick = quick_margin(-x, ~minimum.certified)
+    guess = pass_messages(-x) if 2 * d > n else None
+    minimum = minimise(x, ~separates(-exact, guess[0]) if guess else always)
     hint = minimum.s, jax.nn.softmax(minimum.z)
-    margin = close(-exact, quick, hint, ~minimum.certified)
+    margin = hard_margin(-x, guess or hint, hint, ~minimum.certified)
     separated = separates(-exact, margin.w)
     separable = separated | (minimum.separated & ~minimum.certified)
     certified = jnp.where(separable, separated & (margin.gap <= MARGIN_GAP), minimum.certified & minimum.converged)
