@@ -48,19 +48,11 @@ def replaced(path: Path) -> Iterator[Path]:
 @contextmanager
 def rows(paths: Sequence[Path]) -> Iterator["FileSystemDataset"]:
     """Open the rows of some directories; what turns out to be broken while they are read is named."""
-    import pyarrow as pa  # noqa: PLC0415
-
-    from sweepjax.store import Damaged, checksum_ok, scan  # noqa: PLC0415
+    from sweepjax.store import blaming, scan  # noqa: PLC0415
 
     data = scan(paths)
-    try:
+    with blaming(data):
         yield data
-    except (pa.ArrowException, OSError) as error:
-        broken = [file for file in data.files if not checksum_ok(file)]
-        if not broken:
-            raise
-        what = f"{broken[0]} is damaged ({' '.join(str(error).split())})"
-        raise Damaged(f"{what}; move it away and run the sweep again, which computes its rows anew") from None
 
 
 def plugin_options(name: str, cls: Any, texts: dict[str, str]) -> dict[str, Any]:

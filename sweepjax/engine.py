@@ -17,12 +17,13 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
-from jaxtyping import Array, Bool, UInt32
+from jaxtyping import Array, ArrayLike, Bool, UInt32
 from threadpoolctl import threadpool_limits
 
-from sweepjax.keys import fixed_draws, realization_keys
+from sweepjax.columns import join, labels
+from sweepjax.keys import Keys, fixed_draws, realization_keys
 from sweepjax.plugins import find
-from sweepjax.types import Chunk, Columns, Family, Problem, name_of
+from sweepjax.types import Chunk, Columns, Family, Problem
 
 BATCH_ELEMENTS = 10**7  # numbers of data computed between two looks at the keyboard
 MOST_PER_BATCH = 64
@@ -37,9 +38,9 @@ class Row(NamedTuple):
 
     model: Any
     solver: Any
-    seed: UInt32[Array, ""]
-    realization: UInt32[Array, ""]
-    wanted: Bool[Array, ""]
+    seed: UInt32[ArrayLike, ""]
+    realization: UInt32[ArrayLike, ""]
+    wanted: Bool[ArrayLike, ""]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -50,7 +51,7 @@ class Engine:
     lanes: int = 0
 
     @cached_property
-    def devices(self) -> tuple[jax.Device, ...]:
+    def devices(self) -> tuple[Any, ...]:
         """The devices of this process.
 
         Raises:
@@ -83,7 +84,7 @@ class Engine:
         for start in range(chunk.start, chunk.stop, size):
             parts.append(self._batch(chunk, start, lanes, watch))
             watch("rows", min(size, chunk.stop - start))
-        return _columns(parts, chunk.rows)
+        return join(parts, chunk.rows)
 
     def width(self, family: Family) -> int:
         """Return the lanes in flight per device: one on a CPU, where the dataset stays in cache."""
@@ -138,12 +139,17 @@ class Engine:
 def realization(row: Row, times: Array) -> Columns:
     """Compute one row: draw the dataset, train it, say what was found."""
     keys = realization_keys(row.model, row.seed, row.realization)
-    data = row.model.sample(keys.data)
+    data = drawn(row.model, keys)
     problem = Problem(row.model, data, row.model.init(keys.init, data), keys.batches)
     state = row.solver.init(problem)
     state, record = row.solver.solve(problem, state, times, lambda params: row.model.metrics(params, data))
     # An OrderedDict keeps its order through compiled code; a dict comes back sorted.
     return OrderedDict({**row.model.facts(data), **record, **row.solver.info(problem, state)})
+
+
+def drawn(model: Any, keys: Keys) -> Any:
+    """Draw a dataset, the same bits whatever is computed from it: the compiler must not fuse it with its use."""
+    return lax.optimization_barrier(model.sample(keys.data))
 
 
 def dataset(row: Any) -> Any:
@@ -156,7 +162,7 @@ def dataset(row: Any) -> Any:
     model = cls(**{field.name: field.type(row[field.name]) for field in dataclasses.fields(cls)})  # type: ignore[operator]
     with jax.enable_x64(True), fixed_draws():
         keys = realization_keys(model, np.uint32(row["seed"]), np.uint32(row["realization"]))
-        return jax.jit(type(model).sample)(model, keys.data)
+        return jax.jit(drawn)(model, keys)
 
 
 def dataset_size(family: Family) -> int:
@@ -166,24 +172,7 @@ def dataset_size(family: Family) -> int:
     return max(1, sum(leaf.size for leaf in jax.tree.leaves(jax.eval_shape(model.sample, key))))
 
 
-def labels(chunk: Chunk) -> Columns:
-    """Return the columns that say what each row is: names, fields, seed and realization [r]."""
-    index = np.arange(chunk.start, chunk.stop)
-    tasks = [chunk.family.tasks[i] for i in index % len(chunk.family.tasks)]
-    columns = {
-        "model": np.array([name_of(task.model) for task in tasks]),
-        "solver": np.array([name_of(task.solver) for task in tasks]),
-        **_aspect_ratio([task.model for task in tasks]),
-        **_fields([task.model for task in tasks]),
-        **_fields([task.solver for task in tasks]),
-        "seed": np.array([task.seed for task in tasks], dtype=np.int64),
-        "realization": index // len(chunk.family.tasks),
-    }
-    first = ("model", "solver", "lam", "n", "d", "sigma", "seed", "realization")
-    return {name: columns[name] for name in (*first, *columns) if name in columns}
-
-
-def _mapped(devices: tuple[jax.Device, ...], lanes: int) -> Any:
+def _mapped(devices: tuple[Any, ...], lanes: int) -> Any:
     """Return the jitted map of `realization` over rows, `lanes` at a time on each device."""
 
     def one(row: Row, times: Array) -> Columns:
@@ -201,53 +190,29 @@ def _mapped(devices: tuple[jax.Device, ...], lanes: int) -> Any:
 
 
 @cache
-def _mesh(devices: tuple[jax.Device, ...]) -> Mesh:
+def _mesh(devices: tuple[Any, ...]) -> Mesh:
     return Mesh(np.array(devices), ("r",))
 
 
 def _rows(chunk: Chunk, index: np.ndarray) -> Row:
     tasks = chunk.family.tasks
-    task = index % len(tasks)
-    model, solver = (
-        jax.tree.map(lambda *leaves: np.asarray(leaves, dtype=np.float64)[task], *parts)
-        for parts in ([task.model for task in tasks], [task.solver for task in tasks])
-    )
-    seed = np.array([task.seed for task in tasks], dtype=np.uint32)[task]
+    which = index % len(tasks)
+
+    def spread(*leaves: float) -> np.ndarray:
+        return np.asarray(leaves, dtype=np.float64)[which]
+
+    model = jax.tree.map(spread, *[task.model for task in tasks])
+    solver = jax.tree.map(spread, *[task.solver for task in tasks])
+    seed = np.array([task.seed for task in tasks], dtype=np.uint32)[which]
     return Row(model, solver, seed, (index // len(tasks)).astype(np.uint32), index < chunk.stop)
-
-
-def _columns(parts: list[Columns], rows: int) -> Columns:
-    """Join batches, drop the padding; a pair (value, exists) becomes a masked array."""
-
-    def joined(*leaves: Any) -> np.ndarray:
-        return np.concatenate(leaves)[:rows]
-
-    columns = jax.tree.map(joined, *parts)
-    return {name: _masked(value) if isinstance(value, tuple) else value for name, value in columns.items()}
-
-
-def _masked(pair: tuple[np.ndarray, np.ndarray]) -> np.ma.MaskedArray:
-    value, exists = pair
-    return np.ma.MaskedArray(value, mask=~exists)
-
-
-def _aspect_ratio(models: list[Any]) -> Columns:
-    if not all(hasattr(models[0], name) for name in ("n", "d")):
-        return {}
-    return {"lam": np.array([model.d / model.n for model in models])}
-
-
-def _fields(plugins: list[Any]) -> Columns:
-    names = (field.name for field in dataclasses.fields(plugins[0]))
-    return {name: np.array([getattr(plugin, name) for plugin in plugins]) for name in names}
 
 
 def _prepare() -> None:
     """Give a CPU one device a core and keep compiled programs on disk, unless the user chose otherwise."""
     chosen = "xla_force_host_platform_device_count" in os.environ.get("XLA_FLAGS", "")
-    if not chosen and jax.config.jax_num_cpu_devices < 1 and not _started():
+    if not chosen and jax.config.values.get("jax_num_cpu_devices") < 1 and not _started():
         jax.config.update("jax_num_cpu_devices", len(os.sched_getaffinity(0)))
-    if jax.config.jax_compilation_cache_dir is None:
+    if jax.config.values.get("jax_compilation_cache_dir") is None:
         home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
         jax.config.update("jax_compilation_cache_dir", str(home / "sweepjax"))
 
@@ -262,5 +227,5 @@ def provenance(engine: Engine) -> dict[str, str]:
         "device": engine.devices[0].device_kind,
         "devices": str(len(engine.devices)),
         "lanes": str(engine.lanes or "auto"),
-        "matmul_precision": str(jax.config.jax_default_matmul_precision or "default"),
+        "matmul_precision": str(jax.config.values.get("jax_default_matmul_precision") or "default"),
     }

@@ -11,7 +11,7 @@ from contextlib import AbstractContextManager
 from typing import Any, NamedTuple
 
 import jax
-from jaxtyping import Array, Key, UInt32
+from jaxtyping import Array, ArrayLike, Key, UInt32
 
 from sweepjax.types import name_of
 
@@ -26,7 +26,7 @@ class Keys(NamedTuple):
     batches: Key[Array, ""]
 
 
-def realization_keys(model: Any, seed: UInt32[Array, ""], realization: UInt32[Array, ""]) -> Keys:
+def realization_keys(model: Any, seed: UInt32[ArrayLike, ""], realization: UInt32[ArrayLike, ""]) -> Keys:
     """Return the streams of one realization of a model."""
     key = jax.random.key(seed, impl=IMPLEMENTATION)
     key = jax.random.fold_in(key, fingerprint(model))

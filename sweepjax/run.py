@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
+LOCAL = Engine()
+
+
 class Part(NamedTuple):
     """One of several disjoint shares of the whole plan, counted from 1."""
 
@@ -38,7 +41,10 @@ def fill(store: Store, chunks: Iterator[Chunk], *, engine: Engine, execute: Any 
         store.write(chunk, columns)
 
 
-def share(sweep: Sweep, chunk_rows: int, part: Part = Part()) -> Iterator[Chunk]:
+WHOLE = Part()
+
+
+def share(sweep: Sweep, chunk_rows: int, part: Part = WHOLE) -> Iterator[Chunk]:
     """Yield the chunks of one part: those whose place in the whole plan is number - 1 modulo the parts."""
     plan = enumerate(sweep.chunks(chunk_rows))
     return (chunk for place, chunk in plan if place % part.of == part.number - 1)
@@ -55,7 +61,7 @@ def open_store(sweep: Sweep, out: str | Path, *, chunk_rows: int = 0, engine: En
 
 
 def run(
-    sweep: Sweep | str | None = None, *, out: str | Path | None = None, engine: Engine = Engine(), **axes: Any
+    sweep: Sweep | str | None = None, *, out: str | Path | None = None, engine: Engine = LOCAL, **axes: Any
 ) -> "pd.DataFrame":
     """Run a sweep to the end and return its rows.
 

@@ -3,26 +3,24 @@
 Every other name in the directory begins with "_", so the usual readers see finished rows only.
 """
 
-import hashlib
 import json
-import os
 import re
-import secrets
 import subprocess
 import tomllib
-from collections.abc import Callable, Iterable, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 import tomli_w
+
+from sweepjax.chunkfile import Damaged, arrow, checksum_ok, damaged, encode, footer, foreign, metadata, put
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -32,15 +30,10 @@ if TYPE_CHECKING:
 FORMAT = 1
 RECORD = "_sweep.toml"
 CHUNK_NAME = re.compile(r"[0-9a-f]{12}-\d{9,}\.parquet")
-SEAL, NO_DIGEST = b"sweepjax-sha256:", b"0" * 64
 
 
 class Conflict(Exception):  # noqa: N818  named for what happened
     """The directory holds another sweep, or something that is no sweep."""
-
-
-class Damaged(Exception):  # noqa: N818  named for what happened
-    """The directory holds a Parquet file that is broken or not ours."""
 
 
 class Summary(NamedTuple):
@@ -99,7 +92,7 @@ class Store:
 
     def __contains__(self, chunk: "Chunk") -> bool:
         file = self.file(chunk)
-        return file.exists() and _footer(file).num_rows >= chunk.rows
+        return file.exists() and footer(file).num_rows >= chunk.rows
 
     def file(self, chunk: "Chunk") -> Path:
         """Return where the rows of a chunk are kept; an extended chunk keeps its name."""
@@ -110,16 +103,16 @@ class Store:
 
         Columns are arrays [r ...]; masked elements become NULL, trailing axes fixed-size lists.
         """
-        table = pa.table({name: _arrow(column) for name, column in columns.items()})
+        table = pa.table({name: arrow(column) for name, column in columns.items()})
         if table.num_rows != chunk.rows:
             raise ValueError(f"chunk {_label(chunk)} has {chunk.rows} rows, but its columns have {table.num_rows}")
         if chunk not in self:
-            _put(self.file(chunk), _parquet(table, {**self.provenance, **_software(), **_place(chunk)}))
+            put(self.file(chunk), encode(table, {**self.provenance, **_software(), **_place(chunk)}))
 
     def summary(self) -> Summary:
         """Count what is stored, from the footers alone."""
         files = chunk_files(self.path)
-        rows, size = sum(_footer(file).num_rows for file in files), sum(file.stat().st_size for file in files)
+        rows, size = sum(footer(file).num_rows for file in files), sum(file.stat().st_size for file in files)
         return Summary(rows, self.sweep.rows_total, len(files), size, tuple(self.path.glob("_*.tmp")))
 
     def dataset(self) -> ds.FileSystemDataset:
@@ -128,18 +121,25 @@ class Store:
 
     def _recorded(self) -> Self:
         own = {"chunk": self.chunk_rows, "store": {"format": FORMAT, "id": self.sweep.id}}
-        _put(self.path / RECORD, tomli_w.dumps(tomllib.loads(self.sweep.to_toml()) | own).encode())
+        put(self.path / RECORD, tomli_w.dumps(tomllib.loads(self.sweep.to_toml()) | own).encode())
         return self
 
 
 def read(path: str | Path) -> "pd.DataFrame":
     """Return the finished rows of a directory, or a Parquet file, as pandas itself would read them."""
     data = scan([path])
-    try:
+    with blaming(data):
         return data.to_table().to_pandas()
+
+
+@contextmanager
+def blaming(data: ds.FileSystemDataset) -> Iterator[None]:
+    """Turn an error of reading rows into one that names the broken file."""
+    try:
+        yield
     except (pa.ArrowException, OSError) as error:
         broken = [file for file in data.files if not checksum_ok(file)]
-        raise _damaged(broken[0], error) if broken else error from None
+        raise damaged(broken[0], error) if broken else error from None
 
 
 def scan(paths: Iterable[str | Path]) -> ds.FileSystemDataset:
@@ -159,13 +159,13 @@ def chunk_files(path: Path) -> list[Path]:
     files = [file for file in _visible(path) if file.suffix == ".parquet"]
     for file in files:
         if not CHUNK_NAME.fullmatch(file.name):
-            raise _foreign(file)
+            raise foreign(file)
     return files
 
 
 def _readable(path: Path) -> list[Path]:
     if path.is_file():
-        _metadata(path)
+        metadata(path)
         return [path]
     if not path.is_dir():
         raise ValueError(f"there is no {path}; give a directory that `sweepjax run` made, or a Parquet file")
@@ -173,7 +173,7 @@ def _readable(path: Path) -> list[Path]:
     if not files:
         raise ValueError(f"{path} holds no finished rows; run its sweep first")
     for file in files:
-        _footer(file)
+        footer(file)
     return files
 
 
@@ -201,87 +201,6 @@ def _check_free(path: Path) -> None:
 
 def _visible(path: Path) -> list[Path]:
     return sorted(file for file in path.iterdir() if file.name[0] not in "._")
-
-
-def _put(path: Path, content: bytes) -> None:
-    """Make `content` the file `path`, durably; at every moment the old file or the new one is there."""
-    partial = path.with_name(f"_{path.name}.{os.getpid()}-{secrets.token_hex(4)}.tmp")
-    try:
-        with partial.open("xb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
-    _sync_names(path.parent)
-
-
-def _sync_names(directory: Path) -> None:
-    descriptor = os.open(directory, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def checksum_ok(path: str | Path) -> bool:
-    """Whether every byte of a chunk file is as it was written.
-
-    The footer holds the SHA-256 of the whole file with 64 zeros in the digest's place.
-    """
-    head, seal, tail = Path(path).read_bytes().rpartition(SEAL)
-    return tail[:64] == _digest(head + seal + NO_DIGEST + tail[64:])
-
-
-def _parquet(table: pa.Table, entries: dict[str, str]) -> bytes:
-    """Return the file of a table, its footer's entries and checksum included."""
-    sink = pa.BufferOutputStream()
-    with pq.ParquetWriter(sink, table.schema, compression="zstd", write_page_checksum=True) as writer:
-        writer.write_table(table)
-        # Not among the schema's metadata, which Parquet holds twice; last, so that the seal is the last in the file.
-        writer.add_key_value_metadata({f"sweepjax.{key}": text for key, text in entries.items()})
-        writer.add_key_value_metadata({"sweepjax.checksum": (SEAL + NO_DIGEST).decode()})
-    content = sink.getvalue().to_pybytes()
-    head, seal, tail = content.rpartition(SEAL)
-    return head + seal + _digest(content) + tail[64:]
-
-
-def _digest(content: bytes) -> bytes:
-    return hashlib.sha256(content).hexdigest().encode()
-
-
-def _arrow(column: Any) -> pa.Array:
-    values = np.ma.asanyarray(column)
-    mask = np.ma.getmaskarray(values)
-    if values.ndim == 1:
-        return pa.array(values.data, mask=mask)
-    inner = _arrow(values.reshape(-1, *values.shape[2:]))
-    absent = mask.reshape(len(values), -1).all(axis=1)
-    return pa.FixedSizeListArray.from_arrays(inner, values.shape[1], mask=pa.array(absent))
-
-
-def _footer(file: Path) -> pq.FileMetaData:
-    metadata = _metadata(file)
-    if (metadata.metadata or {}).get(b"sweepjax.chunk") != file.stem.encode():
-        raise _foreign(file)
-    return metadata
-
-
-def _metadata(file: Path) -> pq.FileMetaData:
-    try:
-        return pq.read_metadata(file)
-    except (pa.ArrowException, OSError) as error:
-        # A broken footer is an OSError without a number; one with a number is the file system's.
-        raise error if getattr(error, "errno", None) else _damaged(file, error) from None
-
-
-def _damaged(file: str | Path, error: Exception) -> Damaged:
-    return Damaged(f"{file} is damaged ({error}); move it away and run the sweep again, which computes its rows anew")
-
-
-def _foreign(file: Path) -> Damaged:
-    return Damaged(f"{file} was not written by sweepjax under this name; move it out of the directory")
 
 
 def _label(chunk: "Chunk") -> str:

@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+from jax import lax
 from jaxtyping import Array, Float, Key
 
 from sweepjax.types import Columns, parameter, plugin
@@ -41,8 +42,9 @@ class Logistic:
     init_bias: float = parameter(0.0)
 
     def sample(self, key: Key[Array, ""]) -> Dataset:
-        x = jax.random.normal(key, (self.n, self.d), dtype=jnp.float32)
-        return Dataset(x * jnp.asarray(self.sigma, dtype=jnp.float32))
+        # The barrier keeps σ out of the noise: fused, they would differ in the last bit.
+        noise = lax.optimization_barrier(jax.random.normal(key, (self.n, self.d), dtype=jnp.float32))
+        return Dataset(noise * jnp.asarray(self.sigma, dtype=jnp.float32))
 
     def init(self, key: Key[Array, ""], data: Dataset) -> Weights:
         direction = jax.random.normal(key, (self.d,), dtype=jnp.float32)

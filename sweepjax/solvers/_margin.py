@@ -87,7 +87,7 @@ def hard_margin(y: Float[Array, "n d"], guess: Pair, hint: Pair, wanted: Bool[Ar
 
 
 def _start(y: Float[Array, "n d"], w: Float[Array, " d"], a: Float[Array, " n"]) -> Interior:
-    """Start near a direction that separates; else along the mean, so far out that the typical |y_i·w| is ten margins."""
+    """Start near a direction that separates; else along the mean, so far out that |y_i·w| is typically ten margins."""
     mean = jnp.mean(y, axis=0)
     least = jnp.min(y @ w)
     warm = least > 0

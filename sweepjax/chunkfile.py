@@ -1,0 +1,111 @@
+"""One Parquet file a chunk: whole or absent, readable by anyone, and every byte of it checked."""
+
+import hashlib
+import os
+import secrets
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+SEAL, NO_DIGEST = b"sweepjax-sha256:", b"0" * 64
+
+
+class Damaged(Exception):  # noqa: N818  named for what happened
+    """The directory holds a Parquet file that is broken or not ours."""
+
+
+def put(path: Path, content: bytes) -> None:
+    """Make `content` the file `path`, durably; at every moment the old file or the new one is there."""
+    partial = path.with_name(f"_{path.name}.{os.getpid()}-{secrets.token_hex(4)}.tmp")
+    try:
+        with partial.open("xb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
+    _sync_names(path.parent)
+
+
+def _sync_names(directory: Path) -> None:
+    descriptor = os.open(directory, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def checksum_ok(path: str | Path) -> bool:
+    """Whether every byte of a chunk file is as it was written.
+
+    The footer holds the SHA-256 of the whole file with 64 zeros in the digest's place.
+    """
+    head, seal, tail = Path(path).read_bytes().rpartition(SEAL)
+    return tail[:64] == _digest(head + seal + NO_DIGEST + tail[64:])
+
+
+def encode(table: pa.Table, entries: dict[str, str]) -> bytes:
+    """Return the file of a table, its footer's entries and checksum included."""
+    sink = pa.BufferOutputStream()
+    with pq.ParquetWriter(sink, table.schema, compression="zstd", write_page_checksum=True) as writer:
+        writer.write_table(table)
+        # Not among the schema's metadata, which Parquet holds twice; last, so that the seal is the last in the file.
+        writer.add_key_value_metadata({f"sweepjax.{key}": text for key, text in entries.items()})
+        writer.add_key_value_metadata({"sweepjax.checksum": (SEAL + NO_DIGEST).decode()})
+    content = sink.getvalue().to_pybytes()
+    head, seal, tail = content.rpartition(SEAL)
+    return head + seal + _digest(content) + tail[64:]
+
+
+def _digest(content: bytes) -> bytes:
+    return hashlib.sha256(content).hexdigest().encode()
+
+
+def arrow(column: Any) -> pa.Array:
+    """Return a column [r ...] as Arrow: masked elements are NULL, trailing axes fixed-size lists."""
+    values = np.ma.asanyarray(column)
+    mask = np.ma.getmaskarray(values)
+    if values.ndim == 1:
+        return pa.array(values.data, mask=mask)
+    inner = arrow(values.reshape(-1, *values.shape[2:]))
+    absent = mask.reshape(len(values), -1).all(axis=1)
+    return pa.FixedSizeListArray.from_arrays(inner, values.shape[1], mask=pa.array(absent))
+
+
+def footer(file: Path) -> pq.FileMetaData:
+    """Return the footer of a chunk file.
+
+    Raises:
+        Damaged: broken, or not written by sweepjax under this name.
+    """
+    found = metadata(file)
+    if (found.metadata or {}).get(b"sweepjax.chunk") != file.stem.encode():
+        raise foreign(file)
+    return found
+
+
+def metadata(file: Path) -> pq.FileMetaData:
+    """Return the footer of any Parquet file.
+
+    Raises:
+        Damaged: it has none.
+    """
+    try:
+        return pq.read_metadata(file)
+    except (pa.ArrowException, OSError) as error:
+        # A broken footer is an OSError without a number; one with a number is the file system's.
+        raise error if getattr(error, "errno", None) else damaged(file, error) from None
+
+
+def damaged(file: str | Path, error: Exception) -> Damaged:
+    """Return the error that says a file is broken."""
+    return Damaged(f"{file} is damaged ({error}); move it away and run the sweep again, which computes its rows anew")
+
+
+def foreign(file: Path) -> Damaged:
+    """Return the error that says a file is not ours."""
+    return Damaged(f"{file} was not written by sweepjax under this name; move it out of the directory")

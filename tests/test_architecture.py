@@ -1,0 +1,66 @@
+"""Imports point downstairs only."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+import sweepjax
+import sweepjax_cli
+
+FLOORS = [
+    ["types"],
+    ["keys", "plugins", "axes", "theory"],
+    ["times", "fields"],
+    ["spelling"],
+    ["grid"],
+    ["chunking", "presets"],
+    ["models", "solvers", "observables"],
+    ["columns", "chunkfile", "executors", "reducers"],
+    ["engine", "store"],
+    ["figures"],
+    ["run"],
+    ["plan"],
+    ["cli"],
+]
+FLOOR = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
+HOME = Path(sweepjax.__file__).parent
+CLI = Path(sweepjax_cli.__file__).parent
+FILES = [file for home in (HOME, CLI) for file in sorted(home.rglob("*.py")) if file != HOME / "__init__.py"]
+
+
+def room(file):
+    return "cli" if CLI in file.parents else file.relative_to(HOME).parts[0].removesuffix(".py")
+
+
+def imported(file):
+    for node in ast.walk(ast.parse(file.read_text())):
+        names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+        if isinstance(node, ast.ImportFrom) and not node.level:
+            names = [f"{node.module}.{alias.name}" for alias in node.names]
+        yield from (name.split(".")[1] for name in names if name.startswith("sweepjax."))
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: f"{room(file)}/{file.name}")
+def test_a_file_imports_its_own_room_or_a_lower_floor(file):
+    here = room(file)
+    for other in imported(file):
+        assert other == here or FLOOR[other] < FLOOR[here], f"{here} imports {other}"
+
+
+def test_every_room_has_its_floor():
+    rooms = {room(file) for file in FILES}
+    assert rooms == set(FLOOR)
+
+
+def test_only_the_command_line_knows_typer():
+    assert not [file for file in FILES if room(file) != "cli" and "typer" in file.read_text()]
+
+
+def test_only_keys_makes_a_key():
+    assert [file.name for file in FILES if "jax.random.key(" in file.read_text()] == ["keys.py"]
+
+
+def test_no_file_evaluates_text():
+    calls = [node for file in FILES for node in ast.walk(ast.parse(file.read_text())) if isinstance(node, ast.Call)]
+    assert not [call for call in calls if isinstance(call.func, ast.Name) and call.func.id in ("eval", "exec")]

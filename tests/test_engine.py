@@ -1,0 +1,135 @@
+"""One row is one pure function of its task and index, however it is computed."""
+
+import subprocess
+import sys
+
+import jax
+import numpy as np
+import pandas as pd
+import pytest
+
+import sweepjax as sj
+from sweepjax.columns import labels
+from sweepjax.engine import Engine, dataset
+from sweepjax.grid import Sweep
+from sweepjax.types import Chunk
+
+SWEEP = Sweep().replaced(n=24, d=12, sigma="0.5,1,2", seed="3,7", realizations=10)
+PROBE = SWEEP.replaced(solver="tests.probe:Bits")
+
+
+def rows(sweep, engine, start=0, stop=60):
+    (family,) = sweep.families()
+    return pd.DataFrame(
+        {
+            name: np.ma.filled(column, np.nan) if np.ma.isMaskedArray(column) else column
+            for name, column in engine.compute(Chunk(family, start, stop)).items()
+        }
+    )
+
+
+@pytest.mark.parametrize("lanes", [1, 3, 8])
+def test_datasets_are_the_same_bits_for_every_width(lanes):
+    pd.testing.assert_frame_equal(rows(PROBE, Engine(lanes=lanes)), rows(PROBE, Engine()))
+
+
+@pytest.mark.parametrize("bounds", [(0, 7), (7, 60), (59, 60)])
+def test_datasets_are_the_same_bits_for_every_chunk(bounds):
+    part = rows(PROBE, Engine(), *bounds)
+    pd.testing.assert_frame_equal(part, rows(PROBE, Engine()).iloc[slice(*bounds)].reset_index(drop=True))
+
+
+def test_a_dataset_drawn_again_has_the_same_bits():
+    for _, row in rows(PROBE, Engine()).iloc[::7].iterrows():
+        bits = np.asarray(dataset(row).x).view(np.uint32).ravel()
+        place = np.arange(1, bits.size + 1, dtype=np.uint32)
+        assert (int(bits.sum(dtype=np.uint32)), int((bits * place).sum(dtype=np.uint32))) == (
+            row["bits"],
+            row["placed"],
+        )
+
+
+def test_another_solver_sees_the_same_datasets():
+    limit = rows(SWEEP, Engine())
+    for _, row in limit.iloc[::11].iterrows():
+        found = dataset(row).x
+        np.testing.assert_array_equal(found, dataset(row.to_dict() | {"solver": "another"}).x)
+
+
+def test_rows_agree_over_widths_to_the_promised_accuracy():
+    one, wide = rows(SWEEP, Engine()), rows(SWEEP, Engine(lanes=5))
+    pd.testing.assert_frame_equal(one[["separable", "certified"]], wide[["separable", "certified"]])
+    for name in ("s_norm", "loss_inf", "margin", "positive_mean"):
+        np.testing.assert_allclose(one[name], wide[name], rtol=1e-5, err_msg=name)
+
+
+def test_the_same_width_gives_the_same_bits_twice():
+    pd.testing.assert_frame_equal(rows(SWEEP, Engine()), rows(SWEEP, Engine()))
+
+
+def test_a_scan_over_floats_and_seeds_is_one_program():
+    engine, compiled = Engine(), []
+    for sweep in (PROBE, PROBE.replaced(sigma="4,5,6", seed="1,2")):
+        (family,) = sweep.families()
+        engine.compute(Chunk(family, 0, 4), lambda what, rows: compiled.append(what))
+    assert compiled.count("compiling") == 1
+
+
+def test_row_i_is_realization_i_div_tasks_of_task_i_mod_tasks():
+    (family,) = SWEEP.families()
+    told = labels(Chunk(family, 4, 9))
+    assert told["realization"].tolist() == [0, 0, 1, 1, 1]
+    assert told["sigma"].tolist() == [2.0, 2.0, 0.5, 0.5, 1.0]
+    assert told["seed"].tolist() == [3, 7, 3, 7, 3]
+
+
+def test_too_large_a_batch_is_halved_until_it_fits():
+    engine, asked = Engine(lanes=16), []
+
+    class Small(Engine):
+        def _compute(self, chunk, lanes, watch):
+            asked.append(lanes)
+            if lanes > 4:
+                raise jax.errors.JaxRuntimeError("RESOURCE_EXHAUSTED: out of memory")
+            return super()._compute(chunk, lanes, watch)
+
+    columns = Small(lanes=16).compute(Chunk(next(PROBE.families()), 0, 6))
+    assert asked == [16, 8, 4]
+    assert columns["bits"].tolist() == engine.compute(Chunk(next(PROBE.families()), 0, 6))["bits"].tolist()
+
+
+def test_a_device_that_is_not_there_is_an_error():
+    with pytest.raises(RuntimeError, match="no tpu device"):
+        Engine(device="tpu").devices  # noqa: B018  the property looks for them
+
+
+def test_importing_changes_no_global_setting():
+    code = (
+        "import jax; before = dict(jax.config.values); import sweepjax.run, sweepjax.solvers.limit; "
+        "assert dict(jax.config.values) == before"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_four_devices_give_the_rows_of_two():
+    code = (
+        "import sweepjax as sj; frame = sj.run('0.4:0.6:0.2', n=20, realizations=9); import jax; "
+        "assert len(jax.devices()) == 4; print(frame.to_json(double_precision=15))"
+    )
+    four = subprocess.run(
+        [sys.executable, "-c", code],
+        check=True,
+        capture_output=True,
+        text=True,
+        env={**__import__("os").environ, "XLA_FLAGS": "--xla_force_host_platform_device_count=4"},
+    )
+    two = sj.run("0.4:0.6:0.2", n=20, realizations=9)
+    other = pd.read_json(__import__("io").StringIO(four.stdout))
+    assert (two["separable"].to_numpy() == other["separable"].to_numpy()).all()
+    np.testing.assert_allclose(two["margin"], other["margin"].astype(float), rtol=1e-5)
+
+
+def test_python_runs_a_sweep_and_reads_it_again(tmp_path):
+    frame = sj.run("0.5", n=20, realizations=5, out=tmp_path / "run")
+    pd.testing.assert_frame_equal(frame, sj.read(tmp_path / "run"))
+    assert sj.dataset(frame.iloc[2]).x.shape == (20, 10)

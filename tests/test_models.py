@@ -1,0 +1,76 @@
+"""Draws: what they depend on, and what they are."""
+
+import jax
+import numpy as np
+import pytest
+
+from sweepjax.engine import dataset
+from sweepjax.keys import fingerprint, fixed_draws, realization_keys
+from sweepjax.models.logistic import Logistic
+
+ROW = {"model": "logistic", "n": 30, "d": 20, "sigma": 1.0, "loss": "logistic", "init_norm": 0.1, "init_bias": 0.0}
+ROW |= {"seed": 0, "realization": 3}
+PINNED_KEY = [2351529268, 2747225073]
+PINNED_BITS = [1116288090, 788800922, 1605296332, 3946911431]
+
+
+def draw(**changes):
+    return np.asarray(dataset(ROW | changes).x)
+
+
+def test_the_first_bits_are_pinned():
+    with fixed_draws():
+        key = realization_keys(Logistic(n=4, d=2), np.uint32(0), np.uint32(0)).data
+        assert jax.random.key_data(key).tolist() == PINNED_KEY
+        assert jax.random.bits(key, (4,)).tolist() == PINNED_BITS
+
+
+def test_a_draw_depends_on_seed_and_realization():
+    assert not np.array_equal(draw(), draw(seed=1))
+    assert not np.array_equal(draw(), draw(realization=4))
+
+
+@pytest.mark.parametrize("changes", [{"init_norm": 2.0}, {"init_bias": 1.0}, {"loss": "exponential"}])
+def test_a_draw_does_not_depend_on_how_it_is_trained(changes):
+    np.testing.assert_array_equal(draw(), draw(**changes))
+
+
+def test_sigma_scales_the_same_noise():
+    np.testing.assert_array_equal(np.float32(3) * draw(), draw(sigma=3.0))
+
+
+@pytest.mark.parametrize("name", ["jax_threefry_partitionable", "jax_default_prng_impl"])
+def test_global_settings_do_not_change_a_draw(name):
+    other = {"jax_threefry_partitionable": False, "jax_default_prng_impl": "rbg"}[name]
+    before, kept = draw(), getattr(jax.config, name)
+    jax.config.update(name, other)
+    try:
+        np.testing.assert_array_equal(before, draw())
+    finally:
+        jax.config.update(name, kept)
+
+
+def test_samples_are_standard_normal():
+    x = draw(n=400, d=200)
+    # 80,000 numbers; four standard errors, one false alarm in 10,000 seeds.
+    assert abs(x.mean()) < 4 / np.sqrt(x.size)
+    assert abs(x.var() - 1) < 4 * np.sqrt(2 / x.size)
+    assert abs((x**4).mean() - 3) < 4 * np.sqrt(96 / x.size)
+    assert np.abs(np.corrcoef(x[:, :40].T) - np.eye(40)).max() < 4.5 / np.sqrt(400)
+
+
+def test_datasets_are_float32():
+    assert draw().dtype == np.float32
+
+
+def test_the_start_has_the_norm_asked_for():
+    model = Logistic(n=5, d=7, init_norm=0.3, init_bias=-2.0)
+    keys = realization_keys(model, np.uint32(0), np.uint32(0))
+    start = model.init(keys.init, model.sample(keys.data))
+    assert np.linalg.norm(start.s) == pytest.approx(0.3, rel=1e-6)
+    assert start.b == -2
+
+
+def test_a_shape_is_part_of_the_fingerprint_and_a_loss_is_not():
+    assert fingerprint(Logistic(n=5, d=7)) != fingerprint(Logistic(n=7, d=5))
+    assert fingerprint(Logistic(loss="exponential")) == fingerprint(Logistic(sigma=3.0))
