@@ -4,9 +4,9 @@ import ast
 from pathlib import Path
 
 import pytest
+import sweepjax_cli
 
 import sweepjax
-import sweepjax_cli
 
 FLOORS = [
     ["types"],

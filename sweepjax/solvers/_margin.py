@@ -9,7 +9,7 @@ Source:
     Hintermüller, Ito, Kunisch, SIAM J. Optim. 13, 865 (2002); Mehrotra, SIAM J. Optim. 2, 575 (1992).
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax.numpy as jnp
 from jax import lax
@@ -26,7 +26,8 @@ CLOSED = 1e-7  # relative gap that ends the search
 WARM = 0.03
 VANISHING = 1e-9  # upper bound on the margin, in units of the typical ‖y_i‖, taken for zero
 WARM = 0.1  # complementarity of a start from a direction that separates, relative to that from none
-INTERIOR, ACTIVE = 40, 6  # iterations at most, of one try
+INTERIOR, ACTIVE = 40, 6  # iterations at most, in all and of one try
+TRIES = 3  # of the guess, of the active set the interior point shows, and of the closed interior point's
 
 
 class Interior(NamedTuple):
@@ -70,20 +71,20 @@ def hard_margin(y: Float[Array, "n d"], guess: Pair, hint: Pair, wanted: Bool[Ar
     best = _bounded(y, radius, guess, jnp.int32(0))
     point = _start(y, *(jnp.where(best.lower > 0, *both) for both in zip(guess, hint, strict=True)))
 
-    def attempt(carry: tuple[Interior, Array, Margin]) -> tuple[Interior, Array, Margin]:
-        before, active, best = carry
+    def attempt(carry: tuple[Int[Array, ""], Interior, Array, Margin]) -> tuple[Any, ...]:
+        tries, before, active, best = carry
         best = _corrected(y, radius, active, best)
         point = _iterate(y, before, ~(best.gap <= CLOSED))
         factors = best.factors + point.iterations - before.iterations
         best = _better(best, _bounded(y, radius, (point.w, point.a), factors))
         active = point.a / jnp.max(point.a) > point.s / jnp.max(point.s)
-        return point._replace(goal=jnp.full_like(point.goal, CLOSED)), active, best
+        return tries + 1, point._replace(goal=jnp.full_like(point.goal, CLOSED / 4)), active, best
 
-    def open_(carry: tuple[Interior, Array, Margin]) -> Bool[Array, ""]:
-        point, _, best = carry
-        return wanted & ~(best.gap <= CLOSED) & ~point.hopeless & (point.iterations < INTERIOR)
+    def goes_on(carry: tuple[Int[Array, ""], Interior, Array, Margin]) -> Bool[Array, ""]:
+        tries, point, _, best = carry
+        return wanted & ~(best.gap <= CLOSED) & ~point.hopeless & (tries < TRIES)
 
-    return lax.while_loop(open_, attempt, (point, guess[1] > 0, best))[2]
+    return lax.while_loop(goes_on, attempt, (jnp.int32(0), point, guess[1] > 0, best))[3]
 
 
 def _start(y: Float[Array, "n d"], w: Float[Array, " d"], a: Float[Array, " n"]) -> Interior:

@@ -1,0 +1,47 @@
+"""`python -m benchmarks`: every pair back to back, one table."""
+
+import argparse
+import os
+import sys
+from pathlib import Path
+
+import jax
+import torch
+
+from benchmarks.jobs import JOBS, Effort
+from benchmarks.kernel import ENGINE
+from benchmarks.table import markdown, provenance, write
+
+FULL = Path("results") / "benchmarks"
+
+
+def main() -> None:
+    """Run the jobs, print the table and write it."""
+    options = _options()
+    if "OPENBLAS_CORETYPE" in os.environ:
+        sys.exit("OPENBLAS_CORETYPE is set and would slow the peers; unset it and run again")
+    if options.only and options.only not in JOBS:
+        sys.exit(f"unknown job {options.only!r}; choose one of: {', '.join(JOBS)}")
+    jax.config.update("jax_enable_compilation_cache", False)  # compilation is measured, too
+    torch.set_num_threads(len(ENGINE.devices))
+    circumstances, rows = provenance(len(ENGINE.devices)), []
+    for name in [options.only] if options.only else JOBS:
+        print(f"{name} ...", file=sys.stderr, flush=True)
+        rows += JOBS[name](Effort(options.draws, options.short))
+    print(markdown(rows))
+    whole = not (options.short or options.only or options.draws)
+    if folder := options.out or (FULL if whole else None):
+        write(rows, folder, circumstances)
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("--short", action="store_true", help="tiny counts: only shows that everything runs")
+    parser.add_argument("--only", metavar="NAME", help="one job")
+    parser.add_argument("--draws", type=int, default=0, metavar="N", help="draws a dimension instead of each job's own")
+    parser.add_argument("--out", type=Path, metavar="DIR", help=f"where the table goes (a full one: {FULL})")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    main()

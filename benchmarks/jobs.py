@@ -1,0 +1,180 @@
+"""The jobs: each returns its rows of the table."""
+
+import statistics
+import time
+from collections.abc import Callable
+from functools import partial
+from tempfile import TemporaryDirectory
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+from threadpoolctl import threadpool_limits
+
+from benchmarks import peers
+from benchmarks.kernel import ENGINE, Batch, batch
+from benchmarks.memory import CHUNK_ROWS, peak
+from benchmarks.reference import Goal, margin_goal, minimum_goal
+from benchmarks.table import Row
+from benchmarks.timing import Pair, alternate
+from sweepjax.grid import Sweep
+from sweepjax.run import fill, open_store, share
+
+Peer = Callable[[np.ndarray, Goal], peers.Solve]
+
+
+class Effort(NamedTuple):
+    """How much to do: draws a dimension (0: each job's own number), or the least that shows that all runs."""
+
+    draws: int = 0
+    short: bool = False
+
+    def pick(self, dimensions: tuple[int, ...]) -> tuple[int, ...]:
+        """The dimensions to visit."""
+        return dimensions[:1] if self.short else dimensions
+
+    def count(self, usual: int) -> int:
+        """Draws of each dimension."""
+        return self.draws or (2 if self.short else usual)
+
+    def repetitions(self, usual: int) -> int:
+        """Pairs of timings."""
+        return 1 if self.short else usual
+
+
+class Case(NamedTuple):
+    """The draws of a job, the column compared, and how its true value is found."""
+
+    job: str
+    batches: list[Batch]
+    column: str
+    goal: Callable[[np.ndarray, float], Goal]
+
+
+class Match(NamedTuple):
+    """A peer, how it is named in the table, how far it has to go, and by what factor ours should win."""
+
+    peer: Peer
+    name: str
+    tolerance: float
+    at_least: float | None
+
+
+def s_norm_400(effort: Effort) -> list[Row]:
+    """S_∞ from easy to near-critical at n = 400."""
+    batches = [batch(400, d, effort.count(16), separable=False) for d in effort.pick((160, 168, 180, 188, 192))]
+    case = Case("s_norm, n = 400", batches, "s_norm", minimum_goal)
+    adam = Match(peers.adam, "PyTorch Adam, best rate of .03 .01 .003, cut at 1e-4", 1e-4, 15)
+    lbfgs = Match(peers.lbfgs, "SciPy L-BFGS-B float64, cut at 1e-4", 1e-4, 1)
+    return [_against(case, adam, effort.repetitions(5)), _against(case, lbfgs, effort.repetitions(9))]
+
+
+def s_norm_2400(effort: Effort) -> list[Row]:
+    """S_∞ at the size of the paper's large experiment."""
+    batches = [batch(2400, d, effort.count(4), separable=False) for d in effort.pick((930, 1050, 1110, 1176))]
+    case = Case("s_norm, n = 2400", batches, "s_norm", minimum_goal)
+    whole = Match(peers.newton, "NumPy damped Newton float64, with certificate", 1e-6, 1.5)
+    cut = Match(peers.newton_cut, "NumPy damped Newton float64, cut at 1e-4", 1e-4, None)
+    return [_against(case, whole, effort.repetitions(5)), _against(case, cut, effort.repetitions(3))]
+
+
+def margin_400(effort: Effort) -> list[Row]:
+    """The hard margin from near-critical to easy at n = 400."""
+    batches = [batch(400, d, effort.count(4), separable=True) for d in effort.pick((320, 280, 240, 208))]
+    case = Case("margin, n = 400", batches, "margin", margin_goal)
+    matches = [
+        (Match(peers.svc, "scikit-learn SVC, C=1e10, tol for 5e-5 (float32 kernel: no better than 1e-5)", 5e-5, 5), 3),
+        (Match(peers.linear_svc, "scikit-learn LinearSVC hinge, C=1e6, tol for 1e-6", 1e-6, 5), 3),
+        (Match(peers.clarabel_qp, "Clarabel QP, tol for 1e-6", 1e-6, 5), 3),
+        (Match(peers.nnls, "SciPy nnls", 1e-6, None), 7),
+    ]
+    return [_against(case, match, effort.repetitions(usual)) for match, usual in matches]
+
+
+def whole_run(effort: Effort) -> list[Row]:
+    """Draws, kernel, host work and store together, against the compiled programs alone; then compilation."""
+    lam = "0.42" if effort.short else "0.42,0.48,0.55"
+    sweep = Sweep().replaced(n=400, lam=lam, realizations=effort.draws or (8 if effort.short else 512))
+    compiling = [_compilation(family) for family in sweep.families()]
+    arguments = [batch for chunk in sweep.chunks(CHUNK_ROWS) for batch in _batches(chunk)]
+    pair = alternate(partial(_run, sweep), partial(_call, arguments), effort.repetitions(7))
+    row = _row("whole run, n = 400", pair, sweep.rows_total, "the bare compiled programs on the same chunks", 1 / 1.15)
+    note = f"compilation apart: {statistics.mean(compiling):.1f} s a shape"
+    return [row._replace(uncertified=pair.our_answer, note=note)]
+
+
+def memory(effort: Effort) -> list[Row]:
+    """The peak of a run against that of an eighth of it."""
+    rows = 2 * CHUNK_ROWS if effort.short else 4 * CHUNK_ROWS
+    name, peer = "peak memory of a run", f"the same with {rows} realizations"
+    pair = Pair([peak(8 * rows)], [peak(rows)], None, None)
+    row = _row(name, pair, 8 * rows, peer, 0.95)
+    return [row._replace(ours=pair.ours[0], theirs=pair.theirs[0], unit="MiB", note="does not grow")]
+
+
+JOBS = {
+    "s_norm_400": s_norm_400,
+    "s_norm_2400": s_norm_2400,
+    "margin_400": margin_400,
+    "whole_run": whole_run,
+    "memory": memory,
+}
+
+
+def _against(case: Case, match: Match, repetitions: int) -> Row:
+    """Our kernel against one peer on the same draws; drawing them is in neither side's time."""
+    batches, column = case.batches, case.column
+    draws = [np.asarray(x, dtype=np.float64) for batch in batches for x in batch.x]
+    with threadpool_limits(len(ENGINE.devices)):
+        goals = [case.goal(x, match.tolerance) for x in draws]
+        solves = [match.peer(x, goal) for x, goal in zip(draws, goals, strict=True)]
+
+    def ours() -> dict[str, np.ndarray]:
+        found = [batch.solve() for batch in batches]
+        return {key: np.ma.concatenate([columns[key] for columns in found]) for key in (column, "certified")}
+
+    def theirs() -> list[np.ndarray]:
+        with threadpool_limits(len(ENGINE.devices)):
+            return [solve() for solve in solves]
+
+    pair = alternate(ours, theirs, repetitions)
+    values = np.array([goal.value for goal in goals])
+    answers = zip(goals, pair.their_answer, strict=True)
+    return _row(case.job, pair, len(draws), match.name, match.at_least)._replace(
+        error=float(np.max(np.abs(pair.our_answer[column] / values - 1))),
+        their_error=max(goal.error(answer) for goal, answer in answers),
+        uncertified=int(np.sum(~pair.our_answer["certified"])),
+    )
+
+
+def _row(job: str, pair: Pair, draws: int, peer: str, at_least: float | None) -> Row:
+    ours, theirs = (1e3 * median / draws for median in pair.medians)
+    ratios = min(pair.ratios), statistics.median(pair.ratios), max(pair.ratios)
+    return Row(job, ours, peer, theirs, *ratios, at_least, draws=draws, repetitions=len(pair.ours))
+
+
+def _run(sweep: Sweep) -> int:
+    with TemporaryDirectory() as out:
+        store = open_store(sweep, out, chunk_rows=CHUNK_ROWS, engine=ENGINE)
+        fill(store, share(sweep, store.chunk_rows), engine=ENGINE, watch=lambda what, rows: None)
+        certified = store.dataset().to_table(columns=["certified"])["certified"].to_numpy()
+    return int(np.sum(~certified))
+
+
+def _batches(chunk: Any) -> list[tuple[Any, Any]]:
+    lanes = ENGINE.width(chunk.family)
+    starts = range(chunk.start, chunk.stop, ENGINE.batch_rows(chunk.family, lanes))
+    program = ENGINE.program(chunk.family, lanes)
+    return [(program, ENGINE._arguments(chunk, start, lanes)) for start in starts]
+
+
+def _call(batches: list[tuple[Any, Any]]) -> None:
+    with threadpool_limits(1, user_api="blas"):
+        for program, arguments in batches:
+            jax.block_until_ready(program(*arguments))
+
+
+def _compilation(family: Any) -> float:
+    start = time.perf_counter()
+    ENGINE.program(family, ENGINE.width(family))
+    return time.perf_counter() - start

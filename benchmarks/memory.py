@@ -1,0 +1,32 @@
+"""Peak memory of one whole run, in a process of its own: `python -m benchmarks.memory REALIZATIONS`."""
+
+import resource
+import subprocess
+import sys
+from tempfile import TemporaryDirectory
+
+from sweepjax.engine import Engine
+from sweepjax.grid import Sweep
+from sweepjax.run import fill, open_store, share
+
+CHUNK_ROWS = 256
+
+
+def peak(realizations: int) -> float:
+    """Return the peak resident memory in MiB of a fresh process that runs n = 400, d = 120."""
+    command = [sys.executable, "-m", "benchmarks.memory", str(realizations)]
+    return float(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+
+
+def main(realizations: int) -> None:
+    """Run, and print the peak."""
+    sweep, engine = Sweep().replaced(n=400, d=120, realizations=realizations), Engine()
+    with TemporaryDirectory() as out:
+        store = open_store(sweep, out, chunk_rows=CHUNK_ROWS, engine=engine)
+        fill(store, share(sweep, store.chunk_rows), engine=engine, watch=lambda what, rows: None)
+    kibibytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1024 if sys.platform == "darwin" else 1)
+    print(kibibytes / 1024)
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]))
