@@ -14,7 +14,7 @@ class Goal(NamedTuple):
 
     value: float
     read: Callable[[np.ndarray], float]
-    tolerance: float
+    tolerance: float = 1e-6
 
     def error(self, vector: np.ndarray) -> float:
         """Relative error of the value a vector stands for."""
@@ -25,7 +25,7 @@ class Goal(NamedTuple):
         return bool(self.error(vector) <= self.tolerance)
 
 
-def minimum_goal(x: np.ndarray, tolerance: float) -> Goal:
+def minimum_goal(x: np.ndarray) -> Goal:
     """‖S_∞‖ = ‖argmin Σ exp(x_i·S)‖: SciPy's L-BFGS, polished by undamped Newton steps."""
     options = {"maxiter": 20_000, "maxfun": 40_000, "maxcor": 30, "gtol": 1e-7, "ftol": 0.0}
     s = minimize(log_sum_exp, np.zeros(x.shape[1]), args=(x,), jac=True, method="L-BFGS-B", options=options).x
@@ -36,10 +36,10 @@ def minimum_goal(x: np.ndarray, tolerance: float) -> Goal:
         s = s - step
         if np.linalg.norm(step) < 1e-12 * np.linalg.norm(s):
             break
-    return Goal(float(np.linalg.norm(s)), lambda s: float(np.linalg.norm(s)), tolerance)
+    return Goal(float(np.linalg.norm(s)), lambda s: float(np.linalg.norm(s)))
 
 
-def margin_goal(x: np.ndarray, tolerance: float) -> Goal:
+def margin_goal(x: np.ndarray) -> Goal:
     """The hard margin as the distance of the origin from the hull, by SciPy's NNLS.
 
     Its value is an upper bound; a direction w is read as the lower bound min_i x_i·w/‖w‖, so that an
@@ -47,7 +47,7 @@ def margin_goal(x: np.ndarray, tolerance: float) -> Goal:
     """
     p = nonnegative(x)
     hull = float(np.linalg.norm(p @ x) / p.sum())
-    return Goal(hull, lambda w: float(np.min(x @ w) / np.linalg.norm(w)), tolerance)
+    return Goal(hull, lambda w: float(np.min(x @ w) / np.linalg.norm(w)))
 
 
 def log_sum_exp(s: np.ndarray, x: np.ndarray) -> tuple[float, np.ndarray]:

@@ -1,9 +1,14 @@
 """What every test runs under: shapes and dtypes checked, one cache of compiled programs, a fixed device count."""
 
 import os
+import sys
 import tempfile
+from pathlib import Path
 
 from jaxtyping import install_import_hook
+
+# Plug-ins from outside the package are reached by module:Name.
+sys.path.insert(0, str(Path(__file__).parent))
 
 # Before JAX starts: two devices, so that the realization axis is really split.
 os.environ.setdefault("XLA_FLAGS", "--xla_force_host_platform_device_count=2")

@@ -13,7 +13,8 @@ pytestmark = [pytest.mark.slow]
 JOBS = {
     "s_norm, n = 400": 2,
     "s_norm, n = 2400": 2,
-    "margin, n = 400": 4,
+    "margin, n = 400, d = 240 to 320": 4,
+    "margin, n = 400, d = 208": 4,
     "whole run, n = 400": 1,
     "peak memory of a run": 1,
 }
@@ -41,10 +42,12 @@ def test_times_and_ratios_are_positive_and_finite(table):
 
 def test_no_row_of_ours_is_uncertified_or_far_from_the_reference(table):
     kernels = table[table["error"].notna()]
-    assert len(kernels) == 8
+    assert len(kernels) == 12
     assert (kernels["uncertified"] == 0).all()
     assert (kernels["error"] < 1e-6).all()
 
 
-def test_every_peer_comes_as_close_as_it_has_to(table):
-    assert (table["their_error"].dropna() <= 1e-4).all()
+def test_every_peer_comes_close_or_is_said_to_stop_short(table):
+    complete = table[table["note"].isna() & table["their_error"].notna()]
+    assert (complete["their_error"] <= 1e-4).all()
+    assert len(complete) >= 8

@@ -17,7 +17,7 @@ from sweepjax.grid import Sweep
 from sweepjax.types import Chunk
 
 SWEEP = Sweep().replaced(n=24, d=12, sigma="0.5,1,2", seed="3,7", realizations=10)
-PROBE = SWEEP.replaced(solver="tests.probe:Bits")
+PROBE = SWEEP.replaced(solver="probe:Bits")
 
 
 def rows(sweep, engine, start=0, stop=60):

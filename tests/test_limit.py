@@ -1,5 +1,7 @@
 """The limit solver against independent solvers, exact laws and its own certificates."""
 
+from functools import cache
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -14,14 +16,19 @@ from sweepjax.solvers._certificates import convexity_needed, margin_bounds, sepa
 from sweepjax.solvers.limit import columns, solve_limit
 
 HULL = np.array([[1, 0.5], [-0.3, 0.8], [-1.2, -0.4]])
+TWICE = np.tile(np.eye(3), (2, 1))  # the same points twice: one shape for every test in the plane
 CONE = np.array([[1, 0.5], [-0.3, 0.8], [-1.2, 1.4]])
+
+
+@jax.jit
+def limit(x):
+    return columns(x, solve_limit(x))
 
 
 def solved(x):
     """The columns of given rows; None where a quantity does not exist."""
     with jax.enable_x64(True):
-        x = jnp.asarray(x, dtype=jnp.float32)
-        found = jax.jit(lambda x: columns(x, solve_limit(x)))(x)
+        found = limit(jnp.asarray(x, dtype=jnp.float32))
     pairs = {name: value if isinstance(value, tuple) else (value, True) for name, value in found.items()}
     return {name: value.item() if exists else None for name, (value, exists) in pairs.items()}
 
@@ -51,7 +58,13 @@ def nearest_hull_point(x):
 
 @pytest.fixture(scope="module")
 def rows():
-    return run("0.4:0.6:0.04", n=50, realizations=60)
+    """Both sides of the transition and the transition itself, at σ = 1."""
+    return both_sigmas().query("sigma == 1").reset_index(drop=True)
+
+
+@cache
+def both_sigmas():
+    return run("0.4:0.6:0.1", n=50, realizations=100, sigma="1,2")
 
 
 def test_every_row_near_the_transition_is_certified(rows):
@@ -59,12 +72,12 @@ def test_every_row_near_the_transition_is_certified(rows):
 
 
 def test_a_linear_program_agrees_on_separability(rows):
-    for _, row in rows[rows["realization"] < 12].iterrows():
+    for _, row in rows[rows["realization"] < 15].iterrows():
         assert linear_program_separates(np.asarray(dataset(row).x, dtype=float)) == row["separable"]
 
 
 def test_lbfgs_finds_the_same_minimiser(rows):
-    inseparable = rows[~rows["separable"] & (rows["realization"] < 12)]
+    inseparable = rows[~rows["separable"] & (rows["realization"] < 15)]
     for _, row in inseparable.iterrows():
         x = np.asarray(dataset(row).x, dtype=float)
         s = minimiser(x)
@@ -73,7 +86,7 @@ def test_lbfgs_finds_the_same_minimiser(rows):
 
 
 def test_nonnegative_least_squares_finds_the_same_margin(rows):
-    separable = rows[rows["separable"] & (rows["realization"] < 12)]
+    separable = rows[rows["separable"] & (rows["realization"] < 15)]
     for _, row in separable.iterrows():
         assert row["margin"] == pytest.approx(nearest_hull_point(np.asarray(dataset(row).x, dtype=float)), rel=1e-6)
 
@@ -95,19 +108,17 @@ def test_margin_gaps_are_closed(rows):
     assert rows["margin_gap"].dropna().between(0, 1e-6).all()
 
 
-def test_separable_counts_follow_wendels_law():
-    rows = run("0.3:0.7:0.1", n=20, realizations=400, seed=5)
+def test_separable_counts_follow_wendels_law(rows):
     fraction = rows.groupby("d")["separable"].mean()
-    exact = theory.separable_probability(n=20, d=fraction.index.to_numpy())
-    # 5 points at 4 standard errors: one false alarm in 3000 seeds.
-    assert (np.abs(fraction - exact) < 4 * np.sqrt(exact * (1 - exact) / 400)).all()
+    exact = theory.separable_probability(n=50, d=fraction.index.to_numpy())
+    # 3 points at 4 standard errors: one false alarm in 5000 seeds.
+    assert (np.abs(fraction - exact) < 4 * np.sqrt(exact * (1 - exact) / 100)).all()
 
 
-def test_sigma_scales_the_margin_and_divides_s_inf():
-    rows = run("0.5", n=40, realizations=40, sigma="1,3")
-    one, three = rows[rows["sigma"] == 1], rows[rows["sigma"] == 3]
-    np.testing.assert_allclose(three["margin"], 3 * one["margin"].to_numpy(), rtol=1e-5)
-    np.testing.assert_allclose(3 * three["s_norm"], one["s_norm"].to_numpy(), rtol=1e-4)
+def test_doubling_sigma_doubles_the_margin_and_halves_s_inf():
+    one, two = (both_sigmas().query(f"sigma == {sigma}") for sigma in (1, 2))
+    np.testing.assert_allclose(two["margin"], 2 * one["margin"].to_numpy(), rtol=1e-5)
+    np.testing.assert_allclose(2 * two["s_norm"], one["s_norm"].to_numpy(), rtol=1e-4)
 
 
 def test_rotating_the_data_changes_nothing():
@@ -120,12 +131,16 @@ def test_rotating_the_data_changes_nothing():
         assert one[value] == pytest.approx(other[value], rel=1e-4)
 
 
-def test_three_points_around_the_origin_are_certified_inseparable_only_if_they_surround_it():
-    assert solved(HULL)["separable"] is True
-    assert solved(HULL)["margin"] == pytest.approx(0.08414063238, rel=1e-6)
-    assert solved(HULL)["support_vectors"] == 2
-    assert solved(CONE)["margin"] == pytest.approx(0.7120551045, rel=1e-6)
-    assert solved([[1, 0], [-1, 1], [-1, -1]])["separable"] is False
+def test_points_on_all_sides_are_certified_inseparable():
+    found = solved(TWICE @ np.array([[1, 0], [-1, 1], [-1, -1]]))
+    assert (found["separable"], found["certified"]) == (False, True)
+
+
+@pytest.mark.parametrize(("points", "margin"), [(HULL, 0.08414063238), (CONE, 0.7120551045)])
+def test_three_points_have_the_margin_of_their_nearest_hull_point(points, margin):
+    found = solved(TWICE @ points)
+    assert found["certified"]
+    assert found["margin"] == pytest.approx(margin, rel=1e-6)
 
 
 def test_two_points_on_a_line_have_the_closed_form_minimum():
@@ -134,43 +149,52 @@ def test_two_points_on_a_line_have_the_closed_form_minimum():
 
 
 def test_a_margin_of_orthonormal_rows_is_one_over_root_n():
-    assert solved(np.eye(4, 9))["margin"] == pytest.approx(0.5, rel=1e-7)
+    assert solved(np.eye(6, 400))["margin"] == pytest.approx(1 / np.sqrt(6), rel=1e-7)
 
 
 def test_when_every_point_is_a_support_vector_the_margin_is_that_of_the_gram_matrix():
     x = gaussian(6, 400)
     gram = x.astype(float) @ x.T.astype(float)
-    assert solved(x)["margin"] == pytest.approx(1 / np.sqrt(np.linalg.inv(gram).sum()), rel=1e-7)
-    assert solved(x)["support_vectors"] == 6
-
-
-@pytest.mark.parametrize(
-    "x", [np.zeros((5, 2)), [[1.0, 0.0], [-1.0, 0.0]], np.ones((1, 1)), np.repeat([[1.0, 2.0]], 4, 0)]
-)
-def test_degenerate_rows_are_answered_without_a_false_certificate(x):
     found = solved(x)
-    assert found["certified"] == (np.asarray(x) @ np.sum(x, axis=0) > 0).all()
+    assert found["margin"] == pytest.approx(1 / np.sqrt(np.linalg.inv(gram).sum()), rel=1e-7)
+    assert found["support_vectors"] == 6
 
 
-@pytest.mark.parametrize("seed", range(40))
-def test_the_certificate_of_inseparability_agrees_with_exact_geometry_in_the_plane(seed):
-    x = np.random.default_rng(seed).integers(-4, 5, (5, 2)).astype(float)
-    x = x[np.any(x != 0, axis=1)]
+@pytest.mark.parametrize("points", [np.zeros((3, 2)), [[1, 0], [-1, 0], [1, 0]], [[1, 0], [-1, 0], [0, 1]]])
+def test_points_neither_separable_nor_around_the_origin_are_never_certified(points):
+    assert solved(TWICE @ points)["certified"] is False
+
+
+def test_equal_points_are_separable_with_their_norm_as_margin():
+    assert solved(TWICE @ np.tile([3.0, 4.0], (3, 1)))["margin"] == pytest.approx(5, rel=1e-6)
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_the_certificates_agree_with_exact_geometry_in_the_plane(seed):
+    x = np.random.default_rng(seed).integers(1, 5, (6, 2)) * np.random.default_rng(seed + 999).choice([-1, 1], (6, 2))
     angles = np.sort(np.arctan2(x[:, 1], x[:, 0]))
-    surrounded = len(x) > 1 and np.max(np.diff(np.append(angles, angles[0] + 2 * np.pi))) < np.pi - 1e-9
+    widest = np.max(np.diff(np.append(angles, angles[0] + 2 * np.pi)))
     found = solved(x)
-    assert (found["certified"] and not found["separable"]) == surrounded
+    if found["certified"]:
+        assert found["separable"] == (widest > np.pi)
+    else:
+        assert widest == pytest.approx(np.pi)
 
 
 def test_a_nan_in_the_data_is_an_uncertified_row_not_an_error():
-    x = gaussian(10, 3)
+    x = gaussian(6, 2)
     x[4, 1] = np.nan
     assert solved(x)["certified"] is False
 
 
 def test_certificates_refuse_float32():
     x, a = jnp.ones((3, 2)), jnp.ones(3)
-    for prove in (lambda: separates(x, x[0]), lambda: margin_bounds(x, x[0], a), lambda: convexity_needed(x, a, a[0])):
+    proofs = (
+        lambda: separates(x, x[0]),
+        lambda: margin_bounds(x, a[0], x[0], a),
+        lambda: convexity_needed(x, a, a[0]),
+    )
+    for prove in proofs:
         with pytest.raises(TypeError, match="float64"):
             prove()
 
