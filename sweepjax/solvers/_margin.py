@@ -23,7 +23,6 @@ Pair = tuple[Float[Array, " d"], Float[Array, " n"]]  # a direction w and multip
 PROMISING = 3e-2  # relative gap below which a guess of the active set is worth correcting
 IDENTIFIED = 1e-2  # relative gap at which the interior point's guess is tried
 CLOSED = 1e-7  # relative gap that ends the search
-WARM = 0.03
 VANISHING = 1e-9  # upper bound on the margin, in units of the typical ‖y_i‖, taken for zero
 WARM = 0.1  # complementarity of a start from a direction that separates, relative to that from none
 INTERIOR, ACTIVE = 40, 6  # iterations at most, in all and of one try
