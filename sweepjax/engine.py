@@ -210,7 +210,7 @@ def _rows(chunk: Chunk, index: np.ndarray) -> Row:
 def _prepare() -> None:
     """Give a CPU one device a core and keep compiled programs on disk, unless the user chose otherwise."""
     chosen = "xla_force_host_platform_device_count" in os.environ.get("XLA_FLAGS", "")
-    if not chosen and jax.config.values.get("jax_num_cpu_devices") < 1 and not _started():
+    if not chosen and (jax.config.values.get("jax_num_cpu_devices") or 0) < 1 and not _started():
         jax.config.update("jax_num_cpu_devices", _cores())
     if jax.config.values.get("jax_compilation_cache_dir") is None:
         home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
