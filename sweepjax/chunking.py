@@ -18,7 +18,7 @@ def default_chunk_rows(sweep: Sweep) -> int:
     A power of two from 8 to 4096, or above where the realizations asked for would make over 10^4 files.
     It depends on shapes alone, never on the machine; a model is taken to grow with its integer fields.
     """
-    wanted = ELEMENTS // max(_dataset_elements(model) for model in _largest_models(sweep))
+    wanted = ELEMENTS // max(dataset_elements(model) for model in _largest_models(sweep))
     rows = 1 << min(max(wanted, 8), 4096).bit_length() - 1
     while sweep.chunk_count(rows) > max(MOST_FILES, sweep.family_count):
         rows *= 2
@@ -34,7 +34,8 @@ def _largest_models(sweep: Sweep) -> Iterator[Any]:
     return (sweep.model_class(**shape, **traced) for shape in points_of(largest))
 
 
-def _dataset_elements(model: Any) -> int:
+def dataset_elements(model: Any) -> int:
+    """Return how many numbers one dataset of a model holds."""
     seed = jax.ShapeDtypeStruct((), "uint32")
     data = jax.eval_shape(lambda seed: model.sample(realization_keys(model, seed, seed).data), seed)
     return max(sum(leaf.size for leaf in jax.tree.leaves(data)), 1)

@@ -20,6 +20,7 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from jaxtyping import Array, ArrayLike, Bool, UInt32
 from threadpoolctl import threadpool_limits
 
+from sweepjax.chunking import ELEMENTS, dataset_elements
 from sweepjax.columns import join, labels
 from sweepjax.keys import Keys, fixed_draws, realization_keys
 from sweepjax.plugins import find
@@ -87,17 +88,21 @@ class Engine:
         return join(parts, chunk.rows)
 
     def width(self, family: Family) -> int:
-        """Return the lanes in flight per device: one on a CPU, where the dataset stays in cache."""
+        """Return the lanes in flight per device: one on a CPU, where the dataset stays in cache.
+
+        Elsewhere as many as fit, but no more than share one chunk of the default size.
+        """
         if self.lanes:
             return self.lanes
         if self.devices[0].platform == "cpu":
             return 1
         limit = (self.devices[0].memory_stats() or {}).get("bytes_limit", 2**33)
-        return max(1, min(4096, limit // (BYTES_PER_NUMBER * dataset_size(family))))
+        size = dataset_elements(family.tasks[0].model)
+        return max(1, min(limit // (BYTES_PER_NUMBER * size), ELEMENTS // (size * len(self.devices)), 4096))
 
     def batch_rows(self, family: Family, lanes: int) -> int:
         """Return the rows of one call: a multiple of devices times lanes, small enough to interrupt."""
-        rounds = max(1, min(MOST_PER_BATCH, BATCH_ELEMENTS // dataset_size(family)) // lanes)
+        rounds = max(1, min(MOST_PER_BATCH, BATCH_ELEMENTS // dataset_elements(family.tasks[0].model)) // lanes)
         return len(self.devices) * lanes * rounds
 
     def program(self, family: Family, lanes: int, watch: Watch = lambda what, rows: None) -> Any:
@@ -163,13 +168,6 @@ def dataset(row: Any) -> Any:
     with jax.enable_x64(True), fixed_draws():
         keys = realization_keys(model, np.uint32(row["seed"]), np.uint32(row["realization"]))
         return jax.jit(drawn)(model, keys)
-
-
-def dataset_size(family: Family) -> int:
-    """Return how many numbers one dataset holds."""
-    model = family.tasks[0].model
-    key = jax.eval_shape(lambda: realization_keys(model, np.uint32(0), np.uint32(0)).data)
-    return max(1, sum(leaf.size for leaf in jax.tree.leaves(jax.eval_shape(model.sample, key))))
 
 
 def _mapped(devices: tuple[Any, ...], lanes: int) -> Any:
