@@ -18,7 +18,7 @@ from sweepjax.solvers._linear import Factor, factorise, hessian, widened
 
 CONVERGED = 1e-7  # relative length of the last step; one more with a float64 factor squares it
 CHORDS = 20  # steps with one factor at most
-ROUGH, FACTORS = 12, 30  # float32 factors at most, factors in all at most
+ROUGH, FACTORS = 12, 60  # float32 factors at most, factors in all at most
 STRUGGLING = 1e-4  # diagonal shift, relative to the mean, at which float32 is given up
 
 
