@@ -203,3 +203,10 @@ def test_certificates_refuse_float32():
 def test_the_program_lowers_for_accelerators(platform):
     family = next(Sweep().replaced(n=24, d=12).families())
     assert Engine(lanes=4).lower(family, platform).as_text()
+
+
+def test_a_draw_with_a_margin_of_one_in_ten_thousand_is_decided():
+    row = {"model": "logistic", "n": 400, "d": 208, "sigma": 1.0, "loss": "logistic", "init_norm": 0.1, "init_bias": 0}
+    found = solved(dataset(row | {"seed": 0, "realization": 3098}).x)
+    assert found["certified"]
+    assert found["margin"] == pytest.approx(1.6454384e-4, rel=1e-6)

@@ -116,11 +116,14 @@ def _step(x: Float[Array, "n d"], solve: Callable[[Array], Array], it: Iterate) 
     spread = jnp.maximum(4.0, jnp.max(it.z) - jnp.min(it.z))
     value = jax.nn.logsumexp(it.z)
     slope = 1e-4 * jnp.minimum(q, 1e3 * jnp.abs(value) + 1)
-    t = lax.while_loop(
-        lambda t: (jax.nn.logsumexp(it.z + t * dz) > value - t * slope + 1e-13 * jnp.abs(value)) & (t > 1e-8),
-        lambda t: t / 2,
-        jnp.minimum(1.0, spread / jnp.max(jnp.abs(dz))),
-    )
+
+    def rises(t: Float[Array, ""]) -> Bool[Array, ""]:
+        return ~(jax.nn.logsumexp(it.z + t * dz) <= value - t * slope + 1e-13 * jnp.abs(value))
+
+    longest = jnp.minimum(1.0, spread / jnp.max(jnp.abs(dz)))
+    t = lax.while_loop(lambda t: rises(t) & (t > 1e-8), lambda t: t / 2, longest)
+    # An old factor may point uphill; standing still, it is replaced.
+    t = jnp.where(rises(t), 0.0, t)
     s, z = it.s + t * direction, it.z + t * dz
     converged = (t == 1) & (jnp.linalg.norm(direction) <= CONVERGED * jnp.linalg.norm(s))
     return it._replace(s=s, z=z, decrement=q, separated=jnp.max(z) < 0, converged=converged)
