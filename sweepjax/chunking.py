@@ -10,15 +10,19 @@ from sweepjax.grid import Sweep, points_of
 from sweepjax.keys import realization_keys
 
 MOST_FILES, ELEMENTS = 10_000, 10**8
+STEPS = 100  # discrete steps that take as long as one training by any other solver, in order of magnitude
 
 
 def default_chunk_rows(sweep: Sweep) -> int:
-    """Return how many rows to compute and store at a time: about 10^8 numbers of the largest datasets.
+    """Return how many rows to compute and store at a time.
+
+    They hold about 10^8 numbers of the largest datasets, or fewer where a training takes many steps.
 
     A power of two from 8 to 4096, or above where the realizations asked for would make over 10^4 files.
     It depends on shapes alone, never on the machine; a model is taken to grow with its integer fields.
     """
-    wanted = ELEMENTS // max(dataset_elements(model) for model in _largest_models(sweep))
+    elements = max(dataset_elements(model) for model in _largest_models(sweep))
+    wanted = ELEMENTS // (elements * effort(sweep.solver_class, sweep.times))
     rows = 1 << min(max(wanted, 8), 4096).bit_length() - 1
     while sweep.chunk_count(rows) > max(MOST_FILES, sweep.family_count):
         rows *= 2
@@ -37,5 +41,11 @@ def _largest_models(sweep: Sweep) -> Iterator[Any]:
 def dataset_elements(model: Any) -> int:
     """Return how many numbers one dataset of a model holds."""
     seed = jax.ShapeDtypeStruct((), "uint32")
-    data = jax.eval_shape(lambda seed: model.sample(realization_keys(model, seed, seed).data), seed)
+    with jax.enable_x64(True):
+        data = jax.eval_shape(lambda seed: model.sample(realization_keys(model, seed, seed).data), seed)
     return max(sum(leaf.size for leaf in jax.tree.leaves(data)), 1)
+
+
+def effort(solver: Any, times: tuple[float, ...]) -> int:
+    """Return how much longer a training takes than one of the usual length: it tells where steps are many."""
+    return max(1, int(times[-1]) // STEPS) if solver.clock == "step" else 1

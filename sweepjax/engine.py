@@ -5,10 +5,11 @@ split over the devices, and each device maps over its share with a fixed number 
 """
 
 import dataclasses
+import inspect
 import os
 from collections import OrderedDict
 from collections.abc import Callable
-from functools import cache, cached_property
+from functools import cache, cached_property, partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -20,7 +21,7 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from jaxtyping import Array, ArrayLike, Bool, UInt32
 from threadpoolctl import threadpool_limits
 
-from sweepjax.chunking import ELEMENTS, dataset_elements
+from sweepjax.chunking import ELEMENTS, dataset_elements, effort
 from sweepjax.columns import join, labels
 from sweepjax.keys import Keys, fixed_draws, realization_keys
 from sweepjax.plugins import find
@@ -31,6 +32,7 @@ MOST_PER_BATCH = 64
 BYTES_PER_NUMBER = 64  # of a lane's working memory, over its dataset's float32 numbers
 
 
+PATH = "_path"  # among the measured columns: the parameters themselves, for observables
 Watch = Callable[[str, int], None]  # ("compiling", 0), ("computing", 0), ("rows", how many more are done)
 
 
@@ -102,17 +104,20 @@ class Engine:
 
     def batch_rows(self, family: Family, lanes: int) -> int:
         """Return the rows of one call: a multiple of devices times lanes, small enough to interrupt."""
-        rounds = max(1, min(MOST_PER_BATCH, BATCH_ELEMENTS // dataset_elements(family.tasks[0].model)) // lanes)
+        task = family.tasks[0]
+        elements = dataset_elements(task.model) * effort(task.solver, task.times)
+        rounds = max(1, min(MOST_PER_BATCH, BATCH_ELEMENTS // elements) // lanes)
         return len(self.devices) * lanes * rounds
 
     def program(self, family: Family, lanes: int, watch: Watch = lambda what, rows: None) -> Any:
         """Return the compiled program of a family's batches; families of one shape share it."""
         arguments = self._arguments(Chunk(family, 0, 1), 0, lanes)
-        shape = jax.tree.structure(arguments), *(leaf.shape for leaf in jax.tree.leaves(arguments)), lanes
+        observables = family.tasks[0].observables
+        shape = jax.tree.structure(arguments), *(leaf.shape for leaf in jax.tree.leaves(arguments)), lanes, observables
         if shape not in self._programs:
             watch("compiling", 0)
             with jax.enable_x64(True), fixed_draws():
-                self._programs[shape] = _mapped(self.devices, lanes).lower(*arguments).compile()
+                self._programs[shape] = _mapped(self.devices, lanes, observables).lower(*arguments).compile()
             watch("computing", 0)
         return self._programs[shape]
 
@@ -121,7 +126,11 @@ class Engine:
         lanes = self.width(family)
         arguments = self._arguments(Chunk(family, 0, 1), 0, lanes)
         with jax.enable_x64(True), fixed_draws():
-            return _mapped(self.devices, lanes).trace(*arguments).lower(lowering_platforms=(platform,))
+            return (
+                _mapped(self.devices, lanes, family.tasks[0].observables)
+                .trace(*arguments)
+                .lower(lowering_platforms=(platform,))
+            )
 
     @cached_property
     def _programs(self) -> dict[Any, Any]:
@@ -141,15 +150,36 @@ class Engine:
         return NamedSharding(_mesh(self.devices), spec)
 
 
-def realization(row: Row, times: Array) -> Columns:
+def realization(row: Row, times: Array, observables: tuple[str, ...] = ()) -> Columns:
     """Compute one row: draw the dataset, train it, say what was found."""
     keys = realization_keys(row.model, row.seed, row.realization)
     data = drawn(row.model, keys)
     problem = Problem(row.model, data, row.model.init(keys.init, data), keys.batches)
+
+    def measure(params: Any) -> Columns:
+        return OrderedDict(row.model.metrics(params, data) | ({PATH: params} if observables else {}))
+
     state = row.solver.init(problem)
-    state, record = row.solver.solve(problem, state, times, lambda params: row.model.metrics(params, data))
+    state, record = row.solver.solve(problem, state, times, measure)
+    path, clock = record.pop(PATH, None), _clock(row.solver, times)
+    seen = {name.rpartition(":")[2]: _observed(name, problem, path, clock) for name in observables}
     # An OrderedDict keeps its order through compiled code; a dict comes back sorted.
-    return OrderedDict({**row.model.facts(data), **record, **row.solver.info(problem, state)})
+    return OrderedDict({**row.model.facts(data), **clock, **record, **seen, **row.solver.info(problem, state)})
+
+
+def _clock(solver: Any, times: Array) -> Columns:
+    """Return the columns that say when: the time of the flow, and the step where there are steps."""
+    if solver.clock != "step":
+        return {} if solver.clock == "none" else {"time": times}
+    rate = getattr(solver, "learning_rate", None)
+    return ({} if rate is None else {"time": rate * times}) | {"step": times.astype(jnp.int64)}
+
+
+def _observed(name: str, problem: Problem, path: Any, clock: Columns) -> Array:
+    """Return what an observable makes of the recorded path; it is given the times if it asks for them."""
+    observable = find("observables", name)
+    asks = "times" in inspect.signature(observable).parameters
+    return observable(problem.model, problem.data, path, **({"times": clock["time"]} if asks else {}))
 
 
 def drawn(model: Any, keys: Keys) -> Any:
@@ -164,18 +194,20 @@ def dataset(row: Any) -> Any:
         row: anything with the columns of a row as items: a line of a DataFrame, or a dict.
     """
     cls = find("models", row["model"])
-    model = cls(**{field.name: field.type(row[field.name]) for field in dataclasses.fields(cls)})  # type: ignore[operator]
+    known = [field for field in dataclasses.fields(cls) if field.name in row]  # rows of earlier versions lack some
+    model = cls(**{field.name: field.type(row[field.name]) for field in known})  # type: ignore[operator]
     with jax.enable_x64(True), fixed_draws():
         keys = realization_keys(model, np.uint32(row["seed"]), np.uint32(row["realization"]))
         return jax.jit(drawn)(model, keys)
 
 
-def _mapped(devices: tuple[Any, ...], lanes: int) -> Any:
+def _mapped(devices: tuple[Any, ...], lanes: int, observables: tuple[str, ...]) -> Any:
     """Return the jitted map of `realization` over rows, `lanes` at a time on each device."""
+    compute = partial(realization, observables=observables)
 
     def one(row: Row, times: Array) -> Columns:
-        absent = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), jax.eval_shape(realization, row, times))
-        return lax.cond(row.wanted, realization, lambda row, times: absent, row, times)
+        absent = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), jax.eval_shape(compute, row, times))
+        return lax.cond(row.wanted, compute, lambda row, times: absent, row, times)
 
     def share(rows: Row, times: Array) -> Columns:
         return lax.map(lambda row: one(row, times), rows, batch_size=lanes if lanes > 1 else None)

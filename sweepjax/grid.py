@@ -13,6 +13,7 @@ from sweepjax.fields import (
     ASPECT,
     Field,
     check_ability,
+    check_default,
     check_names,
     completed,
     fields_of,
@@ -50,11 +51,17 @@ class Sweep:
     def __post_init__(self) -> None:
         _check_realizations(self.realizations)
         check_names(self.axes, self.fields, self.model)
-        check_ability((self.model, self.model_class), (self.solver, self.solver_class))
+        plugins = (self.model, self.model_class), (self.solver, self.solver_class)
+        check_ability(*plugins)
+        check_default(*plugins, self.values)
         _check_size(self)
         recorded_times(self.solver_class.clock, self.until, self.record)
         for name in self.observe:
             find("observables", name)
+        if self.observe and self.solver_class.clock == "none":
+            raise ValueError(
+                f"solver {self.solver!r} records no times, so there is nothing to observe; leave --observe out"
+            )
 
     @classmethod
     def from_toml(cls, source: str | Mapping[str, Any]) -> Self:

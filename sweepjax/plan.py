@@ -8,6 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from sweepjax.chunkfile import arrow
 from sweepjax.chunking import default_chunk_rows
 from sweepjax.engine import Engine
 from sweepjax.grid import Sweep, points_of
@@ -108,7 +109,7 @@ def _timed(family: Family, engine: Engine, lanes: int) -> tuple[Columns, int, fl
 
 def file_bytes(columns: Columns, rows: int) -> int:
     """Return the size of a Parquet file of the first rows, made in memory, without what footers tell."""
-    arrays = {name: pa.array(column if column.ndim == 1 else list(column)) for name, column in columns.items()}
+    arrays = {name: arrow(column) for name, column in columns.items()}
     sink = pa.BufferOutputStream()
     pq.write_table(pa.table(arrays)[:rows], sink, compression="zstd")
     return sink.getvalue().size

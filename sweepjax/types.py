@@ -18,7 +18,7 @@ Columns = dict[str, Any]
 Data = Any
 Params = Any
 State = Any
-Observable = Callable[..., Array]  # (model, data, recorded params [t ...]) -> [t ...]
+Observable = Callable[..., Array]  # (model, data, recorded params [t ...]) -> [t ...]; may ask for `times` by name
 Plugin = TypeVar("Plugin")
 
 
@@ -32,6 +32,7 @@ class Allowed:
     at_most: float | int | None = None
     choices: tuple[str, ...] = ()
     draws: bool = True  # False: this text field does not change how a dataset is drawn
+    rules_out: str = ""  # the method of the model that exists only at this field's default
 
     def admits(self, value: float | int | str) -> bool:
         """Whether `value` is one of the choices, or lies within the bounds."""

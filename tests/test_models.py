@@ -65,10 +65,71 @@ def test_datasets_are_float32():
 
 def test_the_start_has_the_norm_asked_for():
     model = Logistic(n=5, d=7, init_norm=0.3, init_bias=-2.0)
-    keys = realization_keys(model, np.uint32(0), np.uint32(0))
-    start = model.init(keys.init, model.sample(keys.data))
+    with jax.enable_x64(True):
+        keys = realization_keys(model, np.uint32(0), np.uint32(0))
+        start = jax.tree.map(np.asarray, model.init(keys.init, model.sample(keys.data)))
     assert np.linalg.norm(start.s) == pytest.approx(0.3, rel=1e-6)
     assert start.b == -2
+
+
+def law(**changes):
+    with jax.enable_x64(True):
+        return np.asarray(dataset(ROW | {"n": 2000, "d": 5, "realization": 0} | changes).x)
+
+
+def test_anisotropy_scales_the_same_noise_by_a_geometric_series_of_mean_one():
+    scale = law(anisotropy=16.0) / law()
+    np.testing.assert_allclose(scale, np.broadcast_to([4, 2, 1, 0.5, 0.25], scale.shape), rtol=1e-6)
+
+
+def test_a_mixture_moves_the_first_component_alone_by_either_sign():
+    moved = law(mixture=3.0) - law()
+    np.testing.assert_array_equal(moved[:, 1:], 0)
+    np.testing.assert_allclose(np.abs(moved[:, 0]), 3, rtol=1e-6)
+    # A fair coin 2,000 times: within four standard errors.
+    assert abs(np.mean(moved[:, 0] > 0) - 0.5) < 4 * 0.5 / np.sqrt(2000)
+
+
+@pytest.mark.parametrize("r", [0.5, 0.95])
+def test_the_label_fraction_is_the_fraction_labelled_minus_one(r):
+    data = dataset(ROW | {"n": 2000, "d": 5, "label_fraction": r})
+    assert abs(np.mean(np.asarray(data.y) == -1) - r) < 4 * np.sqrt(r * (1 - r) / 2000)
+    assert np.asarray(data.x)[np.asarray(data.y) == 1, 0].min() > np.asarray(data.x)[np.asarray(data.y) == -1, 0].max()
+
+
+def test_one_label_is_the_default():
+    assert np.all(np.asarray(dataset(ROW).y) == -1)
+
+
+def at_the_start(model):
+    with jax.enable_x64(True), fixed_draws():
+        keys = realization_keys(model, np.uint32(0), np.uint32(0))
+        data = model.sample(keys.data)
+        return {name: float(value) for name, value in model.metrics(model.init(keys.init, data), data).items()}
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [{}, {"anisotropy": 9.0}, {"mixture": 2.0}, {"label_fraction": 0.9, "mixture": 1.0}],
+    ids=str,
+)
+@pytest.mark.parametrize("loss", ["logistic", "exponential"])
+def test_population_columns_are_expectations_over_fresh_samples(fields, loss):
+    model = Logistic(n=400_000, d=3, sigma=0.7, loss=loss, init_norm=0.8, init_bias=-0.5, **fields)
+    columns = at_the_start(model)
+    # 400,000 samples: five standard errors of either mean, of deviations below 0.5 and 3.
+    assert abs(columns["test_accuracy"] - columns["train_accuracy"]) < 5 * 0.5 / np.sqrt(400_000)
+    assert abs(columns["test_loss"] - columns["train_loss"]) < 5 * 3 / np.sqrt(400_000)
+    assert columns["log_test_loss"] == pytest.approx(np.log(columns["test_loss"]), abs=1e-9)
+    assert columns["log_test_error"] == pytest.approx(np.log1p(-columns["test_accuracy"]), rel=1e-6)
+
+
+def test_losses_do_not_underflow_where_the_bias_is_far_below():
+    model = Logistic(n=5, d=7, init_norm=12.0, init_bias=-1500.0)
+    columns = at_the_start(model)
+    assert columns["log_train_loss"] == pytest.approx(-1500, abs=60)
+    assert columns["log_test_loss"] == pytest.approx(-1500 + 72, abs=1e-6)
+    assert columns["log_test_error"] < -7000
 
 
 def test_a_shape_is_part_of_the_fingerprint_and_a_loss_is_not():

@@ -1,0 +1,62 @@
+"""Losses and accuracies of a signed score, which is negative where a sample is classified correctly."""
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Bool, Float
+
+from sweepjax.models import _population as population
+from sweepjax.models._linear_model import softplus
+from sweepjax.types import Columns
+
+FAR = -30.0  # below it log(1 + e^z) is e^z to float64's last digit but for a factor 1 - e^z/2
+
+
+def mean_loss(loss: str, z: Float[Array, " n"]) -> Float[Array, ""]:
+    """Return the mean of log(1 + e^z) or, where `loss` is "exponential", of e^z."""
+    return jnp.mean(jnp.exp(z) if loss == "exponential" else softplus(z))
+
+
+def training_columns(loss: str, z: Float[Array, " n"]) -> Columns:
+    """Return the loss, its logarithm (finite where the loss underflows) and the accuracy on the training set."""
+    each = z if loss == "exponential" else _log_softplus(z)
+    return {
+        "train_loss": mean_loss(loss, z),
+        "log_train_loss": jax.nn.logsumexp(each) - jnp.log(z.size),
+        "train_accuracy": _fraction(z < 0),
+    }
+
+
+def _log_softplus(z: Float[Array, " n"]) -> Float[Array, " n"]:
+    return jnp.where(z < FAR, z - 0.5 * jnp.exp(z), jnp.log(softplus(jnp.maximum(z, FAR))))
+
+
+def _fraction(claims: Bool[Array, " n"]) -> Float[Array, ""]:
+    return jnp.mean(claims.astype(jnp.float64))
+
+
+def population_columns(loss: str, b: Float[Array, " modes"], s: Float[Array, ""]) -> Columns:
+    """Return exact loss, log loss, accuracy and log error on fresh scores b + s·Z, Z normal, b any of the modes."""
+    exponential = loss == "exponential"
+    log_loss = population.log_exponential_loss(b, s) if exponential else population.log_logistic_loss(b, s)
+    mean_log = jax.nn.logsumexp(log_loss) - jnp.log(b.size)
+    return {
+        "test_loss": jnp.exp(mean_log),
+        "log_test_loss": mean_log,
+        "test_accuracy": jnp.mean(population.accuracy(b, s)),
+        "log_test_error": jax.nn.logsumexp(population.log_error(b, s)) - jnp.log(b.size),
+    }
+
+
+def labelled_columns(loss: str, b: Float[Array, " modes"], spread: tuple[Array, Array], k: Array) -> Columns:
+    """Return the same where fresh samples are labelled 1 beyond the threshold k of the first component, else -1.
+
+    `spread` is the deviation that the first component gives the score, and that of all others.
+    """
+    each = population.exponential_labelled_loss if loss == "exponential" else population.labelled_loss
+    test_loss, accuracy = jnp.mean(each(b, *spread, k)), jnp.mean(population.labelled_accuracy(b, *spread, k))
+    return {
+        "test_loss": test_loss,
+        "log_test_loss": jnp.log(test_loss),
+        "test_accuracy": accuracy,
+        "log_test_error": jnp.log1p(-accuracy),
+    }

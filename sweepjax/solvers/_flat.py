@@ -1,0 +1,37 @@
+"""Parameters as one vector, in the precision they are trained in."""
+
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jax.flatten_util import ravel_pytree
+from jaxtyping import Array, Bool, Float
+
+from sweepjax.types import Problem
+
+
+def flat_start(problem: Problem) -> tuple[Float[Array, " p"], Callable[[Array], Any]]:
+    """Return the parameters at t = 0 as a vector, and what makes parameters of a vector."""
+    return ravel_pytree(problem.start)
+
+
+def flat_gradient(problem: Problem) -> Callable[[Array], Array]:
+    """Return the gradient of the training loss as a function of the flattened parameters."""
+    unravel = flat_start(problem)[1]
+    return jax.grad(lambda y: problem.model.training_loss(unravel(y), problem.data))
+
+
+def hessian_product(gradient: Callable[[Array], Array], y: Float[Array, " p"], v: Float[Array, " p"]) -> Array:
+    """Return ∇²L v, given the gradient."""
+    return jax.jvp(gradient, (y,), (v,))[1]
+
+
+def part_sizes(params: Any) -> tuple[int, ...]:
+    """Return how many numbers each leaf of the parameters holds."""
+    return tuple(leaf.size for leaf in jax.tree.leaves(params))
+
+
+def finite(params: Any) -> Bool[Array, ""]:
+    """Whether every parameter is a finite number."""
+    return jnp.all(jnp.stack([jnp.all(jnp.isfinite(leaf)) for leaf in jax.tree.leaves(params)]))

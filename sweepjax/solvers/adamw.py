@@ -1,0 +1,25 @@
+"""Adam with decoupled weight decay.
+
+Source:
+    Loshchilov, Hutter (2017), arXiv 1711.05101.
+"""
+
+import optax
+
+from sweepjax.solvers._optimiser import Optimiser
+from sweepjax.types import parameter, plugin
+
+
+@plugin
+class Adamw(Optimiser):
+    """θ ← θ - η (m̂/(√v̂ + ε) + wθ), with the means of Adam and weight decay w."""
+
+    learning_rate: float = parameter(0.01, above=0)
+    b1: float = parameter(0.9, at_least=0, below=1)
+    b2: float = parameter(0.999, at_least=0, below=1)
+    eps: float = parameter(1e-8, at_least=0)
+    weight_decay: float = parameter(0.01, at_least=0)
+    batch_size: int = parameter(0, at_least=0)  # 0: all samples
+
+    def optimizer(self) -> optax.GradientTransformation:
+        return optax.adamw(self.learning_rate, self.b1, self.b2, self.eps, weight_decay=self.weight_decay)

@@ -1,0 +1,22 @@
+"""Stochastic gradient descent with momentum.
+
+Source:
+    Polyak (1964), USSR Comput. Math. Math. Phys. 4, 1.
+"""
+
+import optax
+
+from sweepjax.solvers._optimiser import Optimiser
+from sweepjax.types import parameter, plugin
+
+
+@plugin
+class Sgd(Optimiser):
+    """v ← μv + ∇L(θ), θ ← θ - ηv, on a fresh batch in each step."""
+
+    learning_rate: float = parameter(0.01, above=0)
+    momentum: float = parameter(0.9, at_least=0, below=1)
+    batch_size: int = parameter(0, at_least=0)  # 0: all samples
+
+    def optimizer(self) -> optax.GradientTransformation:
+        return optax.sgd(self.learning_rate, self.momentum)
