@@ -2,7 +2,9 @@
 
 from copy import copy
 from dataclasses import dataclass
+from functools import cache
 from math import ceil, floor, nan, sqrt
+from typing import Any
 
 import numpy as np
 from datasketches import kll_doubles_sketch  # pyright: ignore  # compiled, no stubs
@@ -42,6 +44,17 @@ class Moments:
     def se(self) -> float:
         """Standard error of the mean, s.d./√R; nan for fewer than two values."""
         return sqrt(self.squares / (self.count - 1) / self.count) if self.count > 1 else nan
+
+
+@dataclass(frozen=True)
+class Range:
+    """The smallest and largest value seen, of one number or of each; they add to those of both."""
+
+    low: Any = np.inf
+    high: Any = -np.inf
+
+    def __add__(self, other: "Range") -> "Range":
+        return Range(np.fmin(self.low, other.low), np.fmax(self.high, other.high))
 
 
 @dataclass(frozen=True)
@@ -85,5 +98,11 @@ class Quantiles:
         The l-th smallest value exceeds the median only if fewer than l of R fair coins show heads.
         """
         count = self.sketch.n
-        rank = int(binom.ppf((1 - confidence) / 2, count, 0.5)) if count else 0
+        rank = _heads(count, (1 - confidence) / 2) if count else 0
         return self.order_statistic(rank), self.order_statistic(count + 1 - rank)
+
+
+@cache
+def _heads(coins: int, fraction: float) -> int:
+    """Return a quantile of how many of some fair coins show heads."""
+    return int(binom.ppf(fraction, coins, 0.5))

@@ -20,6 +20,7 @@ POINT = ("lam", "n", "d")  # a table says these whenever they are the same throu
 INDEX = ("seed", "realization")  # these number independent draws: what is averaged over
 FIXED = ("model", "solver", *POINT, "sigma", *INDEX)
 BATCH = 65_536
+CURVE = 16  # a batch holds this many BATCH of numbers of each curve
 DERIVED = "_inverse_square"
 
 Piece = dict[str, np.ma.MaskedArray]
@@ -27,18 +28,20 @@ State = dict[str, Any]
 
 
 def fold(
-    rows: Dataset, by: str, columns: Iterable[str], summarize: Callable[[Piece], State]
+    rows: Dataset, by: str, columns: Iterable[str], summarize: Callable[[Piece], State], along: Iterable[str] = ()
 ) -> tuple[pd.DataFrame, list[State]]:
     """Return the table of groups and, in the same order, what `summarize` makes of each group.
 
     `by` names columns to group by, separated by commas; empty stands for every configured field that
-    varies. `summarize` reads `columns`, as float64 arrays whose mask is NULL, of one group and batch.
+    varies. `summarize` reads `columns`, as float64 arrays [r] whose mask is NULL, of one group and batch,
+    and the curves `along` the recorded times, as arrays [r t].
     """
     asked = split(by)
     keys = checked(rows, asked) or [name for name in configuration(rows) if name not in INDEX]
     context = [name for name in POINT if name in rows.schema.names and name not in keys]
+    read = [*numbers(rows, columns), *checked_curves(rows, along)]
     fine: dict[tuple, State] = {}
-    for key, piece in _pieces(rows, [*keys, *context], numbers(rows, columns)):
+    for key, piece in _pieces(rows, [*keys, *context], read):
         fine[key] = add(fine[key], summarize(piece)) if key in fine else summarize(piece)
     if not fine:
         raise ValueError("there are no rows to reduce; check that the sweep has finished at least one chunk")
@@ -59,11 +62,9 @@ def split(names: str) -> list[str]:
 
 def checked(rows: Dataset, columns: Iterable[str]) -> list[str]:
     """Return `columns` if every one can be read, else raise ValueError naming the nearest."""
-    columns, known = list(columns), rows.schema.names
+    columns = list(columns)
     for name in columns:
-        if name not in known and source(name) not in known:
-            raise ValueError(plugins.unknown("column", name, known))
-        if pa.types.is_nested(rows.schema.field(source(name)).type):
+        if pa.types.is_nested(_kind(rows, name)):
             raise ValueError(f"column {name!r} holds a list in every row; choose a column with one number a row")
     return columns
 
@@ -72,9 +73,30 @@ def numbers(rows: Dataset, columns: Iterable[str]) -> list[str]:
     """Return `columns` if each can be averaged, else raise ValueError naming those that can."""
     columns = checked(rows, columns)
     for name in columns:
-        if not _is_number(rows.schema.field(source(name)).type):
+        if not _is_number(_kind(rows, name)):
             raise ValueError(f"column {name!r} holds no numbers; choose one of: {', '.join(measured(rows))}")
     return columns
+
+
+def checked_curves(rows: Dataset, columns: Iterable[str]) -> list[str]:
+    """Return `columns` if each holds a number at every recorded time, else raise ValueError naming those that do."""
+    columns = list(columns)
+    for name in columns:
+        if not is_curve(rows, name):
+            choices = ", ".join(curves(rows)) or "none, since these rows are of a run that recorded no times"
+            raise ValueError(f"column {name!r} holds no number at every recorded time; choose one of: {choices}")
+    return columns
+
+
+def is_curve(rows: Dataset, name: str) -> bool:
+    """Whether a column holds one number at every recorded time of a row."""
+    kind = _kind(rows, name)
+    return pa.types.is_fixed_size_list(kind) and _is_number(kind.value_type)
+
+
+def curves(rows: Dataset) -> list[str]:
+    """List the columns that hold one number at every recorded time of a row."""
+    return [name for name in rows.schema.names if is_curve(rows, name)]
 
 
 def source(name: str) -> str:
@@ -97,6 +119,13 @@ def measured(rows: Dataset) -> list[str]:
     return [field.name for field in rows.schema if field.name not in configured and _is_number(field.type)]
 
 
+def _kind(rows: Dataset, name: str) -> pa.DataType:
+    known = rows.schema.names
+    if name not in known and source(name) not in known:
+        raise ValueError(plugins.unknown("column", name, known))
+    return rows.schema.field(source(name)).type
+
+
 def _is_number(kind: pa.DataType) -> bool:
     return pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_boolean(kind)
 
@@ -111,10 +140,16 @@ def _fields(kind: str, name: str) -> list[str]:
 
 def _pieces(rows: Dataset, keys: list[str], columns: list[str]) -> Iterator[tuple[tuple, Piece]]:
     stored = list(dict.fromkeys([*keys, *map(source, columns)]))
-    for batch in rows.to_batches(columns=stored, batch_size=BATCH):
+    for batch in rows.to_batches(columns=stored, batch_size=_batch_rows(rows, columns)):
         values = {name: _values(batch, name) for name in columns}
         for key, where in _positions(batch, keys):
             yield key, {name: column[where] for name, column in values.items()}
+
+
+def _batch_rows(rows: Dataset, columns: list[str]) -> int:
+    kinds = [_kind(rows, name) for name in columns]
+    longest = max((kind.list_size for kind in kinds if pa.types.is_fixed_size_list(kind)), default=0)
+    return max(1, min(BATCH, CURVE * BATCH // max(longest, 1)))
 
 
 def _positions(batch: pa.RecordBatch, keys: list[str]) -> Iterator[tuple[tuple, Any]]:
@@ -130,12 +165,25 @@ def _positions(batch: pa.RecordBatch, keys: list[str]) -> Iterator[tuple[tuple, 
 
 def _values(batch: pa.RecordBatch, name: str) -> np.ma.MaskedArray:
     column = batch.column(source(name))
-    null = column.is_null().to_numpy(zero_copy_only=False)
-    values = pc.fill_null(pc.cast(column, pa.float64()), np.nan).to_numpy(zero_copy_only=False)
+    values = _curve(column) if pa.types.is_fixed_size_list(column.type) else _numbers(column)
     if name not in batch.schema.names:
         with np.errstate(divide="ignore"):
-            values = values**-2.0
+            return np.ma.MaskedArray(values.data**-2.0, mask=values.mask)
+    return values
+
+
+def _numbers(column: pa.Array) -> np.ma.MaskedArray:
+    null = column.is_null().to_numpy(zero_copy_only=False)
+    values = pc.fill_null(pc.cast(column, pa.float64()), np.nan).to_numpy(zero_copy_only=False)
     return np.ma.MaskedArray(values, mask=null)
+
+
+def _curve(column: pa.FixedSizeListArray) -> np.ma.MaskedArray:
+    # The inner values are those of the whole array, whatever the slice, NULL rows included.
+    width = column.type.list_size
+    inner = _numbers(column.values.slice(column.offset * width, len(column) * width)).reshape(-1, width)
+    null = column.is_null().to_numpy(zero_copy_only=False)
+    return np.ma.MaskedArray(inner.data, mask=inner.mask | null[:, None])
 
 
 def _coarsen(fine: dict[tuple, State], names: list[str], keys: int) -> tuple[pd.DataFrame, list[State]]:

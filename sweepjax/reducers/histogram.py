@@ -9,18 +9,8 @@ import pandas as pd
 from numpy.typing import NDArray
 from pyarrow.dataset import Dataset
 
+from sweepjax.reducers._states import Range
 from sweepjax.reducers._stream import Piece, State, fold
-
-
-@dataclass(frozen=True)
-class _Range:
-    """The smallest and largest value seen; they add to those of both."""
-
-    low: float = np.inf
-    high: float = -np.inf
-
-    def __add__(self, other: "_Range") -> "_Range":
-        return _Range(min(self.low, other.low), max(self.high, other.high))
 
 
 @dataclass(frozen=True)
@@ -56,7 +46,7 @@ class Histogram:
         low, high = self.low, self.high
         if not (isfinite(low) and isfinite(high)):
             _, states = fold(rows, self.by, [self.column], self._range)
-            seen = sum((state["range"] for state in states), _Range())
+            seen = sum((state["range"] for state in states), Range())
             low, high = (low if isfinite(low) else seen.low), (high if isfinite(high) else seen.high)
         if not low <= high < np.inf or (self.scale == "log" and low <= 0):
             raise ValueError(
@@ -68,7 +58,7 @@ class Histogram:
     def _range(self, piece: Piece) -> State:
         values = piece[self.column].compressed()
         values = values[np.isfinite(values) & ((values > 0) | (self.scale == "linear"))]
-        return {"range": _Range(values.min(), values.max()) if values.size else _Range()}
+        return {"range": Range(values.min(), values.max()) if values.size else Range()}
 
 
 def _count(values: np.ma.MaskedArray, edges: NDArray[np.float64]) -> State:

@@ -8,10 +8,10 @@ from numpy.typing import NDArray
 from pyarrow.dataset import Dataset
 from scipy.special import chdtrc
 
+from sweepjax.reducers._intervals import wilson
 from sweepjax.reducers._stream import Piece, State, checked, fold, split
 from sweepjax.theory.separability import inseparable_probability, separable_probability
 
-NORMAL_95 = 1.959963984540054
 Array = NDArray[np.float64]
 
 
@@ -56,15 +56,6 @@ class SeparableFraction:
         once = ~table.duplicated([name for name in ("n", "d", "seed") if name in table]).to_numpy()
         table.attrs.update(chi_square(separable[once], expected[once], missing[once]))
         return table
-
-
-def wilson(successes: Array, trials: Array) -> tuple[Array, Array]:
-    """Return the 95 % interval of a fraction; it stays within [0, 1] and has width at 0 and 1."""
-    fraction, square = successes / trials, NORMAL_95**2
-    centre = (fraction + square / (2 * trials)) / (1 + square / trials)
-    half = np.sqrt(fraction * (1 - fraction) * square / trials + (square / (2 * trials)) ** 2) / (1 + square / trials)
-    low = np.where(successes == 0, 0.0, centre - half)
-    return low, np.where(successes == trials, 1.0, centre + half)
 
 
 def z_score(separable: Array, expected: Array, missing: Array) -> Array:
