@@ -132,6 +132,12 @@ class Engine:
                 .lower(lowering_platforms=(platform,))
             )
 
+    def check(self, family: Family) -> None:
+        """Raise ValueError where an observable does not fit the model or the solver; nothing is computed."""
+        arguments = self._arguments(Chunk(family, 0, 1), 0, 1)
+        with jax.enable_x64(True), fixed_draws():
+            jax.eval_shape(_mapped(self.devices, 1, family.tasks[0].observables), *arguments)
+
     @cached_property
     def _programs(self) -> dict[Any, Any]:
         return {}
@@ -179,6 +185,10 @@ def _observed(name: str, problem: Problem, path: Any, clock: Columns) -> Array:
     """Return what an observable makes of the recorded path; it is given the times if it asks for them."""
     observable = find("observables", name)
     asks = "times" in inspect.signature(observable).parameters
+    if asks and "time" not in clock:
+        raise ValueError(
+            f"observable {name!r} needs times, which a solver with steps has only with a learning_rate; leave it out"
+        )
     return observable(problem.model, problem.data, path, **({"times": clock["time"]} if asks else {}))
 
 

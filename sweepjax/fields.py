@@ -78,7 +78,7 @@ def sweepable(model: Any, solver: Any) -> dict[str, Field]:
 def completed(texts: dict[str, str], fields: dict[str, Field]) -> dict[str, str]:
     """Return the axis texts with those of lam and n that are missing supplied, two of lam, n and d in all."""
     if not has_aspect(fields):
-        return texts
+        return {"lam": DEFAULT_LAM} | texts if "lam" in fields else texts
     extra = {} if texts.keys() & {"lam", "d"} else {"lam": DEFAULT_LAM}
     if "n" not in texts and not texts.keys() >= {"lam", "d"}:
         extra["n"] = str(fields["n"].default)

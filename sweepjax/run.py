@@ -56,7 +56,9 @@ def default_directory(sweep: Sweep) -> Path:
 
 
 def open_store(sweep: Sweep, out: str | Path, *, chunk_rows: int = 0, engine: Engine) -> Store:
-    """Start or resume the directory of a sweep."""
+    """Start or resume the directory of a sweep, once its observables are known to fit."""
+    if sweep.observables:
+        engine.check(next(sweep.families()))
     return Store(Path(out), sweep, chunk_rows or default_chunk_rows(sweep), provenance(engine)).create()
 
 
@@ -74,9 +76,7 @@ def run(
     Raises:
         ValueError: an axis or option is not allowed; the message says what is.
     """
-    if not isinstance(sweep, Sweep):
-        sweep = Sweep().replaced(lam=sweep)
-    sweep = sweep.replaced(**axes)
+    sweep = sweep.replaced(**axes) if isinstance(sweep, Sweep) else Sweep().replaced(**{"lam": sweep} | axes)
     with TemporaryDirectory() as temporary:
         store = open_store(sweep, out or temporary, engine=engine)
         fill(store, share(sweep, store.chunk_rows), engine=engine, watch=lambda what, rows: None)

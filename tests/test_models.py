@@ -1,12 +1,16 @@
 """Draws: what they depend on, and what they are."""
 
+from functools import partial
+
 import jax
 import numpy as np
 import pytest
 
 from sweepjax.engine import dataset
 from sweepjax.keys import fingerprint, fixed_draws, realization_keys
+from sweepjax.models.labelled import Labelled
 from sweepjax.models.logistic import Logistic
+from sweepjax.models.symmetric import Symmetric
 
 ROW = {"model": "logistic", "n": 30, "d": 20, "sigma": 1.0, "loss": "logistic", "init_norm": 0.1, "init_bias": 0.0}
 ROW |= {"seed": 0, "realization": 3}
@@ -73,8 +77,8 @@ def test_the_start_has_the_norm_asked_for():
 
 
 def law(**changes):
-    with jax.enable_x64(True):
-        return np.asarray(dataset(ROW | {"n": 2000, "d": 5, "realization": 0} | changes).x)
+    row = {"model": "symmetric", "n": 2000, "d": 5, "anisotropy": 1.0, "seed": 0, "realization": 0}
+    return np.asarray(dataset(row | changes).x)
 
 
 def test_anisotropy_scales_the_same_noise_by_a_geometric_series_of_mean_one():
@@ -92,7 +96,7 @@ def test_a_mixture_moves_the_first_component_alone_by_either_sign():
 
 @pytest.mark.parametrize("r", [0.5, 0.95])
 def test_the_label_fraction_is_the_fraction_labelled_minus_one(r):
-    data = dataset(ROW | {"n": 2000, "d": 5, "label_fraction": r})
+    data = dataset({"model": "labelled", "n": 2000, "d": 5, "label_fraction": r, "seed": 0, "realization": 0})
     assert abs(np.mean(np.asarray(data.y) == -1) - r) < 4 * np.sqrt(r * (1 - r) / 2000)
     assert np.asarray(data.x)[np.asarray(data.y) == 1, 0].min() > np.asarray(data.x)[np.asarray(data.y) == -1, 0].max()
 
@@ -109,13 +113,18 @@ def at_the_start(model):
 
 
 @pytest.mark.parametrize(
-    "fields",
-    [{}, {"anisotropy": 9.0}, {"mixture": 2.0}, {"label_fraction": 0.9, "mixture": 1.0}],
-    ids=str,
+    "law",
+    [
+        Logistic,
+        partial(Symmetric, anisotropy=9.0),
+        partial(Symmetric, mixture=2.0),
+        partial(Labelled, label_fraction=0.9),
+    ],
+    ids=["logistic", "anisotropic", "mixture", "labelled"],
 )
 @pytest.mark.parametrize("loss", ["logistic", "exponential"])
-def test_population_columns_are_expectations_over_fresh_samples(fields, loss):
-    model = Logistic(n=400_000, d=3, sigma=0.7, loss=loss, init_norm=0.8, init_bias=-0.5, **fields)
+def test_population_columns_are_expectations_over_fresh_samples(law, loss):
+    model = law(n=400_000, d=3, sigma=0.7, loss=loss, init_norm=0.8, init_bias=-0.5)
     columns = at_the_start(model)
     # 400,000 samples: five standard errors of either mean, of deviations below 0.5 and 3.
     assert abs(columns["test_accuracy"] - columns["train_accuracy"]) < 5 * 0.5 / np.sqrt(400_000)

@@ -30,9 +30,7 @@ NAMES = plugins.names("observables")
 ROTATION = np.linalg.qr(np.random.default_rng(7).standard_normal((8, 8)))[0]
 DATA = points(30, 8)
 TIMES = "0,log:1e-2:1e3@101,log:1e4:1e200@50"
-FLOW = Sweep().replaced(
-    solver="gradient_flow", n=8, d=5, label_fraction="0.7,1", realizations=32, observe=NAMES, record=TIMES
-)
+FLOW = Sweep().replaced(solver="gradient_flow", n=8, d=5, realizations=32, observe=NAMES, record=TIMES)
 
 
 def given(x=DATA, model=None, **fields):
@@ -300,8 +298,8 @@ def directory(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def rows(directory):
-    """Rows of one label, with the margin that SciPy finds and the gap from it to the next sample, in margins."""
-    frame = sj.read(directory).query("label_fraction == 1").reset_index(drop=True)
+    """Rows, with the margin that SciPy finds and the gap from it to the next sample, in margins."""
+    frame = sj.read(directory)
     found = [margin_and_gap(np.asarray(dataset(row).x, float)) for _, row in frame.iterrows()]
     return frame.assign(**dict(zip(("margin", "gap"), np.transpose(found), strict=True)))
 
@@ -338,8 +336,7 @@ def test_every_observable_is_a_column_over_the_recorded_times(directory):
 def test_only_what_does_not_exist_is_nan(directory):
     frame = sj.read(directory)
     assert np.isnan(table(frame, "step_cosine")).sum(axis=0).nonzero()[0].tolist() == [0, len(FLOW.times) - 1]
-    assert np.isnan(table(frame, "limit_angle")).all(axis=1).tolist() == (frame["label_fraction"] < 1).tolist()
-    for name in set(NAMES) - {"step_cosine", "limit_angle"}:
+    for name in set(NAMES) - {"step_cosine"}:
         assert np.isfinite(table(frame, name)).all(), name
 
 

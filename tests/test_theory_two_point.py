@@ -3,7 +3,7 @@ import pytest
 from scipy.integrate import solve_ivp
 from scipy.special import hyp2f1, lambertw, ndtr, ndtri
 
-from sweepjax.theory import limiting_accuracy, two_point
+from sweepjax.theory import limiting_accuracy, population_loss, two_point
 
 
 def integrated(t, lam, sigma, start):
@@ -133,6 +133,14 @@ def test_the_critical_conformal_time_is_exponential_in_s():
     assert two_point.conformal_time(1.2, 0.5) == pytest.approx(2 * np.expm1(1.2))
 
 
+@pytest.mark.parametrize("lam", [0.505, 0.6])
+def test_an_exponentially_long_s_does_not_overflow(lam):
+    s, b = two_point.s_and_b(1e300, lam, sigma=20)
+    m = two_point.margin(lam, sigma=20)
+    assert (1 + m**2) * s / m == pytest.approx(np.log(1e300), rel=0.05)
+    assert np.isfinite(b)
+
+
 def test_a_length_beyond_the_limit_is_never_reached():
     assert np.isnan(two_point.physical_time(0.7, 0.3))
 
@@ -200,6 +208,39 @@ def test_the_reference_slope_of_the_grokking_ratio_is_reproduced():
     assert np.polyfit(np.log(1 / x), np.sqrt(np.log(ratio)), 1)[0] == pytest.approx(0.7243, abs=2e-3)
 
 
+@pytest.mark.parametrize("threshold", [0.5, 1e-4, 1e-12])
+def test_the_logistic_population_loss_crosses_the_threshold_at_its_time(threshold):
+    lam, rate = np.array([0.3, 0.49]), 0.1
+    time = two_point.generalization_time(threshold, lam, learning_rate=rate, loss="logistic")
+    b = -np.log1p(rate * two_point.loss_inf(lam) * time)
+    assert population_loss(b, two_point.s_inf(lam)) == pytest.approx(threshold)
+    assert (time < two_point.generalization_time(threshold, lam, learning_rate=rate)).all()
+
+
+def test_the_logistic_loss_generalizes_at_the_same_time_for_a_low_threshold():
+    ratio = two_point.generalization_time(1e-14, 0.48, loss="logistic") / two_point.generalization_time(1e-14, 0.48)
+    assert ratio == pytest.approx(1, abs=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("threshold", "slope"), [(1e-2, 0.490), (1e-4, 0.596), (1e-8, 0.692), (1e-12, 0.719), (1e-16, 0.724)]
+)
+def test_reference_slopes_of_the_logistic_loss_are_reproduced(threshold, slope):
+    x = np.logspace(-3, -1, 21)
+    lam = (1 - x) / 2
+    ratio = two_point.generalization_time(threshold, lam, loss="logistic") / two_point.train_time(threshold, lam)
+    assert np.polyfit(np.log(1 / x), np.sqrt(np.log(ratio)), 1)[0] == pytest.approx(slope, abs=5e-3)
+
+
+def test_near_the_transition_the_logarithms_of_both_times_take_their_leading_form():
+    x, rate, threshold = 1e-8, 0.1, 1e-5
+    lam = (1 - x) / 2
+    train = two_point.train_time(threshold, lam, learning_rate=rate)
+    fresh = two_point.generalization_time(threshold, lam, learning_rate=rate)
+    assert np.log(train) == pytest.approx(-np.log(rate * threshold), abs=1e-4)
+    assert np.log(fresh) == pytest.approx(0.5 * np.log(x) ** 2 - np.log(rate * threshold / 2), abs=1e-4)
+
+
 @pytest.mark.parametrize("lam", [0.3, 0.5, 0.8, 1.0])
 def test_late_times_follow_table_one_with_its_constants(lam):
     late, path = two_point.late_s_and_b(1e30, lam), two_point.s_and_b(1e30, lam)
@@ -226,3 +267,5 @@ def test_bad_arguments_are_refused():
         two_point.s_and_b(-1, 0.4)
     with pytest.raises(ValueError, match="0 < lam < 1"):
         two_point.conformal_time(0.1, 1.0)
+    with pytest.raises(ValueError, match="loss is 'hinge'"):
+        two_point.generalization_time(0.1, 0.4, loss="hinge")

@@ -6,7 +6,8 @@ import numpy as np
 from scipy.integrate import solve_ivp
 from scipy.special import expit
 
-from sweepjax.models.logistic import Dataset, Logistic, Weights
+from sweepjax.models._regression import Dataset, Weights
+from sweepjax.models.logistic import Logistic
 from sweepjax.types import Problem
 
 

@@ -1,5 +1,7 @@
 """Losses and accuracies of a signed score, which is negative where a sample is classified correctly."""
 
+from collections import OrderedDict
+
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
@@ -39,24 +41,21 @@ def population_columns(loss: str, b: Float[Array, " modes"], s: Float[Array, ""]
     exponential = loss == "exponential"
     log_loss = population.log_exponential_loss(b, s) if exponential else population.log_logistic_loss(b, s)
     mean_log = jax.nn.logsumexp(log_loss) - jnp.log(b.size)
-    return {
-        "test_loss": jnp.exp(mean_log),
-        "log_test_loss": mean_log,
-        "test_accuracy": jnp.mean(population.accuracy(b, s)),
-        "log_test_error": jax.nn.logsumexp(population.log_error(b, s)) - jnp.log(b.size),
-    }
+    log_error = jax.nn.logsumexp(population.log_error(b, s)) - jnp.log(b.size)
+    return _test_columns(jnp.exp(mean_log), mean_log, jnp.mean(population.accuracy(b, s)), log_error)
 
 
-def labelled_columns(loss: str, b: Float[Array, " modes"], spread: tuple[Array, Array], k: Array) -> Columns:
+def labelled_columns(loss: str, b: Float[Array, ""], spread: tuple[Array, Array], k: Array) -> Columns:
     """Return the same where fresh samples are labelled 1 beyond the threshold k of the first component, else -1.
 
     `spread` is the deviation that the first component gives the score, and that of all others.
     """
     each = population.exponential_labelled_loss if loss == "exponential" else population.labelled_loss
-    test_loss, accuracy = jnp.mean(each(b, *spread, k)), jnp.mean(population.labelled_accuracy(b, *spread, k))
-    return {
-        "test_loss": test_loss,
-        "log_test_loss": jnp.log(test_loss),
-        "test_accuracy": accuracy,
-        "log_test_error": jnp.log1p(-accuracy),
-    }
+    test_loss, accuracy = each(b, *spread, k), population.labelled_accuracy(b, *spread, k)
+    return _test_columns(test_loss, jnp.log(test_loss), accuracy, jnp.log1p(-accuracy))
+
+
+def _test_columns(loss: Array, log_loss: Array, accuracy: Array, log_error: Array) -> Columns:
+    # Ordered, since a plain dict comes sorted out of compiled branches.
+    names = "test_loss", "log_test_loss", "test_accuracy", "log_test_error"
+    return OrderedDict(zip(names, (loss, log_loss, accuracy, log_error), strict=True))

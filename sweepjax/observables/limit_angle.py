@@ -3,9 +3,8 @@
 from typing import Any
 
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float
+from jaxtyping import Array, Float
 
-from sweepjax.fields import fields_of
 from sweepjax.observables._path import part, require
 from sweepjax.plugins import find
 from sweepjax.types import Problem
@@ -16,25 +15,14 @@ def limit_angle(model: Any, data: Any, params: Any) -> Float[Array, " t"]:
 
     The limit is S_∞ on inseparable draws, which S approaches like a power of t down to the error of the
     solver, and the hard-margin direction on separable ones, where the angle falls like 1/log t; of undecided
-    draws it is the best guess. nan at S = 0, and throughout where there is no such limit, as with
-    label_fraction < 1.
+    draws it is the best guess. nan at S = 0.
     """
     s = part(params, "s", observable="limit_angle", model=model)
     require(hasattr(model, "signed_rows"), "signed_rows", observable="limit_angle", model=model)
     nothing: Any = None  # the limit depends on the data alone
     answer = find("solvers", "limit")().init(Problem(model, data, nothing, nothing))
     limit = jnp.where(answer.separable, answer.margin.w, answer.minimum.s)
-    return jnp.where(_has_limit(model), _angle(s, limit), jnp.nan)
-
-
-def _has_limit(model: Any) -> Bool[Array, ""]:
-    """Whether the fields on which `signed_rows` depends have the values at which it exists."""
-    needed = [(name, field.default) for name, field in fields_of(type(model)).items() if _rules_out(field)]
-    return jnp.all(jnp.asarray([getattr(model, name) == default for name, default in needed], dtype=bool))
-
-
-def _rules_out(field: Any) -> bool:
-    return field.allowed.rules_out == "signed_rows"
+    return _angle(s, limit)
 
 
 def _angle(s: Float[Array, "t d"], limit: Float[Array, " d"]) -> Float[Array, " t"]:

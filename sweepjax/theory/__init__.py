@@ -1,11 +1,13 @@
 """Closed forms and exact asymptotics: what sweeps are held against. NumPy only, numbers or arrays of λ."""
 
+from sweepjax.theory import two_gaussians as two_gaussians
 from sweepjax.theory import two_point as two_point
 from sweepjax.theory.critical import CRITICAL_AMPLITUDE as CRITICAL_AMPLITUDE
 from sweepjax.theory.critical import CRITICAL_POSITIVE_FRACTION as CRITICAL_POSITIVE_FRACTION
 from sweepjax.theory.critical import critical_quantile as critical_quantile
 from sweepjax.theory.critical import critical_tail as critical_tail
 from sweepjax.theory.critical import s_inf_standard_deviation as s_inf_standard_deviation
+from sweepjax.theory.label_fraction import label_fraction_accuracy as label_fraction_accuracy
 from sweepjax.theory.lower_bound import s_inf_lower_bound as s_inf_lower_bound
 from sweepjax.theory.margin import extended_svm as extended_svm
 from sweepjax.theory.margin import limiting_accuracy as limiting_accuracy

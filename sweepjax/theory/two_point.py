@@ -9,9 +9,11 @@ Source:
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from scipy.optimize import root_scalar
 from scipy.special import lambertw, ndtri, xlogy
 
-from sweepjax.theory._arguments import Numbers, floats, positive, require
+from sweepjax.theory._arguments import Numbers, each, floats, positive, require
+from sweepjax.theory.population import population_loss
 from sweepjax.theory.two_point_path import SAndB, accuracy_time, conformal_time, physical_time, s_and_b
 
 __all__ = [
@@ -75,14 +77,19 @@ def train_time(threshold: ArrayLike, lam: ArrayLike, *, learning_rate: float = 1
     return np.maximum(1 / floats(threshold) - 1 / loss_inf(lam), 0) / learning_rate
 
 
-def generalization_time(threshold: ArrayLike, lam: ArrayLike, *, learning_rate: float = 1.0) -> Numbers:
-    """Time at which the exponential population loss e^{b + σ²S_∞²/2} falls below the threshold, σ ≫ 1, λ < 1/2.
+def generalization_time(
+    threshold: ArrayLike, lam: ArrayLike, *, learning_rate: float = 1.0, loss: str = "exponential"
+) -> Numbers:
+    """Time at which the population loss falls below the threshold, σ ≫ 1 and λ < 1/2: (e^{-b} - 1)/(ηL_∞) there.
 
-    t = (e^{σ²S_∞²/2}/ε - 1)/(ηL_∞). The logistic population loss agrees only for ε ≪ e^{-σ²S_∞²/2}.
+    The exponential loss e^{b + σ²S_∞²/2} gives e^{-b} = e^{σ²S_∞²/2}/ε. The logistic loss is smaller and falls
+    earlier; it agrees only for ε ≪ e^{-σ²S_∞²/2}.
     """
     positive(threshold=threshold, learning_rate=learning_rate)
-    fall = np.exp(0.5 * floats(s_inf(lam)) ** 2) / floats(threshold)
-    return np.maximum(fall - 1, 0) / (learning_rate * loss_inf(lam))
+    require(loss in ("exponential", "logistic"), f"loss is {loss!r}; choose one of: exponential, logistic")
+    spread, log_threshold = floats(s_inf(lam)), np.log(threshold)
+    fall = 0.5 * spread**2 - log_threshold if loss == "exponential" else each(_logistic_fall, log_threshold, spread)
+    return np.maximum(np.expm1(fall), 0) / (learning_rate * loss_inf(lam))
 
 
 def log_grokking_ratio(lam: ArrayLike) -> Numbers:
@@ -96,6 +103,19 @@ def accuracy_time_limit(accuracy: ArrayLike, lam: ArrayLike, *, learning_rate: f
     """Time at which the population accuracy passes a value Φ(z), σ → ∞ and λ < 1/2: (e^{zσS_∞} - 1)/(ηL_∞)."""
     require((floats(accuracy) >= 0.5) & (floats(accuracy) < 1), f"accuracy is {accuracy}; it must lie in [0.5, 1)")
     return np.expm1(ndtri(accuracy) * s_inf(lam)) / (learning_rate * loss_inf(lam))
+
+
+def _logistic_fall(log_threshold: float, spread: float) -> float:
+    """Return -b where the logistic population loss, between those of s = 0 and of e^f, is at the threshold."""
+    top = 0.5 * spread**2 - log_threshold
+    if not np.isfinite(top):
+        return top
+    low = -float(np.log(np.expm1(np.exp(log_threshold))))
+
+    def excess(fall: float) -> float:
+        return float(np.log(population_loss(-fall, spread))) - log_threshold
+
+    return root_scalar(excess, bracket=(low - 1e-9, top + 1e-9), xtol=1e-14, rtol=1e-14).root
 
 
 def _x(lam: ArrayLike) -> NDArray[np.float64]:

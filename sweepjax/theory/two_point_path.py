@@ -38,7 +38,7 @@ def s_and_b(
 ) -> SAndB:
     """S and b at gradient-flow times t, from a start (S, b), for 0 ≤ λ ≤ 1.
 
-    About eleven digits; fewer very near λ = 1, in proportion to 1-λ, and full again at λ = 1.
+    About eleven digits; fewer where σS₀ exceeds 10, and very near λ = 1, in proportion to 1-λ, where λ < 1.
     """
     path = _path(lam, sigma, start)
     positive(learning_rate=learning_rate)
@@ -103,8 +103,8 @@ def _position(elapsed: Array | float, path: Path) -> Array:
     x, m = path.x, floats(_clock(path.s, path.x) + elapsed)
     if x == 0:
         return np.log(m)
-    rest = -np.expm1(-x * m) if _gap(path) > 0 else 1 + np.exp(-x * m)
-    return np.log(rest / x) / (1 + x)
+    rest = -np.expm1(-abs(x) * m) if _gap(path) > 0 else 1 + np.exp(-x * m)
+    return (np.log(rest / abs(x)) - min(x, 0) * m) / (1 + x)
 
 
 def _bias(elapsed: Array | float, path: Path) -> Array:
