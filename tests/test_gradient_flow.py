@@ -12,14 +12,14 @@ from sweepjax.solvers.limit import solve_limit
 from sweepjax.theory import two_point
 
 FLOW = GradientFlow()
-TIMES = np.concatenate([[0], np.logspace(-2, 6, 161)])
+# One length of record and few shapes of data, since every other is compiled anew.
+TIMES = np.concatenate([[0], np.logspace(-2, 6, 159)])
 
 
 @pytest.mark.parametrize("sigma", [0.5, 1, 5])
-@pytest.mark.parametrize("d", [12, 36])
-@pytest.mark.parametrize("loss", ["logistic", "exponential"])
+@pytest.mark.parametrize(("d", "loss"), [(16, "logistic"), (24, "logistic"), (16, "exponential")])
 def test_scipy_agrees_to_one_part_in_ten_thousand_at_every_recorded_time(sigma, d, loss):
-    x = points(60, d, sigma=sigma)
+    x = points(40, d, sigma=sigma)
     mine = train(FLOW, x, TIMES, loss=loss)
     s, b = flow_by_scipy(x, TIMES, loss=loss)
     norm = np.linalg.norm(s, axis=1)
@@ -32,27 +32,27 @@ def test_scipy_agrees_to_one_part_in_ten_thousand_at_every_recorded_time(sigma, 
 def test_a_training_cut_into_segments_is_the_same_training():
     x = points(40, 16)
     whole = train(FLOW, x, TIMES)
-    cut = train(FLOW, x, TIMES, segments=(1, 81))
+    cut = train(FLOW, x, TIMES, segments=(80,))
     for name, values in whole.items():
         np.testing.assert_array_equal(values, cut[name], err_msg=name)
 
 
 def test_what_is_recorded_does_not_change_the_path():
     x = points(40, 16)
-    many, few = train(FLOW, x, TIMES), train(FLOW, x, TIMES[::16])
-    np.testing.assert_array_equal(many["s"][::16], few["s"])
-    np.testing.assert_array_equal(many["b"][::16], few["b"])
+    many, few = train(FLOW, x, TIMES), train(FLOW, x, TIMES[::2])
+    np.testing.assert_array_equal(many["s"][::2], few["s"])
+    np.testing.assert_array_equal(many["b"][::2], few["b"])
 
 
 def test_time_zero_is_the_start():
-    record = train(FLOW, points(40, 16), [0.0, 1.0], start=(np.full(16, 0.5), -2.0))
+    record = train(FLOW, points(40, 16), TIMES, start=(np.full(16, 0.5), -2.0))
     np.testing.assert_array_equal(record["s"][0], np.full(16, 0.5))
     assert record["b"][0] == -2
 
 
 def test_the_bias_does_not_freeze_in_thirty_decades():
-    x = inseparable(60, 12)
-    times = np.concatenate([[0], np.logspace(0, 30, 31)])
+    x = inseparable(40, 8)
+    times = np.concatenate([[0], np.logspace(0, 30, 159)])
     record = train(FLOW, x, times)
     with jax.enable_x64(True):
         minimum = jax.jit(solve_limit)(jnp.asarray(x)).minimum.s
@@ -64,15 +64,16 @@ def test_the_bias_does_not_freeze_in_thirty_decades():
 
 
 def test_a_time_beyond_the_range_of_float32_is_reached():
-    record = train(FLOW, inseparable(60, 12), [0, 1e100, 1e290])
+    times = np.concatenate([[0], np.logspace(100, 290, 159)])
+    record = train(FLOW, inseparable(40, 8), times)
     assert record["converged"]
-    np.testing.assert_allclose(record["b"][1:], -np.log([1e100, 1e290]), rtol=5e-3)
+    np.testing.assert_allclose(record["b"][1:], -np.log(times[1:]), rtol=5e-3)
 
 
 @pytest.mark.parametrize("lam", [0.3, 0.45, 0.6, 0.9])
 def test_two_points_follow_their_closed_form(lam):
     x = np.array([[-1.0], [1 - 2 * lam]], dtype=np.float64)
-    times = np.concatenate([[0], np.logspace(-1, 6, 29)])
+    times = np.concatenate([[0], np.logspace(-1, 6, 159)])
     record = train(GradientFlow(tolerance=1e-7), x, times, start=([0.0], 0.0), loss="exponential")
     exact = two_point.s_and_b(times, lam)
     np.testing.assert_allclose(record["s"][:, 0], exact.s, rtol=1e-5, atol=1e-7)
@@ -91,12 +92,12 @@ def test_a_rotation_of_the_points_rotates_the_path():
 
 def test_with_the_exponential_loss_s_depends_on_conformal_time_alone():
     x = points(40, 16)
-    times = np.concatenate([[0], np.logspace(-3, 3, 61)])
+    times = np.concatenate([[0], np.logspace(-3, 3, 159)])
     start = np.linspace(-0.1, 0.1, 16)
     late, early = (train(GradientFlow(tolerance=1e-7), x, times, start=(start, b), loss="exponential") for b in (-3, 0))
     # S(τ) is one curve: where the loss without the bias agrees, which only falls, all of S must.
     fallen, place = (-np.log(np.mean(np.exp(x @ record["s"].T), axis=0)) for record in (early, late))
-    for k in (30, 45, 60):
+    for k in (80, 120, 155):
         where = np.interp(place[k], fallen, np.arange(fallen.size))
         between = early["s"][int(where)] * (1 - where % 1) + early["s"][int(where) + 1] * (where % 1)
         np.testing.assert_allclose(between, late["s"][k], atol=1e-2 * np.linalg.norm(late["s"][k]))
@@ -109,7 +110,7 @@ def test_a_start_that_is_not_finite_is_said_and_ends():
 
 
 def test_error_falls_with_the_tolerance():
-    x = points(60, 24, sigma=2.0)
+    x = points(40, 16, sigma=2.0)
     b = flow_by_scipy(x, TIMES)[1]
     errors = [np.abs(train(GradientFlow(tolerance=t), x, TIMES)["b"] - b).max() for t in (1e-3, 1e-5, 1e-7)]
     assert errors[0] > 5 * errors[1] > 25 * errors[2]

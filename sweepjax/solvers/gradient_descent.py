@@ -20,7 +20,7 @@ from sweepjax.solvers._flat import finite, flat_gradient, flat_start, hessian_pr
 from sweepjax.types import Columns, Problem, parameter, plugin
 
 FIRST_CHECK = 128
-SHARE = 0.01  # of the tolerance, for one step of the integrator
+SHARE = 0.03  # of the tolerance, for one step of the integrator
 
 
 class Walk(NamedTuple):
