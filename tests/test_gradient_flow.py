@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from training import flow_by_scipy, inseparable, points, train
 
-from sweepjax.solvers import _chebyshev as chebyshev
+from sweepjax.solvers import _integrate as integrate
 from sweepjax.solvers.gradient_flow import GradientFlow
 from sweepjax.solvers.limit import solve_limit
 from sweepjax.theory import two_point
@@ -119,10 +119,10 @@ def test_error_falls_with_the_tolerance():
 def test_stiff_eigenvalues_neither_break_the_step_nor_cost_its_square():
     rates = jnp.array([1.0, 100.0, 1e4])
     with jax.enable_x64(True):
-        equation = chebyshev.Equation(lambda position, y: -rates * y, lambda position, y, v: -rates * v, (3,), 1e-5)
-        path = chebyshev.start(equation, jnp.zeros(()), jnp.ones(3))
-        path = jax.jit(lambda path: chebyshev.advance(equation, path, jnp.asarray(5.0)))(path)
-        y = np.asarray(chebyshev.interpolated(path, jnp.asarray(5.0)))
+        equation = integrate.Equation(lambda position, y: -rates * y, lambda position, y, v: -rates * v, (3,), 1e-5)
+        path = integrate.start(equation, jnp.zeros(()), jnp.ones(3))
+        path = jax.jit(lambda path: integrate.advance(equation, path, jnp.asarray(5.0)))(path)
+        y = np.asarray(integrate.interpolated(path, jnp.asarray(5.0)))
     assert y[0] == pytest.approx(np.exp(-5), rel=1e-2)
     assert abs(y[1]) < 1e-5
     assert path.evaluations < 5e4 / 3 / 3  # what is not stabilised needs 5e4/3 or more

@@ -15,7 +15,7 @@ import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Bool, Float, Int
 
-from sweepjax.solvers import _chebyshev as chebyshev
+from sweepjax.solvers import _integrate as integrate
 from sweepjax.solvers._flat import finite, flat_gradient, flat_start, hessian_product, part_sizes
 from sweepjax.types import Columns, Problem, parameter, plugin
 
@@ -35,7 +35,7 @@ class Corrected(NamedTuple):
 
     walk: Walk
     anchor: Walk
-    path: chebyshev.Path
+    path: integrate.Path
     flowing: Bool[Array, ""]
     deviation: Float[Array, ""]
 
@@ -54,7 +54,7 @@ class GradientDescent:
         walk = Walk(jnp.zeros((), dtype=jnp.int64), flat_start(problem)[0])
         if self.mode == "exact":
             return walk
-        path = chebyshev.start(self._flow(problem), jnp.zeros(()), walk.y)
+        path = integrate.start(self._flow(problem), jnp.zeros(()), walk.y)
         return Corrected(walk, walk, path, walk.step < 0, jnp.full((), jnp.inf))
 
     def solve(self, problem: Problem, state: Any, times: Float[Array, " t"], measure: Any) -> tuple[Any, Columns]:
@@ -91,7 +91,7 @@ class GradientDescent:
 
         state = lax.while_loop(unfinished, lambda state: self._towards(problem, state, step), state)
         beyond = state.flowing & (step > state.walk.step)
-        return state, jnp.where(beyond, chebyshev.interpolated(state.path, target), state.walk.y)
+        return state, jnp.where(beyond, integrate.interpolated(state.path, target), state.walk.y)
 
     def _towards(self, problem: Problem, state: Corrected, step: Int[Array, ""]) -> Corrected:
         """Flow to `step`, or walk to it or to the next check, whichever comes first, and check there."""
@@ -100,28 +100,28 @@ class GradientDescent:
         walk = self._walked(problem, state.walk, last)
         checking = ~state.flowing & (walk.step == check)
         goal = self._position(jnp.where(state.flowing, step, jnp.where(checking, check, 0)))
-        path = chebyshev.advance(self._flow(problem), state.path, goal)
+        path = integrate.advance(self._flow(problem), state.path, goal)
         state = state._replace(walk=walk, path=path)
         return lax.cond(checking, lambda: self._checked(problem, state), lambda: state)
 
     def _checked(self, problem: Problem, state: Corrected) -> Corrected:
         """Compare the walk with the flow from the anchor; follow the flow from here if they agree."""
         flow, here = self._flow(problem), self._position(state.walk.step)
-        foretold = chebyshev.interpolated(state.path, here)
-        deviation = chebyshev.relative(flow, foretold - state.walk.y, (state.walk.y, foretold)) * flow.tolerance
-        path = chebyshev.start(flow, here, state.walk.y)
+        foretold = integrate.interpolated(state.path, here)
+        deviation = integrate.relative(flow, foretold - state.walk.y, (state.walk.y, foretold)) * flow.tolerance
+        path = integrate.start(flow, here, state.walk.y)
         return Corrected(state.walk, state.walk, path, deviation < self.tolerance, deviation)
 
     def _position(self, step: Int[Array, ""]) -> Float[Array, ""]:
         return jnp.log1p(self.learning_rate * step)
 
-    def _flow(self, problem: Problem) -> chebyshev.Equation:
+    def _flow(self, problem: Problem) -> integrate.Equation:
         gradient = flat_gradient(problem)
 
         def corrected(position: Array, y: Array, v: Array) -> Array:
             return -jnp.exp(position) * (v + 0.5 * self.learning_rate * hessian_product(gradient, y, v))
 
-        return chebyshev.Equation(
+        return integrate.Equation(
             lambda position, y: corrected(position, y, gradient(y)),
             lambda position, y, v: corrected(position, y, hessian_product(gradient, y, v)),
             part_sizes(problem.start),

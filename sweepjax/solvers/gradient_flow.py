@@ -10,7 +10,7 @@ import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Float
 
-from sweepjax.solvers import _chebyshev as chebyshev
+from sweepjax.solvers import _integrate as integrate
 from sweepjax.solvers._flat import flat_gradient, flat_start, hessian_product, part_sizes
 from sweepjax.types import Columns, Problem, parameter, plugin
 
@@ -23,28 +23,28 @@ class GradientFlow:
     clock: ClassVar[Literal["time", "step", "none"]] = "time"
     needs: ClassVar[str] = "training_loss"
 
-    def init(self, problem: Problem) -> chebyshev.Path:
-        return chebyshev.start(self._equation(problem), jnp.zeros(()), flat_start(problem)[0])
+    def init(self, problem: Problem) -> integrate.Path:
+        return integrate.start(self._equation(problem), jnp.zeros(()), flat_start(problem)[0])
 
     def solve(
-        self, problem: Problem, state: chebyshev.Path, times: Float[Array, " t"], measure: Any
-    ) -> tuple[chebyshev.Path, Columns]:
+        self, problem: Problem, state: integrate.Path, times: Float[Array, " t"], measure: Any
+    ) -> tuple[integrate.Path, Columns]:
         equation, unravel = self._equation(problem), flat_start(problem)[1]
 
-        def record(path: chebyshev.Path, time: Array) -> tuple[chebyshev.Path, Array]:
+        def record(path: integrate.Path, time: Array) -> tuple[integrate.Path, Array]:
             target = jnp.log1p(time)
-            path = chebyshev.advance(equation, path, target)
-            return path, chebyshev.interpolated(path, target)
+            path = integrate.advance(equation, path, target)
+            return path, integrate.interpolated(path, target)
 
         state, path = lax.scan(record, state, times)
         return state, jax.vmap(lambda y: measure(unravel(y)))(path)
 
-    def info(self, problem: Problem, state: chebyshev.Path) -> Columns:
+    def info(self, problem: Problem, state: integrate.Path) -> Columns:
         return {"steps": state.steps, "evaluations": state.evaluations, "converged": ~state.failed}
 
-    def _equation(self, problem: Problem) -> chebyshev.Equation:
+    def _equation(self, problem: Problem) -> integrate.Equation:
         gradient = flat_gradient(problem)
-        return chebyshev.Equation(
+        return integrate.Equation(
             lambda position, y: -jnp.exp(position) * gradient(y),
             lambda position, y, v: -jnp.exp(position) * hessian_product(gradient, y, v),
             part_sizes(problem.start),
