@@ -13,13 +13,16 @@ SUFFIXES = (".png", ".pdf", ".svg")
 def plot(
     directories: Annotated[list[Path], typer.Argument(metavar="DIR...", help="Directories that `run` made.")],
     out: Annotated[Path, typer.Option("-o", "--out", metavar="FILE", help="A .png, .pdf or .svg file.")],
-    figure: Annotated[str, typer.Option(metavar="NAME", help="See `sweepjax list figures`.")] = "s_norm_and_margin",
+    figure: Annotated[
+        str | None, typer.Option(metavar="NAME", help="See `sweepjax list figures`; by default what suits the rows.")
+    ] = None,
 ) -> None:
     """Draw a figure of rows, with the theory over them."""
+    from sweepjax.figures._drawing import usual  # noqa: PLC0415
     from sweepjax.plugins import find  # noqa: PLC0415
 
     target = checked_output(out, SUFFIXES)
-    draw = find("figures", figure)
+    draw = find("figures", figure) if figure else None
     with rows(directories) as data, replaced(target) as partial:
-        draw(data).savefig(partial)
+        (draw or find("figures", usual(data)))(data).savefig(partial)
     typer.echo(target)

@@ -101,10 +101,8 @@ def test_separable_draws_end_at_the_accuracy_of_their_margin():
 
 
 def test_rows_on_disk_are_read_by_pandas_as_arrays_of_one_length(tmp_path):
-    code = app(
-        ["run", "--solver", "adam", "--n", "20", "--lambda", "0.5", "--until", "30", "--realizations", "3"]
-        + ["-o", str(tmp_path / "run")]
-    )
+    options = ["--solver", "adam", "--n", "20", "--lambda", "0.5", "--until", "30", "--realizations", "3"]
+    code = app(["run", *options, "-o", str(tmp_path / "run")])
     assert code == 0
     frame = pd.read_parquet(tmp_path / "run")
     assert list(frame.columns[-10:-1]) == [

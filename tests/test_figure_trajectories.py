@@ -1,0 +1,69 @@
+"""The figure of curves over time."""
+
+import matplotlib as mpl
+import numpy as np
+import pyarrow as pa
+import pyarrow.dataset as pds
+import pytest
+
+from sweepjax.figures._drawing import usual
+from sweepjax.figures.trajectories import CURVES, trajectories
+
+TIMES = np.concatenate([[0], np.logspace(-2, 4, 13)])
+
+
+def rows(lam=(0.4, 0.48), count=1, **columns):
+    """Rows shaped like those of a trajectory solver; every curve is its own number plus λ."""
+    labels = [(value, k) for value in lam for k in range(count)]
+    table = {
+        "model": ["logistic"] * len(labels),
+        "solver": ["gradient_flow"] * len(labels),
+        "lam": [value for value, _ in labels],
+        "seed": [0] * len(labels),
+        "realization": [k for _, k in labels],
+        "time": curve(np.broadcast_to(TIMES, (len(labels), TIMES.size))),
+    }
+    for place, name in enumerate(CURVES, start=1):
+        heights = np.array([place + value + 0.1 * k for value, k in labels])
+        table[name] = curve(np.repeat(heights[:, None], TIMES.size, axis=1))
+    return pds.dataset(pa.table(table | columns))
+
+
+def curve(values):
+    return pa.FixedSizeListArray.from_arrays(pa.array(np.ravel(values)), TIMES.size)
+
+
+def words(figure):
+    figure.draw_without_rendering()
+    return {text.get_text() for text in figure.findobj(mpl.text.Text)}
+
+
+def test_each_point_of_the_sweep_is_named():
+    assert {"λ = 0.4", "λ = 0.48", "fresh data", "training set"} <= words(trajectories(rows()))
+
+
+def test_every_quantity_is_drawn_in_its_panel_at_positive_times():
+    loss, accuracy, weights = trajectories(rows(lam=(0.4,))).axes
+    heights = [[line.get_ydata()[0] for line in axes.lines[:2]] for axes in (loss, accuracy, weights)]
+    np.testing.assert_allclose(heights, [[1.4, 2.4], [3.4, 4.4], [5.4, -6.4]])
+    assert all(line.get_xdata()[0] == TIMES[1] for axes in (loss, accuracy, weights) for line in axes.lines[:2])
+
+
+def test_several_realizations_are_a_median_in_a_band():
+    assert not trajectories(rows()).axes[0].collections
+    figure = trajectories(rows(count=5))
+    assert len(figure.axes[0].collections) == 4
+    assert figure.axes[0].lines[0].get_ydata()[0] == pytest.approx(1.4 + 0.2)
+
+
+def test_rows_without_curves_and_too_many_points_are_refused():
+    limit = pds.dataset(pa.table({"model": ["logistic"], "solver": ["limit"], "lam": [0.4]}))
+    with pytest.raises(ValueError, match="over time"):
+        trajectories(limit)
+    with pytest.raises(ValueError, match="at most 7"):
+        trajectories(rows(lam=np.linspace(0.1, 0.9, 8)))
+
+
+def test_the_usual_figure_suits_the_rows():
+    assert usual(rows()) == "trajectories"
+    assert usual(pds.dataset(pa.table({"s_norm": [1.0]}))) == "s_norm_and_margin"
