@@ -44,7 +44,12 @@ def checksum_ok(path: str | Path) -> bool:
 
     The footer holds the SHA-256 of the whole file with 64 zeros in the digest's place.
     """
-    head, seal, tail = Path(path).read_bytes().rpartition(SEAL)
+    return intact(Path(path).read_bytes())
+
+
+def intact(content: bytes) -> bool:
+    """Whether these are all the bytes of a chunk file, each as it was written."""
+    head, seal, tail = content.rpartition(SEAL)
     return tail[:64] == _digest(head + seal + NO_DIGEST + tail[64:])
 
 

@@ -62,7 +62,7 @@ class Store:
         Parquet (Damaged), other files or another sweep (Conflict).
         """
         if not (self.path / RECORD).exists():
-            _check_free(self.path)
+            check_free(self.path)
             self.path.mkdir(parents=True, exist_ok=True)
             return self._recorded()
         stored = Store.open(self.path, self.sweep.from_toml)
@@ -107,7 +107,7 @@ class Store:
         if table.num_rows != chunk.rows:
             raise ValueError(f"chunk {_label(chunk)} has {chunk.rows} rows, but its columns have {table.num_rows}")
         if chunk not in self:
-            put(self.file(chunk), encode(table, {**self.provenance, **_software(), **_place(chunk)}))
+            put(self.file(chunk), encode(table, {**self.provenance, **_software(), **origin(chunk)}))
 
     def summary(self) -> Summary:
         """Count what is stored, from the footers alone."""
@@ -187,7 +187,8 @@ def _parted(record: Path) -> tuple[str, int, tuple[int, str]]:
         raise Damaged(f"{record} is damaged ({error}); restore it from a copy, or use another directory") from None
 
 
-def _check_free(path: Path) -> None:
+def check_free(path: Path) -> None:
+    """Refuse a place where none can be started: a file is in the way (ValueError), or in it (Conflict, Damaged)."""
     nearest = next(place for place in (path, *path.parents) if place.exists())
     if not nearest.is_dir():
         raise ValueError(f"{nearest} is a file; give a directory, new or of the same sweep")
@@ -207,7 +208,8 @@ def _label(chunk: "Chunk") -> str:
     return f"{chunk.family.id}-{chunk.start:09d}"
 
 
-def _place(chunk: "Chunk") -> dict[str, str]:
+def origin(chunk: "Chunk") -> dict[str, str]:
+    """Return what the footer tells of where the rows belong."""
     # Imported late: it brings JAX along, and who only reads rows should not wait for that.
     from sweepjax.types import describe  # noqa: PLC0415
 

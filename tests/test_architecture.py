@@ -16,11 +16,12 @@ FLOORS = [
     ["grid"],
     ["chunking", "presets"],
     ["models", "solvers", "observables"],
-    ["columns", "chunkfile", "executors", "reducers"],
+    ["columns", "chunkfile", "same_rows", "_independent", "executors", "reducers"],
     ["engine", "store"],
     ["figures"],
     ["run"],
-    ["plan"],
+    ["plan", "verify"],
+    ["merge", "recheck"],
     ["cli"],
 ]
 FLOOR = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}

@@ -1,0 +1,75 @@
+"""`sweepjax verify`: whether a directory holds what it says."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from ._errors import COMPLETE, DAMAGED
+from ._options import value
+from ._progress import progress
+from ._report import aligned
+
+if TYPE_CHECKING:
+    from sweepjax.recheck import Mismatch
+    from sweepjax.verify import Findings
+
+Lines = list[tuple[str, str]]
+
+
+def verify(
+    directory: Annotated[Path, typer.Argument(metavar="DIR", help="A directory that `run` made.")],
+    recheck: Annotated[str | None, typer.Option(metavar="R", help="Compute R random rows again.")] = None,
+    repair: Annotated[bool, typer.Option("--repair", help="Remove broken files, for `run` to fill in.")] = False,
+) -> int:
+    """Check every file of a directory: its bytes, its labels, and that each row is there once.
+
+    Missing rows are no fault. Rows that are not found again by --recheck are only reported, never removed.
+    """
+    from sweepjax import verify as library  # noqa: PLC0415
+    from sweepjax.grid import Sweep  # noqa: PLC0415
+    from sweepjax.store import Store  # noqa: PLC0415
+
+    wanted = 0 if recheck is None else value("--recheck", recheck, int)
+    if recheck is not None and wanted < 1:
+        raise ValueError(f"--recheck {recheck} is not allowed; give a whole number from 1")
+    findings = library.verify(Store.open(directory, Sweep.from_toml))
+    removed = set(library.repair(findings) if repair else ())
+    faults = [(fault.file.name, fault.what + _fate(fault.replaceable, repair)) for fault in findings.faults]
+    mismatches, checked = _recheck(findings, wanted) if wanted else ([], 0)
+    lines = faults + mismatches + _notes(directory, findings)
+    if lines:
+        typer.echo(aligned(lines))
+    left = len(faults) - len(removed)
+    rows = f"{findings.rows} rows in {len(findings.sound)} files are sound"
+    again = f"; computed again: {checked} rows, values that differ: {len(mismatches)}" if wanted else ""
+    typer.echo(f"{rows}; faulty files: {left}{again}")
+    return DAMAGED if left or mismatches else COMPLETE
+
+
+def _fate(replaceable: bool, repair: bool) -> str:
+    if not replaceable:
+        return "; it stays, so move it out of the directory"
+    return "; removed" if repair else "; --repair removes it"
+
+
+def _recheck(findings: "Findings", wanted: int) -> tuple[Lines, int]:
+    """Compute rows again and return what differs, and how many rows were computed."""
+    from sweepjax.recheck import recheck  # noqa: PLC0415
+
+    rows = min(wanted, findings.rows)
+    with progress(rows, 0) as shown:
+        found = list(recheck(findings, rows, watch=shown.watch))
+    return [(each.file.name, _sentence(each)) for each in found], rows
+
+
+def _sentence(found: "Mismatch") -> str:
+    return f"row {found.row}: {found.column} is {found.stored}, computed again {found.recomputed}"
+
+
+def _notes(directory: Path, findings: "Findings") -> Lines:
+    """Return what is no fault: rows that are not there yet, temporaries."""
+    from sweepjax.verify import advice  # noqa: PLC0415
+
+    missing = [("missing", advice(directory, findings.missing))] if findings.missing else []
+    return missing + [(file.name, "is left of a write under way or cut off") for file in findings.leftovers]
