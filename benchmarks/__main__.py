@@ -8,11 +8,13 @@ from pathlib import Path
 import jax
 import torch
 
-from benchmarks.jobs import JOBS, Effort
+from benchmarks import dynamics, jobs
+from benchmarks.jobs import Effort
 from benchmarks.kernel import ENGINE
 from benchmarks.table import markdown, provenance, write
 
 FULL = Path("results") / "benchmarks"
+JOBS = jobs.JOBS | dynamics.JOBS
 
 
 def main() -> None:

@@ -104,7 +104,9 @@ def whole_run(effort: Effort) -> list[Row]:
     compiling = [_compilation(family) for family in sweep.families()]
     arguments = [batch for chunk in sweep.chunks(default_chunk_rows(sweep)) for batch in _batches(chunk)]
     pair = alternate(partial(_run, sweep), partial(_call, arguments), effort.repetitions(7))
-    row = _row("whole run, n = 400", pair, sweep.rows_total, "the bare compiled programs on the same chunks", 1 / 1.15)
+    row = compared(
+        "whole run, n = 400", pair, sweep.rows_total, "the bare compiled programs on the same chunks", 1 / 1.15
+    )
     note = f"compilation apart: {statistics.mean(compiling):.1f} s a shape"
     return [row._replace(uncertified=pair.our_answer, note=note)]
 
@@ -115,7 +117,7 @@ def memory(effort: Effort) -> list[Row]:
     name, peer = "peak memory of a run", f"the same with {rows} realizations"
     peak(rows)  # compiles; from here on both read the compiled program from disk
     pair = Pair([peak(8 * rows)], [peak(rows)], None, None)
-    row = _row(name, pair, 8 * rows, peer, 0.95)
+    row = compared(name, pair, 8 * rows, peer, 0.95)
     note = f"growth {pair.ours[0] / pair.theirs[0] - 1:+.1%}"
     return [row._replace(ours=pair.ours[0], theirs=pair.theirs[0], unit="MiB", note=note)]
 
@@ -152,7 +154,7 @@ def _against(case: Case, match: Match, repetitions: int) -> Row:
     # Masked, that is decided the other way than when it was drawn: nan.
     found = np.ma.filled(pair.our_answer[case.column], np.nan) / [goal.value for goal in goals]
     theirs_off = max(goal.error(answer) for goal, answer in zip(goals, pair.their_answer, strict=True))
-    return _row(case.job, pair, len(goals), match.name, match.at_least)._replace(
+    return compared(case.job, pair, len(goals), match.name, match.at_least)._replace(
         error=float(np.max(np.abs(found - 1))),
         their_error=theirs_off,
         uncertified=int(np.sum(~pair.our_answer["certified"])),
@@ -160,7 +162,8 @@ def _against(case: Case, match: Match, repetitions: int) -> Row:
     )
 
 
-def _row(job: str, pair: Pair, draws: int, peer: str, at_least: float | None) -> Row:
+def compared(job: str, pair: Pair, draws: int, peer: str, at_least: float | None) -> Row:
+    """Return the line of a pair: milliseconds a draw, and the ratio of each repetition."""
     ours, theirs = (1e3 * median / draws for median in pair.medians)
     ratios = min(pair.ratios), statistics.median(pair.ratios), max(pair.ratios)
     return Row(job, ours, peer, theirs, *ratios, at_least, draws=draws, repetitions=len(pair.ours))

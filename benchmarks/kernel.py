@@ -1,5 +1,6 @@
-"""Our side: the bare limit kernel on given rows, mapped over the devices as the engine does it."""
+"""Our side: the bare kernels on given data, mapped over the devices as the engine does it."""
 
+from functools import partial
 from typing import Any, NamedTuple
 
 import jax
@@ -9,10 +10,12 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from jaxtyping import Array, Float
 from threadpoolctl import threadpool_limits
 
-from sweepjax.engine import Engine, dataset
-from sweepjax.models.logistic import Logistic
+from benchmarks.reference import Start
+from sweepjax.engine import Engine, dataset, drawn
+from sweepjax.keys import fixed_draws, realization_keys
+from sweepjax.models.logistic import Dataset, Logistic, Weights
 from sweepjax.solvers.limit import columns, solve_limit
-from sweepjax.types import describe
+from sweepjax.types import Columns, Problem, describe
 
 ENGINE = Engine()
 
@@ -40,6 +43,59 @@ def batch(n: int, d: int, count: int, *, separable: bool) -> Batch:
         fits = Batch(_placed(drawn), program).solve()["separable"] == separable
         chosen, start = np.concatenate([chosen, drawn[fits]]), start + count
     return Batch(_placed(chosen[:count]), program)
+
+
+class Trainings(NamedTuple):
+    """Draws of one model and their starts on the devices, and the program compiled to train them."""
+
+    settings: tuple[Any, Any, Float[Array, " t"]]
+    data: Dataset
+    start: Weights
+    program: Any
+
+    def starts(self) -> list[Start]:
+        """Return where each training begins, in float64 for the peers."""
+        parts = jax.device_get((self.data.x, self.start.s, self.start.b))
+        return [Start.of(*part) for part in zip(*parts, strict=True)]
+
+    def solve(self) -> dict[str, np.ndarray]:
+        """Return the columns of the draws: [r t], or [r] where they are said once a row."""
+        with threadpool_limits(1, user_api="blas"):
+            found = jax.device_get(self.program(*self.settings, self.data, self.start))
+        return {name: _masked(value) for name, value in found.items()}
+
+
+def trainings(model: Logistic, solver: Any, times: Float[np.ndarray, " t"], count: int) -> Trainings:
+    """Draw the first `count` realizations of seed 0, rounded up to the devices, to be trained up to `times`."""
+    index = np.arange(count + -count % len(ENGINE.devices), dtype=np.uint32)
+    with jax.enable_x64(True), fixed_draws():
+        draws = jax.device_put(jax.jit(_draws)(model, index), _sharding())
+        settings = jax.device_put((model, solver, times), NamedSharding(_sharding().mesh, PartitionSpec()))
+        return Trainings(settings, *draws, _trained().lower(*settings, *draws).compile())
+
+
+def _draws(model: Logistic, index: Array) -> tuple[Dataset, Weights]:
+    def draw(realization: Array) -> tuple[Dataset, Weights]:
+        keys = realization_keys(model, np.uint32(0), realization)
+        data = drawn(model, keys)
+        return data, model.init(keys.init, data)
+
+    return lax.map(draw, index)
+
+
+def _trained() -> Any:
+    def share(model: Logistic, solver: Any, times: Array, data: Dataset, start: Weights) -> Columns:
+        def train(given: tuple[Dataset, Weights]) -> Columns:
+            problem = Problem(model, *given, None)
+            measure = partial(model.metrics, data=problem.data)
+            state, record = solver.solve(problem, solver.init(problem), times, measure)
+            return record | solver.info(problem, state)
+
+        return lax.map(train, (data, start))
+
+    whole, split = PartitionSpec(), PartitionSpec("r")
+    specs = {"in_specs": (whole, whole, whole, split, split), "out_specs": split}
+    return jax.jit(jax.shard_map(share, mesh=_sharding().mesh, check_vma=False, **specs))
 
 
 def _rows(n: int, d: int, realization: int) -> np.ndarray:

@@ -3,7 +3,7 @@
 import statistics
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 SETTLE = 0.2  # seconds before each timing in which the other side's spinning threads go to sleep
@@ -27,6 +27,10 @@ class Pair:
     def medians(self) -> tuple[float, float]:
         """Median seconds of ours and of theirs."""
         return statistics.median(self.ours), statistics.median(self.theirs)
+
+    def per(self, ours: float, theirs: float) -> "Pair":
+        """Divide the seconds of each side by how much work it did, where that differs."""
+        return replace(self, ours=[s / ours for s in self.ours], theirs=[s / theirs for s in self.theirs])
 
 
 def alternate(ours: Callable[[], Any], theirs: Callable[[], Any], repetitions: int) -> Pair:
