@@ -1,5 +1,7 @@
 """Losses, accuracies and weights over the course of training."""
 
+from typing import Any
+
 import matplotlib as mpl
 import pandas as pd
 from matplotlib.axes import Axes
@@ -31,7 +33,7 @@ def trajectories(rows: Dataset) -> Figure:
         raise ValueError(f"these rows have no {missing[0]} over time; this figure draws rows of a trajectory solver")
     keys = _varying(rows)
     table = Mean(column=",".join(CURVES), by=",".join(keys), quantiles="25,75", sketch=256)(rows)
-    groups = list(table.groupby(keys)) if keys else [((), table)]
+    groups: list[tuple[Any, pd.DataFrame]] = list(table.groupby(keys)) if keys else [((), table)]
     if len(groups) > MOST:
         raise ValueError(f"{len(groups)} points of a sweep are too many to tell apart; give rows of at most {MOST}")
     figure = Figure(figsize=SIZE)
@@ -58,10 +60,10 @@ def _varying(rows: Dataset) -> list[str]:
     return [name for name in found if name != "d" or "lam" not in found]
 
 
-def _line(axes: Axes, points: pd.DataFrame, column: str, *, color: str, sign: int = 1, **look: object) -> None:
-    curve = points[(points["column"] == column) & (points["time"] > 0)].sort_values("time")
-    axes.plot(curve["time"], sign * curve["median"], color=color, **look)  # type: ignore[arg-type]
-    if curve["kept"].max() > 1:
+def _line(axes: Axes, points: pd.DataFrame, column: str, *, color: str, sign: int = 1, **look: Any) -> None:
+    curve = points.query(f"column == '{column}' and time > 0").sort_values("time")
+    axes.plot(curve["time"], sign * curve["median"], color=color, **look)
+    if (curve["kept"] > 1).any():
         axes.fill_between(curve["time"], sign * curve["q25"], sign * curve["q75"], color=color, alpha=0.18, linewidth=0)
 
 

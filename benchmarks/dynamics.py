@@ -1,0 +1,163 @@
+"""The jobs of the trajectories: gradient flow and gradient descent."""
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from benchmarks import dynamic_peers as peers
+from benchmarks.jobs import Effort, compared
+from benchmarks.kernel import Trainings, trainings
+from benchmarks.reference import Path, Start, descent, flow
+from benchmarks.table import Row
+from benchmarks.timing import alternate
+from sweepjax.models.logistic import Logistic
+from sweepjax.solvers.gradient_descent import GradientDescent
+from sweepjax.solvers.gradient_flow import GradientFlow
+from sweepjax.times import recorded_times
+
+N, D = 400, 192
+RATE = 0.1
+RECORDS = "201"  # t = 0 and 200 others
+LOOP = "PyTorch Linear, BCEWithLogitsLoss, SGD, one dataset at a time"
+
+
+class Case(NamedTuple):
+    """The draws of a job, their recorded times, where each begins, and the true paths of the first ones."""
+
+    job: str
+    batches: list[Trainings]
+    times: np.ndarray
+    starts: list[Start]
+    known: list[Path]
+
+    def solve(self) -> dict[str, np.ndarray]:
+        """Return our columns of all draws."""
+        found = [batch.solve() for batch in self.batches]
+        return {name: np.ma.concatenate([columns[name] for columns in found]) for name in found[0]}
+
+
+class Rival(NamedTuple):
+    """A peer, what it should have found, its work and ours in the same unit, and by what factor ours should win."""
+
+    name: str
+    solve: Callable[[], list[Path]]
+    known: list[Path]
+    work: tuple[float, float]  # ours, the peer's
+    at_least: float | None
+
+
+def gradient_flow(effort: Effort) -> list[Row]:
+    """Gradient flow: to 1e6 plain and stiff, then to 1e30, against SciPy; to 1e6 against the paper's loop, too."""
+    plain, stiff, late = (_flows(effort, *point) for point in ((1.0, 1e6), (5.0, 1e6), (1.0, 1e30)))
+    return [
+        _against_scipy(plain, 4, effort),
+        _flow_against_loop(plain, effort),
+        _against_scipy(stiff, 3, effort),
+        _against_scipy(late, None, effort),
+    ]
+
+
+def gradient_descent(effort: Effort) -> list[Row]:
+    """Gradient descent: step by step, then along the flow that the steps follow."""
+    return [*_walk(effort), _leap(effort)]
+
+
+JOBS = {"gradient_flow": gradient_flow, "gradient_descent": gradient_descent}
+
+
+def _flows(effort: Effort, sigma: float, until: float) -> Case:
+    times = np.array(recorded_times("time", until, RECORDS))
+    models = [Logistic(n=N, d=d, sigma=sigma) for d in effort.pick((D, 240))]
+    batches = [trainings(model, GradientFlow(), times, effort.count(8)) for model in models]
+    starts = [start for batch in batches for start in batch.starts()]
+    known = [flow(start, times) for start in starts]
+    return Case(f"gradient flow to t = {until:.0e}, n = {N}, σ = {sigma:g}", batches, times, starts, known)
+
+
+def _against_scipy(case: Case, at_least: float | None, effort: Effort) -> Row:
+    pairs = zip(case.starts, case.known, strict=True)
+    ways = [peers.solve_ivp(start, case.times, known, tolerance=1e-4) for start, known in pairs]
+    draws = len(case.starts)
+
+    def theirs() -> list[Path]:
+        return [way.solve() for way in ways]
+
+    rival = Rival("SciPy solve_ivp, its fastest method within 1e-4", theirs, case.known, (draws, draws), at_least)
+    names = ", ".join(f"{name} {count}x" for name, count in Counter(way.method for way in ways).most_common())
+    spent = " and ".join(f"{np.ma.median(case.solve()[name]):.0f} {name}" for name in ("steps", "evaluations"))
+    return _against(case, rival, effort.repetitions(7))._replace(note=f"ours takes {spent}; SciPy's fastest: {names}")
+
+
+def _flow_against_loop(case: Case, effort: Effort) -> Row:
+    steps, whole = 20 if effort.short else 2000, case.times[-1] / RATE
+    starts = case.starts[:: len(case.starts) // len(case.batches)]  # one of each dimension
+    known = [flow(start, np.array([0.0, RATE * steps])).at(-1) for start in starts]
+    work = len(case.starts), len(starts) * steps / whole
+    rival = Rival(f"{LOOP}, η = {RATE:g}", peers.loop(starts, RATE, steps), known, work, 1e4)
+    return _extrapolated(_against(case, rival, effort.repetitions(5)), steps, whole)
+
+
+def _walk(effort: Effort) -> list[Row]:
+    """Every step, in microseconds a step and draw; the peers take fewer."""
+    steps, looped, batched = (200, 20, 10) if effort.short else (20_000, 2000, 200)
+    case = _descents(GradientDescent(learning_rate=RATE), steps, (looped, batched), effort.count(32))
+    case = case._replace(known=[descent(start, case.times.astype(int), RATE) for start in case.starts[:4]])
+    few, work = case.starts[:2], len(case.starts) * steps
+    loop = Rival(LOOP, peers.loop(few, RATE, looped), _at(case, looped), (work, 2 * looped), 30)
+    solve, name = peers.batched_loop(case.starts, RATE, batched), f"PyTorch bmm, {len(case.starts)} datasets at once"
+    together = Rival(name, solve, _at(case, batched), (work, len(case.starts) * batched), 5)
+    rows = [_against(case, rival, effort.repetitions(5)) for rival in (loop, together)]
+    return [_in_microseconds(row) for row in rows]
+
+
+def _leap(effort: Effort) -> Row:
+    """A million steps of which most are skipped; the truth is what our own loop finds in float64."""
+    whole, steps = (20_000, 20) if effort.short else (1_000_000, 2000)
+    case = _descents(GradientDescent(learning_rate=RATE, mode="corrected"), whole, (steps,), effort.count(8))
+    walked = _descents(GradientDescent(learning_rate=RATE), whole, (steps,), 2).solve()
+    case = case._replace(known=[Path(*path) for path in zip(walked["s_norm"], walked["b"], strict=True)])
+    work = len(case.starts), 2 * steps / whole
+    rival = Rival(LOOP, peers.loop(case.starts[:2], RATE, steps), _at(case, steps), work, 1e3)
+    row = _extrapolated(_against(case, rival, effort.repetitions(5)), steps, whole)
+    taken = case.solve()["exact_steps"]
+    return row._replace(
+        job=f"{row.job}, corrected", note=f"ours takes {np.ma.median(taken):.0f} exact steps; {row.note}"
+    )
+
+
+def _descents(solver: GradientDescent, steps: int, others: Sequence[int], count: int) -> Case:
+    times = np.union1d(recorded_times("step", steps, RECORDS), others)
+    batch = trainings(Logistic(n=N, d=D), solver, times, count)
+    return Case(f"gradient descent, {steps} steps, n = {N}, d = {D}", [batch], times, batch.starts(), [])
+
+
+def _against(case: Case, rival: Rival, repetitions: int) -> Row:
+    pair = alternate(case.solve, rival.solve, repetitions).per(*rival.work)
+    ours = pair.our_answer
+    paths = [Path(*path) for path in zip(ours["s_norm"], ours["b"], strict=True)]
+    return compared(case.job, pair, 1, rival.name, rival.at_least)._replace(
+        error=_farthest(case.known, paths),
+        their_error=_farthest(rival.known, pair.their_answer),
+        uncertified=int(np.sum(~ours["converged"] if "converged" in ours else ours["diverged"])),
+        draws=len(case.starts),
+    )
+
+
+def _farthest(known: list[Path], found: list[Path]) -> float:
+    return max(true.error(path) for true, path in zip(known, found, strict=False))
+
+
+def _at(case: Case, step: int) -> list[Path]:
+    return [path.at(int(np.searchsorted(case.times, step))) for path in case.known]
+
+
+def _extrapolated(row: Row, steps: int, whole: float) -> Row:
+    return row._replace(note=f"the loop: {steps} steps timed, as if {whole:.0e}; its error is that after {steps}")
+
+
+def _in_microseconds(row: Row) -> Row:
+    bandwidth = 2 * 4 * N * D / row.ours / 1e6  # of two passes over the data in float32
+    ours, theirs = 1e3 * row.ours, 1e3 * row.theirs
+    return row._replace(ours=ours, theirs=theirs, unit="µs a step", note=f"ours reads {bandwidth:.0f} GB/s")
