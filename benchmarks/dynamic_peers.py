@@ -13,11 +13,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from threadpoolctl import threadpool_limits
 from torch.nn import BCEWithLogitsLoss, Linear
 
 from benchmarks.kernel import ENGINE
 from benchmarks.reference import Path, Start, flow
+from benchmarks.timing import limited
 
 METHODS = ("RK45", "DOP853", "LSODA", "BDF", "Radau")
 RELATIVE, ABSOLUTE = (1e-3, 3e-4, 1e-4, 3e-5, 1e-5, 3e-6, 1e-6), (0.1, 0.01)  # the second in units of the first
@@ -39,7 +39,9 @@ def solve_ivp(start: Start, times: np.ndarray, known: Path, tolerance: float) ->
     """SciPy's solve_ivp in log(1 + t): of every method's loosest tolerances that are good enough, the fastest."""
     ladders = [(method, share) for method in METHODS for share in ABSOLUTE]
     ways = sorted((_loosest(start, times, ladder, known, tolerance) for ladder in ladders), key=lambda way: way.seconds)
-    again = [way._replace(solve=partial(_limited, threads, way.solve)) for way in ways[:3] for threads in _threads()]
+    again = [
+        way._replace(solve=partial(_with_threads, threads, way.solve)) for way in ways[:3] for threads in _threads()
+    ]
     return min(again, key=lambda way: _seconds(way.solve))
 
 
@@ -71,7 +73,7 @@ def _loosest(start: Start, times: np.ndarray, ladder: tuple[str, float], known: 
     for rtol in RELATIVE:
         solve = partial(flow, start, times, method, rtol, share * rtol)
         began = timeit.default_timer()
-        found = _limited(1, solve)
+        found = _with_threads(1, solve)
         way = Integration(method, solve, timeit.default_timer() - began)
         if known.error(found) <= tolerance:
             return way
@@ -79,19 +81,19 @@ def _loosest(start: Start, times: np.ndarray, ladder: tuple[str, float], known: 
 
 
 def _quickest(descend: Callable[[int], list[Path]], steps: int) -> Descend:
-    trials = {threads: _seconds(partial(_limited, threads, partial(descend, TRIAL))) for threads in _threads()}
-    return partial(_limited, min(trials, key=trials.__getitem__), partial(descend, steps))
+    trials = {threads: _seconds(partial(_with_threads, threads, partial(descend, TRIAL))) for threads in _threads()}
+    return partial(_with_threads, min(trials, key=trials.__getitem__), partial(descend, steps))
 
 
 def _threads() -> list[int]:
     return sorted({1, len(ENGINE.devices)})
 
 
-def _limited(threads: int, work: Callable[[], Any]) -> Any:
+def _with_threads(threads: int, work: Callable[[], Any]) -> Any:
     before = torch.get_num_threads()
     torch.set_num_threads(threads)
     try:
-        with threadpool_limits(threads):
+        with limited(threads):
             return work()
     finally:
         torch.set_num_threads(before)

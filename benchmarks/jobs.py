@@ -9,14 +9,13 @@ from typing import Any, NamedTuple
 
 import jax
 import numpy as np
-from threadpoolctl import threadpool_limits
 
 from benchmarks import peers
 from benchmarks.kernel import ENGINE, Batch, batch
 from benchmarks.memory import CHUNK_ROWS, peak
 from benchmarks.reference import Goal, margin_goal, minimum_goal
 from benchmarks.table import Row
-from benchmarks.timing import Pair, alternate
+from benchmarks.timing import Pair, alternate, limited
 from sweepjax.chunking import default_chunk_rows
 from sweepjax.grid import Sweep
 from sweepjax.run import fill, open_store, share
@@ -139,7 +138,7 @@ def _case(job: str, batches: list[Batch], column: str, goal: Callable[[np.ndarra
 def _against(case: Case, match: Match, repetitions: int) -> Row:
     """Our kernel against one peer on the same draws; drawing them is in neither side's time."""
     goals = [goal._replace(tolerance=match.tolerance) for goal in case.goals]
-    with threadpool_limits(len(ENGINE.devices)):
+    with limited(len(ENGINE.devices)):
         solves = [match.peer(x, goal) for x, goal in zip(case.draws, goals, strict=True)]
 
     def ours() -> dict[str, np.ndarray]:
@@ -147,7 +146,7 @@ def _against(case: Case, match: Match, repetitions: int) -> Row:
         return {key: np.ma.concatenate([columns[key] for columns in found]) for key in (case.column, "certified")}
 
     def theirs() -> list[np.ndarray]:
-        with threadpool_limits(len(ENGINE.devices)):
+        with limited(len(ENGINE.devices)):
             return [solve() for solve in solves]
 
     pair = alternate(ours, theirs, repetitions)
@@ -185,7 +184,7 @@ def _batches(chunk: Any) -> list[tuple[Any, Any]]:
 
 
 def _call(batches: list[tuple[Any, Any]]) -> None:
-    with threadpool_limits(1, user_api="blas"):
+    with limited(1, "blas"):
         for program, arguments in batches:
             jax.block_until_ready(program(*arguments))
 

@@ -8,9 +8,9 @@ import numpy as np
 from jax import lax
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from jaxtyping import Array, Float
-from threadpoolctl import threadpool_limits
 
 from benchmarks.reference import Start
+from benchmarks.timing import limited
 from sweepjax.engine import Engine, dataset, drawn
 from sweepjax.keys import fixed_draws, realization_keys
 from sweepjax.models.logistic import Dataset, Logistic, Weights
@@ -28,7 +28,7 @@ class Batch(NamedTuple):
 
     def solve(self) -> dict[str, np.ndarray]:
         """Return the columns of the draws [r]; masked where a quantity does not exist."""
-        with threadpool_limits(1, user_api="blas"):
+        with limited(1, "blas"):
             found = jax.device_get(self.program(self.x))
         return {name: _masked(value) for name, value in found.items()}
 
@@ -60,7 +60,7 @@ class Trainings(NamedTuple):
 
     def solve(self) -> dict[str, np.ndarray]:
         """Return the columns of the draws: [r t], or [r] where they are said once a row."""
-        with threadpool_limits(1, user_api="blas"):
+        with limited(1, "blas"):
             found = jax.device_get(self.program(*self.settings, self.data, self.start))
         return {name: _masked(value) for name, value in found.items()}
 

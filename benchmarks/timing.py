@@ -3,8 +3,12 @@
 import statistics
 import time
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
+from functools import cache
 from typing import Any
+
+from threadpoolctl import ThreadpoolController
 
 SETTLE = 0.2  # seconds before each timing in which the other side's spinning threads go to sleep
 
@@ -46,3 +50,13 @@ def seconds(work: Callable[[], Any]) -> float:
     start = time.perf_counter()
     work()
     return time.perf_counter() - start
+
+
+def limited(threads: int, user_api: str | None = None) -> AbstractContextManager:
+    """Limit the thread pools, which are looked for only once: that takes a millisecond."""
+    return _pools().limit(limits=threads, user_api=user_api)
+
+
+@cache
+def _pools() -> ThreadpoolController:
+    return ThreadpoolController()

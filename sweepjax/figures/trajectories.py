@@ -63,7 +63,7 @@ def _varying(rows: Dataset) -> list[str]:
 def _line(axes: Axes, points: pd.DataFrame, column: str, *, color: str, sign: int = 1, **look: Any) -> None:
     curve = points.query(f"column == '{column}' and time > 0").sort_values("time")
     axes.plot(curve["time"], sign * curve["median"], color=color, **look)
-    if (curve["kept"] > 1).any():
+    if int(curve["kept"].to_numpy().max(initial=0)) > 1:
         axes.fill_between(curve["time"], sign * curve["q25"], sign * curve["q75"], color=color, alpha=0.18, linewidth=0)
 
 

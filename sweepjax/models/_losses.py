@@ -4,13 +4,13 @@ from collections import OrderedDict
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float
+from jaxtyping import Array, Float
 
 from sweepjax.models import _population as population
 from sweepjax.models._linear_model import softplus
 from sweepjax.types import Columns
 
-FAR = -30.0  # below it log(1 + e^z) is e^z to float64's last digit but for a factor 1 - e^z/2
+FAR = -37.0  # where log(1 + e^z) is e^z to float64's last digit
 
 
 def mean_loss(loss: str, z: Float[Array, " n"]) -> Float[Array, ""]:
@@ -20,20 +20,23 @@ def mean_loss(loss: str, z: Float[Array, " n"]) -> Float[Array, ""]:
 
 def training_columns(loss: str, z: Float[Array, " n"]) -> Columns:
     """Return the loss, its logarithm (finite where the loss underflows) and the accuracy on the training set."""
-    each = z if loss == "exponential" else _log_softplus(z)
+    # Relative to the largest e^z below 1: one exponential and one logarithm a sample give both columns.
+    largest = jnp.max(z)
+    top = largest if loss == "exponential" else jnp.minimum(largest, 0)
+    relative, scale = jnp.exp(z - top), jnp.exp(top)
+    if loss != "exponential":
+        relative = jnp.where(top < FAR, relative, _log1p_exp(relative, z, scale))
+    mean = jnp.mean(relative)
     return {
-        "train_loss": mean_loss(loss, z),
-        "log_train_loss": jax.nn.logsumexp(each) - jnp.log(z.size),
-        "train_accuracy": _fraction(z < 0),
+        "train_loss": mean * scale,
+        "log_train_loss": top + jnp.log(mean),
+        "train_accuracy": jnp.mean((z < 0).astype(jnp.float64)),
     }
 
 
-def _log_softplus(z: Float[Array, " n"]) -> Float[Array, " n"]:
-    return jnp.where(z < FAR, z - 0.5 * jnp.exp(z), jnp.log(softplus(jnp.maximum(z, FAR))))
-
-
-def _fraction(claims: Bool[Array, " n"]) -> Float[Array, ""]:
-    return jnp.mean(claims.astype(jnp.float64))
+def _log1p_exp(relative: Float[Array, " n"], z: Float[Array, " n"], scale: Float[Array, ""]) -> Float[Array, " n"]:
+    """Return log(1 + e^z) in units of the scale, e^z being `relative` times it wherever that does not overflow."""
+    return jnp.where(z > -FAR, z, jnp.log1p(jnp.minimum(relative * scale, 1e17))) / scale
 
 
 def population_columns(loss: str, b: Float[Array, " modes"], s: Float[Array, ""]) -> Columns:
