@@ -71,7 +71,7 @@ def test_small_steps_approach_the_flow():
 
 
 @pytest.mark.parametrize(("sigma", "rate"), [(1, 0.1), (1, 1.0), (5, 0.1)])
-@pytest.mark.parametrize("d", [16, 24])
+@pytest.mark.parametrize("d", [16, pytest.param(24, marks=pytest.mark.slow)])
 def test_the_corrected_mode_agrees_with_every_step_taken(sigma, rate, d):
     x, steps = points(40, d, sigma=sigma), [0, 50, 51, 1000, 10_000, 60_000]
     full = train(GradientDescent(learning_rate=rate), x, steps)

@@ -106,10 +106,13 @@ def test_one_label_is_the_default():
 
 
 def at_the_start(model):
-    with jax.enable_x64(True), fixed_draws():
+    def columns():
         keys = realization_keys(model, np.uint32(0), np.uint32(0))
         data = model.sample(keys.data)
-        return {name: float(value) for name, value in model.metrics(model.init(keys.init, data), data).items()}
+        return model.metrics(model.init(keys.init, data), data)
+
+    with jax.enable_x64(True), fixed_draws():
+        return {name: float(value) for name, value in jax.jit(columns)().items()}
 
 
 @pytest.mark.parametrize(
