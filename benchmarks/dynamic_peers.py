@@ -51,20 +51,44 @@ def loop(starts: list[Start], rate: float, steps: int) -> Descend:
 
 
 def batched_loop(starts: list[Start], rate: float, steps: int) -> Descend:
-    """The same by hand for all datasets at once, without autograd, as rows times matrices: the fastest form of bmm."""
-    rows, y = (torch.from_numpy(np.stack(part).astype(np.float32)) for part in zip(*starts, strict=True))
-    x = rows[..., :-1].contiguous()
+    """The same by hand for all datasets at once, without autograd, as it is written down: X S, then Xᵀ p."""
+    x, start = _stacked(starts)
 
     @torch.no_grad()
     def descend(steps: int) -> list[Path]:
-        s, b = y[:, None, :-1].clone(), y[:, None, -1:].clone()
+        s, b = start[:, :-1, None].clone(), start[:, -1:, None].clone()
+        for _ in range(steps):
+            p = torch.baddbmm(b, x, s).sigmoid_().mul_(rate / x.shape[1])
+            s -= torch.bmm(x.mT, p)
+            b -= p.sum(1, keepdim=True)
+        return _ends(s, b)
+
+    return _quickest(descend, steps)
+
+
+def batched_loop_of_rows(starts: list[Start], rate: float, steps: int) -> Descend:
+    """The same as rows times matrices, Sᵀ Xᵀ, then pᵀ X: the fastest of five ways to write it."""
+    x, start = _stacked(starts)
+
+    @torch.no_grad()
+    def descend(steps: int) -> list[Path]:
+        s, b = start[:, None, :-1].clone(), start[:, None, -1:].clone()
         for _ in range(steps):
             p = torch.baddbmm(b, s, x.mT).sigmoid_().mul_(rate / x.shape[1])
             s -= torch.bmm(p, x)
             b -= p.sum(2, keepdim=True)
-        return [Path(*found) for found in zip(s.norm(dim=2).numpy(), b[:, 0].numpy(), strict=True)]
+        return _ends(s, b)
 
     return _quickest(descend, steps)
+
+
+def _stacked(starts: list[Start]) -> tuple[torch.Tensor, torch.Tensor]:
+    rows, y = (torch.from_numpy(np.stack(part).astype(np.float32)) for part in zip(*starts, strict=True))
+    return rows[..., :-1].contiguous(), y
+
+
+def _ends(s: torch.Tensor, b: torch.Tensor) -> list[Path]:
+    return [Path(*found) for found in zip(s.flatten(1).norm(dim=1).numpy(), b.flatten().numpy(), strict=True)]
 
 
 def _loosest(start: Start, times: np.ndarray, ladder: tuple[str, float], known: Path, tolerance: float) -> Integration:

@@ -104,12 +104,15 @@ def _walk(effort: Effort) -> list[Row]:
     steps, looped, batched = (200, 20, 10) if effort.short else (20_000, 2000, 200)
     case = _descents(GradientDescent(learning_rate=RATE), steps, (looped, batched), effort.count(32))
     case = case._replace(known=[descent(start, case.times.astype(int), RATE) for start in case.starts[:4]])
-    few, work = case.starts[:2], len(case.starts) * steps
-    loop = Rival(LOOP, peers.loop(few, RATE, looped), _at(case, looped), (work, 2 * looped), 30)
-    solve, name = peers.batched_loop(case.starts, RATE, batched), f"PyTorch bmm, {len(case.starts)} datasets at once"
-    together = Rival(name, solve, _at(case, batched), (work, len(case.starts) * batched), 5)
-    rows = [_against(case, rival, effort.repetitions(5)) for rival in (loop, together)]
-    return [_in_microseconds(row) for row in rows]
+    work, few, count = len(case.starts) * steps, case.starts[:2], len(case.starts)
+    plain, rows = (solve(case.starts, RATE, batched) for solve in (peers.batched_loop, peers.batched_loop_of_rows))
+    then, together = _at(case, batched), (work, count * batched)
+    rivals = [
+        Rival(LOOP, peers.loop(few, RATE, looped), _at(case, looped), (work, 2 * looped), 30),
+        Rival(f"PyTorch bmm, {count} datasets at once, X S and Xᵀ p", plain, then, together, 5),
+        Rival(f"PyTorch bmm, {count} datasets at once, Sᵀ Xᵀ and pᵀ X", rows, then, together, None),
+    ]
+    return [_in_microseconds(_against(case, rival, effort.repetitions(5))) for rival in rivals]
 
 
 def _leap(effort: Effort) -> Row:

@@ -20,7 +20,7 @@ JOBS = {
     "gradient flow to t = 1e+06, n = 400, σ = 1": 2,
     "gradient flow to t = 1e+06, n = 400, σ = 5": 1,
     "gradient flow to t = 1e+30, n = 400, σ = 1": 1,
-    "gradient descent, 200 steps, n = 400, d = 192": 2,
+    "gradient descent, 200 steps, n = 400, d = 192": 3,
     "gradient descent, 20000 steps, n = 400, d = 192, corrected": 1,
 }
 
