@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+from oracles import FLOW
 from scipy.integrate import solve_ivp
 from scipy.special import hyp2f1, lambertw, ndtr, ndtri
 
@@ -58,16 +59,7 @@ def test_the_margin_is_the_distance_of_the_nearer_point():
     assert np.isnan(two_point.margin(0.4))
 
 
-@pytest.mark.parametrize(
-    ("lam", "s", "b"),
-    [
-        (0.1, 0.1238908457, -9.2042564),
-        (0.3, 0.6399037775, -9.1157628983),
-        (0.45, 1.5741907589, -8.8440844032),
-        (0.6, 3.0416979823, -8.0684211699),
-        (0.9, 4.8390396506, -5.5208691563),
-    ],
-)
+@pytest.mark.parametrize(("lam", "s", "b"), FLOW)
 def test_reference_points_of_the_flow_are_reproduced(lam, s, b):
     assert tuple(two_point.s_and_b(1e4, lam)) == pytest.approx((s, b), abs=4e-9 if lam == 0.1 else 3e-10)
 

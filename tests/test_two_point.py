@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from oracles import FLOW
 from scipy.special import lambertw
 
 from sweepjax import theory
@@ -58,16 +59,7 @@ def descent(lam, s, b, *, sigma=1.0):
         return -float(gradient.s[0]), -float(gradient.b)
 
 
-@pytest.mark.parametrize(
-    ("lam", "s", "b"),
-    [
-        (0.1, 0.1238908457, -9.2042564),
-        (0.3, 0.6399037775, -9.1157628983),
-        (0.45, 1.5741907589, -8.8440844032),
-        (0.6, 3.0416979823, -8.0684211699),
-        (0.9, 4.8390396506, -5.5208691563),
-    ],
-)
+@pytest.mark.parametrize(("lam", "s", "b"), FLOW)
 def test_reference_points_of_the_flow_are_reproduced(lam, s, b):
     found = path([1e4], lam)
     np.testing.assert_allclose(np.ravel(found), (s, b), atol=4e-9 if lam == 0.1 else 3e-10)

@@ -21,7 +21,8 @@ def product(x: Float[Array, "n d"], s: Float[Array, " d"]) -> Float64[Array, " n
 @jax.custom_jvp
 def softplus(f: Float64[Array, "*n"]) -> Float64[Array, "*n"]:
     """Return log(1 + e^f). Its derivative is the sigmoid itself, so that a gradient takes no logarithm."""
-    return jnp.logaddexp(f, 0)
+    # Without a branch, which would keep a CPU from computing several at a time.
+    return jnp.maximum(f, 0) + jnp.log1p(jnp.exp(-jnp.abs(f)))
 
 
 @softplus.defjvp

@@ -10,7 +10,7 @@ from sweepjax.models import _population as population
 from sweepjax.models._linear_model import softplus
 from sweepjax.types import Columns
 
-FAR = -37.0  # where log(1 + e^z) is e^z to float64's last digit
+DEEP = 600  # e^-600 is a normal float64, and log(1 + e^z) there is e^z to the last digit
 
 
 def mean_loss(loss: str, z: Float[Array, " n"]) -> Float[Array, ""]:
@@ -20,23 +20,19 @@ def mean_loss(loss: str, z: Float[Array, " n"]) -> Float[Array, ""]:
 
 def training_columns(loss: str, z: Float[Array, " n"]) -> Columns:
     """Return the loss, its logarithm (finite where the loss underflows) and the accuracy on the training set."""
-    # Relative to the largest e^z below 1: one exponential and one logarithm a sample give both columns.
     largest = jnp.max(z)
-    top = largest if loss == "exponential" else jnp.minimum(largest, 0)
-    relative, scale = jnp.exp(z - top), jnp.exp(top)
-    if loss != "exponential":
-        relative = jnp.where(top < FAR, relative, _log1p_exp(relative, z, scale))
+    if loss == "exponential":
+        shift, relative = largest, jnp.exp(z - largest)
+    else:
+        # Below -DEEP the loss is exponential, too, and so may be taken out of the mean by a shift of z.
+        shift = jnp.minimum(largest + DEEP, 0)
+        relative = softplus(z - shift)
     mean = jnp.mean(relative)
     return {
-        "train_loss": mean * scale,
-        "log_train_loss": top + jnp.log(mean),
+        "train_loss": mean * jnp.exp(shift),
+        "log_train_loss": shift + jnp.log(mean),
         "train_accuracy": jnp.mean((z < 0).astype(jnp.float64)),
     }
-
-
-def _log1p_exp(relative: Float[Array, " n"], z: Float[Array, " n"], scale: Float[Array, ""]) -> Float[Array, " n"]:
-    """Return log(1 + e^z) in units of the scale, e^z being `relative` times it wherever that does not overflow."""
-    return jnp.where(z > -FAR, z, jnp.log1p(jnp.minimum(relative * scale, 1e17))) / scale
 
 
 def population_columns(loss: str, b: Float[Array, " modes"], s: Float[Array, ""]) -> Columns:
@@ -51,7 +47,8 @@ def population_columns(loss: str, b: Float[Array, " modes"], s: Float[Array, ""]
 def labelled_columns(loss: str, b: Float[Array, ""], spread: tuple[Array, Array], k: Array) -> Columns:
     """Return the same where fresh samples are labelled 1 beyond the threshold k of the first component, else -1.
 
-    `spread` is the deviation that the first component gives the score, and that of all others.
+    `spread` is the deviation that the first component gives the score, and that of all others. The logarithms
+    are of the values themselves: an error below 1e-15, or a loss below 1e-308, is 0 to them.
     """
     each = population.exponential_labelled_loss if loss == "exponential" else population.labelled_loss
     test_loss, accuracy = each(b, *spread, k), population.labelled_accuracy(b, *spread, k)

@@ -10,15 +10,12 @@ from jax.scipy.special import ndtr
 from jaxtyping import Array, Float
 from scipy.special import erfcx
 
+from sweepjax.theory._series import alternating_weights
+
 Numbers = Float[Array, "..."] | float
 TERMS = 18
 SMALLEST = 1e-140  # stands for s = 0: squares of b/s stay finite
 FARTHEST = 40.0  # deviations beyond which a normal tail is zero
-
-
-def logistic_loss(b: Numbers, s: Numbers) -> Array:
-    """E log(1 + e^{b + sZ}), to 1e-12 relative wherever a float64 can hold it."""
-    return jnp.maximum(b, 0) + jnp.exp(_log_loss_below(b, s))
 
 
 def log_logistic_loss(b: Numbers, s: Numbers) -> Array:
@@ -35,11 +32,6 @@ def accuracy(b: Numbers, s: Numbers) -> Array:
 def log_error(b: Numbers, s: Numbers) -> Array:
     """Natural logarithm of 1 - accuracy, finite where the accuracy rounds to 1."""
     return _log_normal(_deviations(b, s))
-
-
-def exponential_loss(b: Numbers, s: Numbers) -> Array:
-    """E e^{b + sZ}; inf where it overflows."""
-    return jnp.exp(log_exponential_loss(b, s))
 
 
 def log_exponential_loss(b: Numbers, s: Numbers) -> Array:
@@ -181,18 +173,7 @@ def _mills_coefficients(degree: int = 22, points: int = 400) -> list[float]:
     return np.polynomial.chebyshev.cheb2poly(series).tolist()
 
 
-def _alternating(terms: int) -> np.ndarray:
-    """Weights of a_1, a_2, ... in an accelerated Σ (-1)^{k+1} a_k."""
-    total = np.cosh(terms * np.arccosh(3))
-    b, c, weights = -1.0, -total, []
-    for k in range(terms):
-        c = b - c
-        weights.append(c / total)
-        b *= (k + terms) * (k - terms) / ((k + 0.5) * (k + 1))
-    return np.array(weights)
-
-
 MILLS = _mills_coefficients()
-ALTERNATING = _alternating(TERMS) / np.arange(1, TERMS + 1)
+ALTERNATING = alternating_weights(TERMS) / np.arange(1, TERMS + 1)
 NODES, WEIGHTS = np.polynomial.legendre.leggauss(20)
 NODES, WEIGHTS = (NODES + 1) / 2, WEIGHTS / 2  # on (0, 1)

@@ -6,6 +6,7 @@ from scipy.special import erfcx, log_ndtr, ndtr
 
 from sweepjax.theory._arguments import Numbers, floats, require
 from sweepjax.theory._gaussian import normal_density
+from sweepjax.theory._series import alternating_weights
 
 Array = NDArray[np.float64]
 TERMS = 24
@@ -51,7 +52,7 @@ def _alternating_sum(bias: Array, spread: Array, distance: Array) -> Array:
     k = np.arange(1, TERMS + 1)
     left = _tail_moment(k * spread[..., None], distance[..., None], -k * bias[..., None])
     right = _tail_moment(k * spread[..., None], -distance[..., None], k * bias[..., None])
-    return (left + right) / k @ _weights(TERMS)
+    return (left + right) / k @ alternating_weights(TERMS)
 
 
 def _tail_moment(a: Array, c: Array, mean: Array) -> Array:
@@ -65,16 +66,6 @@ def _tail_moment(a: Array, c: Array, mean: Array) -> Array:
 def _mills_ratio(x: Array) -> Array:
     """Φ(-x)/φ(x)."""
     return np.sqrt(np.pi / 2) * erfcx(x / np.sqrt(2))
-
-
-def _weights(terms: int) -> Array:
-    total = np.cosh(terms * np.arccosh(3))
-    b, c, weights = -1.0, -total, []
-    for k in range(terms):
-        c = b - c
-        weights.append(c / total)
-        b *= (k + terms) * (k - terms) / ((k + 0.5) * (k + 1))
-    return np.array(weights)
 
 
 def _normal(b: ArrayLike, s: ArrayLike) -> tuple[Array, Array]:
