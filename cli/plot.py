@@ -18,7 +18,7 @@ def plot(
     ] = None,
 ) -> None:
     """Draw a figure of rows, with the theory over them."""
-    from sweepjax.figures._drawing import usual  # noqa: PLC0415
+    from sweepjax.figures import usual  # noqa: PLC0415
     from sweepjax.plugins import find  # noqa: PLC0415
 
     target = checked_output(out, SUFFIXES)

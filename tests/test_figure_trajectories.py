@@ -6,7 +6,7 @@ import pyarrow as pa
 import pyarrow.dataset as pds
 import pytest
 
-from sweepjax.figures._drawing import usual
+from sweepjax.figures import usual
 from sweepjax.figures.trajectories import CURVES, trajectories
 
 TIMES = np.concatenate([[0], np.logspace(-2, 4, 13)])

@@ -46,11 +46,6 @@ def styled(figure: Callable[[Dataset], Figure]) -> Callable[[Dataset], Figure]:
     return draw
 
 
-def usual(rows: Dataset) -> str:
-    """Return the name of the figure that suits the rows: curves over time, or the limit."""
-    return "trajectories" if "time" in rows.schema.names else "s_norm_and_margin"
-
-
 def averaged(rows: Dataset, columns: str) -> pd.DataFrame:
     """Return the means of some columns by λ, n, d, σ; only lines that have values."""
     table = Mean(column=columns, by=",".join(name for name in KEYS if name in rows.schema.names))(rows)
