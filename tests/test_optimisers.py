@@ -9,6 +9,7 @@ from training import points, problem, train
 
 from sweepjax.engine import Engine
 from sweepjax.grid import Sweep
+from sweepjax.solvers._optimiser import _batch
 from sweepjax.solvers.adam import Adam
 from sweepjax.solvers.adamw import Adamw
 from sweepjax.solvers.gradient_descent import GradientDescent
@@ -82,14 +83,26 @@ def test_a_training_cut_into_segments_is_the_same_training(solver):
     np.testing.assert_array_equal(trained(solver), trained(solver, segments=(1, 3)))
 
 
-def test_batches_differ_from_step_to_step_and_average_to_the_whole():
-    small = [trained(Sgd(learning_rate=1e-4, momentum=0.0, batch_size=8))]
-    whole = trained(Sgd(learning_rate=1e-4, momentum=0.0))
-    moved = whole[-1] - whole[0]
-    along = (small[0][-1] - small[0][0]) @ moved / (moved @ moved)
-    # 40 batches of 8: the mean gradient of 320 draws, within four standard errors of the whole.
-    assert along == pytest.approx(1, abs=0.8)
-    assert not np.allclose(small[0][-1], whole[-1], rtol=1e-6)
+def test_a_batch_is_drawn_anew_in_each_step_from_all_samples_alike():
+    with jax.enable_x64(True):
+        given = problem(X)._replace(key=jax.random.key(7))
+        drawn = np.asarray(jax.vmap(lambda step: _batch(given, step, 8))(jnp.arange(4000)))
+    assert len({tuple(batch) for batch in drawn}) == 4000
+    # 32,000 draws of 40 samples: each 800 times, within four and a half standard errors.
+    counts = np.bincount(drawn.ravel(), minlength=40)
+    assert len(counts) == 40
+    assert np.abs(counts - 800).max() < 4.5 * np.sqrt(800 * 39 / 40)
+
+
+def test_a_step_on_a_batch_is_the_step_on_its_samples_alone():
+    with jax.enable_x64(True):
+        given = problem(X)._replace(key=jax.random.key(7))
+        alone = problem(X[np.asarray(_batch(given, jnp.asarray(0), 8))])
+        one, same = (
+            solver.solve(each, solver.init(each), jnp.asarray([1.0]), lambda params: {"s": params.s})[1]["s"]
+            for solver, each in ((Sgd(batch_size=8), given), (Sgd(), alone))
+        )
+        np.testing.assert_allclose(np.asarray(one), np.asarray(same), rtol=1e-6)
 
 
 @pytest.mark.parametrize("name", ["gradient_flow", "gradient_descent", "sgd", "adam", "adamw", "lion"])

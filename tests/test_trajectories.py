@@ -146,6 +146,8 @@ def test_a_rate_that_diverges_is_a_row_that_says_so():
         (["--until", "10", "--model", "no_such"], "unknown model"),
         (["--solver", "limit", "--observe", "bias_ratio"], "nothing to observe"),
         (["--solver", "limit", "--model", "labelled"], "signed_rows"),
+        (["--model", "two_gaussians", "--until", "10", "--observe", "bias_ratio"], "needs a bias b"),
+        (["--model", "two_point", "--solver", "exact", "--until", "1", "--set", "loss=logistic"], "only at loss"),
         (["--solver", "gradient_descent", "--until", "10.5"], "whole numbers"),
         (["--solver", "gradient_descent", "--until", "10", "--set", "learning_rate=0"], "above 0"),
         (["--solver", "adam", "--until", "10", "--set", "b1=1"], "below 1"),
@@ -155,10 +157,17 @@ def test_a_rate_that_diverges_is_a_row_that_says_so():
 )
 def test_bad_input_gets_one_sentence_and_no_directory(options, words, tmp_path, capsys):
     first = [] if "--solver" in options else ["--solver", "gradient_flow"]
-    assert app(["run", *first, "--n", "20", *options, "-o", str(tmp_path / "run")]) == 2
+    size = [] if "two_point" in options else ["--n", "20"]
+    assert app(["run", *first, *size, *options, "-o", str(tmp_path / "run")]) == 2
     sentence = capsys.readouterr().err.strip().splitlines()[-1]
     assert words in sentence
     assert not (tmp_path / "run").exists()
+
+
+def test_a_model_with_a_ratio_of_its_own_has_the_same_default_and_takes_it_by_place():
+    assert len(Sweep(model="two_point", solver="exact", until=1.0).values["lam"]) == 21
+    frame = sj.run("0.1,0.6", model="two_point", solver="exact", until=10, realizations=1)
+    assert list(frame.lam) == [0.1, 0.6]
 
 
 def test_more_recorded_times_than_steps_are_merged_and_that_is_said(tmp_path, capsys):
