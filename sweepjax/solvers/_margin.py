@@ -26,6 +26,7 @@ CLOSED = 1e-7  # relative gap that ends the search
 VANISHING = 1e-9  # upper bound on the margin, in units of the typical ‖y_i‖, taken for zero
 WARM = 0.1  # complementarity of a start from a direction that separates, relative to that from none
 INTERIOR, ACTIVE = 40, 6  # iterations at most, in all and of one try
+RESIDUAL, REFINEMENTS = 1e-6, 25  # of a step's linear system, relative, and the conjugate gradients at most
 TRIES = 3  # of the guess, of the active set the interior point shows, and of the closed interior point's
 
 
@@ -119,25 +120,32 @@ def _assess(y: Float[Array, "n d"], point: Interior) -> Interior:
 
 
 def _step(y: Float[Array, "n d"], point: Interior) -> Interior:
-    """One predictor-corrector step; the normal matrix I + Σ (a_i/s_i) y_i y_iᵀ is factorised once."""
+    """One predictor-corrector step.
+
+    The normal matrix I + Σ (a_i/s_i) y_i y_iᵀ is factorised once, in float32: a preconditioner is all it has to be.
+    """
     w, s, a = point.w, point.s, point.a
     dual_residual, primal_residual = w - a @ y, y @ w - 1 - s
-    weights = a / s
+    weights, mu = a / s, jnp.vdot(a, s) / s.size
     scale = jnp.max(weights)
     diagonal = jnp.arange(w.size)
-    normal = hessian(y, weights / scale).at[diagonal, diagonal].add(1 / scale)
-    factor = factorise(normal, 0.0, 1e-13)
+    normal = hessian(y.astype(jnp.float32), weights / scale)
+    factor = factorise(normal.at[diagonal, diagonal].add((1 / scale).astype(normal.dtype)), 0.0, 1e-7)
 
-    def direction(target: Float[Array, " n"]) -> tuple[Array, Array, Array]:
+    def multiply(v: Float[Array, " d"]) -> Float[Array, " d"]:
+        return (weights * (y @ v)) @ y / scale + v / scale
+
+    def correct(_: Array, carry: tuple[Array, ...]) -> tuple[Array, ...]:
+        target = carry[0]
         right = -dual_residual + ((target - a * primal_residual) / s) @ y
-        dw = factor.solve(right / scale)
+        dw = refined(multiply, factor, right / scale, tolerance=RESIDUAL, most=REFINEMENTS)
         ds = y @ dw + primal_residual
-        return dw, ds, (target - a * ds) / s
+        da = (target - a * ds) / s
+        reached = jnp.vdot(s + _longest(s, ds) * ds, a + _longest(a, da) * da) / s.size
+        return -a * s - da * ds + mu * (reached / mu) ** 3, dw, ds, da
 
-    _, ds, da = direction(-a * s)
-    reached = jnp.vdot(s + _longest(s, ds) * ds, a + _longest(a, da) * da) / s.size
-    mu = jnp.vdot(a, s) / s.size
-    dw, ds, da = direction(-a * s - da * ds + mu * (reached / mu) ** 3)
+    # The first pass predicts.
+    _, dw, ds, da = lax.fori_loop(0, 2, correct, (-a * s, w, s, a))
     primal, dual = 0.995 * _longest(s, ds), 0.995 * _longest(a, da)
     return point._replace(w=w + primal * dw, s=s + primal * ds, a=a + dual * da)
 
