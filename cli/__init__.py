@@ -1,12 +1,13 @@
 """The command line: text to one library call and back to text, one file a command."""
 
+import os
 import pkgutil
 from collections.abc import Sequence
 from importlib import import_module
 
 import typer
 
-from ._errors import exit_code
+from ._errors import INTERRUPTED, exit_code
 
 SUMMARY = "Monte Carlo sweeps of solvable grokking systems: thousands of trainings at once, one certified row each."
 
@@ -14,7 +15,11 @@ SUMMARY = "Monte Carlo sweeps of solvable grokking systems: thousands of trainin
 def app(arguments: Sequence[str] | None = None) -> int:
     """Run a command (by default that of the process) and return its exit code."""
     command = typer.main.get_command(_commands())
-    return exit_code(lambda: command.main(arguments, prog_name="sweepjax", standalone_mode=False))
+    code = exit_code(lambda: command.main(arguments, prog_name="sweepjax", standalone_mode=False))
+    if code == INTERRUPTED and arguments is None:
+        # The usual way out of a process waits for the computation in hand, which can take minutes.
+        os._exit(code)
+    return code
 
 
 def _commands() -> typer.Typer:

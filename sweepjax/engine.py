@@ -7,6 +7,7 @@ split over the devices, and each device maps over its share with a fixed number 
 import dataclasses
 import inspect
 import os
+import time
 from collections import OrderedDict
 from collections.abc import Callable
 from functools import cache, cached_property, partial
@@ -30,6 +31,7 @@ from sweepjax.types import Chunk, Columns, Family, Problem
 BATCH_ELEMENTS = 10**7  # numbers of data computed between two looks at the keyboard
 MOST_PER_BATCH = 64
 BYTES_PER_NUMBER = 64  # of a lane's working memory, over its dataset's float32 numbers
+SHORTEST_WAIT, LONGEST_WAIT = 1e-4, 0.05  # seconds between two looks at whether a batch is done
 
 
 PATH = "_path"  # among the measured columns: the parameters themselves, for observables
@@ -144,7 +146,7 @@ class Engine:
 
     def _batch(self, chunk: Chunk, start: int, lanes: int, watch: Watch) -> Columns:
         program = self.program(chunk.family, lanes, watch)
-        return jax.device_get(program(*self._arguments(chunk, start, lanes)))
+        return jax.device_get(_awaited(program(*self._arguments(chunk, start, lanes))))
 
     def _arguments(self, chunk: Chunk, start: int, lanes: int) -> tuple[Row, Array]:
         index = start + np.arange(self.batch_rows(chunk.family, lanes))
@@ -209,6 +211,15 @@ def dataset(row: Any) -> Any:
     with jax.enable_x64(True), fixed_draws():
         keys = realization_keys(model, np.uint32(row["seed"]), np.uint32(row["realization"]))
         return jax.jit(drawn)(model, keys)
+
+
+def _awaited(columns: Columns) -> Columns:
+    """Wait in short sleeps, between which Python takes notice of signals; fetching the columns would not let it."""
+    pause = SHORTEST_WAIT
+    while not all(leaf.is_ready() for leaf in jax.tree.leaves(columns)):
+        time.sleep(pause)
+        pause = min(1.2 * pause, LONGEST_WAIT)
+    return columns
 
 
 def _mapped(devices: tuple[Any, ...], lanes: int, observables: tuple[str, ...]) -> Any:

@@ -170,6 +170,18 @@ def test_an_interrupted_run_says_so_leaves_no_temporaries_and_goes_on(number, st
     assert same_rows(straight, tmp_path / "a")
 
 
+@pytest.mark.slow
+def test_an_interruption_does_not_wait_for_a_computation_of_minutes(tmp_path):
+    training = ["--solver", "gradient_descent", "--n", "100", "--lambda", "0.4", "--until", "1e9", "--record", "2"]
+    command = [*SCRIPT, "run", *training, "--realizations", "1", "-o", str(tmp_path / "a")]
+    process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
+    time.sleep(20)  # compiling takes two to five
+    assert process.poll() is None
+    process.terminate()
+    assert process.wait(timeout=30) == 130
+    assert not files(tmp_path / "a")
+
+
 def test_a_terminal_sees_a_bar(stored, here):
     leader, follower = pty.openpty()
     command = [*SCRIPT, "run", *POINT, "--realizations", "24", "-o", "a"]
