@@ -10,13 +10,16 @@ from typing import Any
 
 import typer
 
+from sweepjax.places import of_a_bucket
+
 COMPLETE, FAULT, USAGE, UNFINISHED, CONFLICT, DAMAGED, INTERRUPTED = 0, 1, 2, 3, 4, 5, 130
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+POLITE = (signal.SIGTERM, signal.SIGUSR1)  # of `kill`, of a cluster when time is nearly up
 
 
 def exit_code(command: Callable[[], Any]) -> int:
     """Run a command and return the exit code; what is nobody's mistake but ours keeps its traceback."""
-    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    before = {number: signal.signal(number, signal.default_int_handler) for number in POLITE}
     try:
         code = command() or COMPLETE
         sys.stdout.flush()
@@ -29,7 +32,8 @@ def exit_code(command: Callable[[], Any]) -> int:
         _abandon_stdout(error)
         say(sentence(error))
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
     if code == INTERRUPTED:
         say("interrupted; run the same command again to go on from the rows that are stored")
     return code
@@ -49,6 +53,8 @@ def sentence(error: Exception) -> str:
         return f"{_os_text(error)}; finished rows are safe, so make room and run the same command again"
     if isinstance(error, OSError) and error.errno:
         return f"{_os_text(error)}; finished rows are safe"
+    if of_a_bucket(error):
+        return f"{' '.join(str(error).split()).rstrip('.')}; finished rows are safe"
     return " ".join(str(error).split()) or type(error).__name__
 
 
@@ -65,7 +71,9 @@ def _code(error: Exception) -> int | None:
         RuntimeError: FAULT,
         MemoryError: FAULT,
     }
-    return next((code for kind, code in kinds.items() if isinstance(error, kind)), None)
+    return next(
+        (code for kind, code in kinds.items() if isinstance(error, kind)), FAULT if of_a_bucket(error) else None
+    )
 
 
 def _usage(error: Any) -> str:

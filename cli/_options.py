@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -53,6 +53,17 @@ def rows(paths: Sequence[Path]) -> Iterator["FileSystemDataset"]:
     data = scan(paths)
     with blaming(data):
         yield data
+
+
+@contextmanager
+def tables(paths: Sequence[Path]) -> Iterator[list["FileSystemDataset"]]:
+    """Open the rows of some directories, as one table for each set of columns."""
+    kinds: dict[Any, list[Path]] = {}
+    for path in paths:
+        with rows([path]) as data:
+            kinds.setdefault(data.schema.remove_metadata(), []).append(path)
+    with ExitStack() as opened:
+        yield [opened.enter_context(rows(alike)) for alike in kinds.values()]
 
 
 def plugin_options(name: str, cls: Any, texts: dict[str, str]) -> dict[str, Any]:

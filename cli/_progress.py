@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, Protocol
 
-from ._errors import say
+from ._errors import POLITE, say
 from ._report import duration
 
 EVERY = 5.0  # seconds between two lines
@@ -17,7 +17,7 @@ class Progress:
     """Counts rows; those that were stored before are done but not in the rate."""
 
     def __init__(self, total: int, stored: int, display: "Display") -> None:
-        self.total, self.stored, self.computed = total, stored, 0
+        self.total, self.stored, self.computed, self.failed = total, stored, 0, 0
         self.start, self.display, self.doing = time.monotonic(), display, "starting"
         self.stopped = False
 
@@ -31,6 +31,9 @@ class Progress:
 
     def stop(self, number: int, frame: Any) -> None:
         """Interrupt, now and at the next look: an exception in a signal handler may get lost in a callback."""
+        # A cluster asks more than once, and the second time would find us cleaning up.
+        if self.stopped and number in POLITE:
+            return
         self.stopped = True
         raise KeyboardInterrupt
 
@@ -92,13 +95,14 @@ def progress(total: int, stored: int) -> Iterator[Progress]:
     with _display(total, stored) as display:
         shown = Progress(total, stored, display)
         # A shell that starts a job in the background of a script has it ignore SIGINT, and so it should.
-        heeded = [each for each in (signal.SIGINT, signal.SIGTERM) if signal.getsignal(each) != signal.SIG_IGN]
+        heeded = [each for each in (signal.SIGINT, *POLITE) if signal.getsignal(each) != signal.SIG_IGN]
         before = {number: signal.signal(number, shown.stop) for number in heeded}
         try:
             yield shown
         finally:
             for number, handler in before.items():
-                signal.signal(number, handler)
+                if not (shown.stopped and number in POLITE):
+                    signal.signal(number, handler)
 
 
 @contextmanager

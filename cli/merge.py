@@ -21,6 +21,6 @@ def merge(
 
     store = merged(directories, out)
     held = store.summary()
-    missing = f"; {advice(out, held.planned - held.rows)}" if held.rows < held.planned else ""
+    missing = f"; {advice(store.path, held.planned - held.rows)}" if held.rows < held.planned else ""
     say(f"{held.rows} of {held.planned} rows in {held.files} files{missing}")
-    typer.echo(out)
+    typer.echo(store.path)

@@ -1,28 +1,46 @@
 """`sweepjax plot`: rows and theory in one picture."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ._options import checked_output, replaced, rows
+from ._options import checked_output, replaced, tables
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 SUFFIXES = (".png", ".pdf", ".svg")
 
 
 def plot(
-    directories: Annotated[list[Path], typer.Argument(metavar="DIR...", help="Directories that `run` made.")],
     out: Annotated[Path, typer.Option("-o", "--out", metavar="FILE", help="A .png, .pdf or .svg file.")],
+    directories: Annotated[
+        list[Path] | None,
+        typer.Argument(metavar="DIR...", help="Directories that `run` made; a few figures need none."),
+    ] = None,
     figure: Annotated[
         str | None, typer.Option(metavar="NAME", help="See `sweepjax list figures`; by default what suits the rows.")
     ] = None,
 ) -> None:
     """Draw a figure of rows, with the theory over them."""
-    from sweepjax.figures import usual  # noqa: PLC0415
+    target = checked_output(out, SUFFIXES)
+    picture = _picture(figure, directories or [])
+    with replaced(target) as partial:
+        picture.savefig(partial)
+    typer.echo(target)
+
+
+def _picture(name: str | None, directories: list[Path]) -> "Figure":
+    from sweepjax.figures import check_count, needs_rows, usual  # noqa: PLC0415
     from sweepjax.plugins import find  # noqa: PLC0415
 
-    target = checked_output(out, SUFFIXES)
-    draw = find("figures", figure) if figure else None
-    with rows(directories) as data, replaced(target) as partial:
-        (draw or find("figures", usual(data)))(data).savefig(partial)
-    typer.echo(target)
+    draw = find("figures", name) if name else None
+    if directories:
+        with tables(directories) as data:
+            draw = draw or find("figures", usual(data[0]))
+            check_count(draw, len(data))
+            return draw(*data)
+    if draw is None or needs_rows(draw):
+        raise ValueError(f"{name or 'plot'} draws rows, and no directory was given; add one that `sweepjax run` made")
+    return draw()

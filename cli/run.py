@@ -5,23 +5,22 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from . import _how
 from ._errors import COMPLETE, UNFINISHED, say
 from ._options import pairs, value
 from ._progress import Progress, progress
 from ._report import aligned, duration, size, uncertified
 
 if TYPE_CHECKING:
-    from sweepjax.engine import Engine
     from sweepjax.grid import Sweep
     from sweepjax.plan import Plan
-    from sweepjax.run import Part
     from sweepjax.store import Store
-
-DEVICES = ("cpu", "gpu", "tpu")
+    from sweepjax.target import Target
+    from sweepjax.types import Chunk
 
 
 def run(  # noqa: PLR0913, PLR0917  one parameter an option
-    file: Annotated[Path | None, typer.Argument(metavar="[SWEEP.toml]", exists=True, dir_okay=False)] = None,
+    file: Annotated[Path | None, typer.Argument(metavar="[SWEEP.toml]")] = None,
     preset: Annotated[str | None, typer.Option(metavar="NAME", help="Start from a preset.")] = None,
     model: Annotated[str | None, typer.Option(metavar="M", help="What is drawn and trained.")] = None,
     solver: Annotated[str | None, typer.Option(metavar="S", help="How it is trained.")] = None,
@@ -37,12 +36,21 @@ def run(  # noqa: PLR0913, PLR0917  one parameter an option
     until: Annotated[str | None, typer.Option(metavar="T", help="The end, in the solver's clock.")] = None,
     record: Annotated[str | None, typer.Option(metavar="K|AXIS", help="How many times to record, or which.")] = None,
     observe: Annotated[str | None, typer.Option(metavar="A,B", help="Extra quantities to record.")] = None,
-    out: Annotated[Path | None, typer.Option("-o", "--out", metavar="DIR", help="Default: results/<name>.")] = None,
+    out: Annotated[Path | None, typer.Option("-o", "--out", metavar="DIR|URL", help="Default: results/<name>.")] = None,
     plan: Annotated[bool, typer.Option("--plan", help="Only say what the sweep would take.")] = False,
     batch: Annotated[str, typer.Option(metavar="auto|B", help="Lanes in flight per device.")] = "auto",
     chunk: Annotated[str | None, typer.Option(metavar="ROWS", help="Rows computed and stored at a time.")] = None,
     device: Annotated[str | None, typer.Option(metavar="cpu|gpu|tpu", help="Default: the fastest there is.")] = None,
     part: Annotated[str, typer.Option(metavar="K/N", help="Only the K-th of N shares of the chunks.")] = "1/1",
+    executor: Annotated[str, typer.Option(metavar="local|dask", help="Where chunks are computed.")] = "local",
+    scheduler: Annotated[
+        str | None, typer.Option(metavar="ADDRESS_OR_FILE", help="A Dask scheduler to join; default: our own.")
+    ] = None,
+    workers: Annotated[str | None, typer.Option(metavar="W", help="Of our own; default: one a core or GPU.")] = None,
+    target_se: Annotated[
+        str | None, typer.Option(metavar="COLUMN=SE", help="Double the draws until each mean is known this well.")
+    ] = None,
+    max_realizations: Annotated[str | None, typer.Option(metavar="R", help="The most draws for --target-se.")] = None,
 ) -> int:
     """Run a sweep, or go on with one.
 
@@ -57,13 +65,19 @@ def run(  # noqa: PLR0913, PLR0917  one parameter an option
         "until": None if until is None else value("--until", until, float),
     }
     options = _merged(axes | plain | numbers, pairs(fields, "FIELD=AXIS"))
-    sweep, share = _base(file, preset).replaced(**options), _part(part)
-    engine, chunk_rows = _engine(batch, device), _chunk_rows(chunk)
+    sweep = _base(file, preset).replaced(**options)
+    how = _how.How(
+        engine=_how.engine(batch, device),
+        execute=_how.executor(executor, {"scheduler": scheduler, "workers": workers, "device": device}),
+        part=_how.part(part),
+        chunk=_how.chunk_rows(chunk),
+        target=_how.target(target_se, max_realizations, sweep),
+    )
+    if how.target and how.part.of > 1:
+        raise ValueError("--target-se needs the rows of every part; leave --part out")
     for note in sweep.notes():
         say(note)
-    if plan:
-        return _print_plan(sweep, engine, chunk_rows)
-    return _compute(sweep, share, engine=engine, out=out, chunk=chunk_rows)
+    return _print_plan(sweep, how) if plan else _compute(sweep, how, out)
 
 
 def _merged(options: dict[str, Any], fields: dict[str, str]) -> dict[str, Any]:
@@ -83,6 +97,7 @@ def _base(file: Path | None, preset: str | None) -> "Sweep":
     """Return the sweep that the options change."""
     from sweepjax import presets  # noqa: PLC0415
     from sweepjax.grid import Sweep  # noqa: PLC0415
+    from sweepjax.places import place  # noqa: PLC0415
 
     if file and preset:
         raise ValueError(f"{file} and --preset {preset} are both given; give one of them")
@@ -90,6 +105,9 @@ def _base(file: Path | None, preset: str | None) -> "Sweep":
         return presets.preset(preset)
     if file is None:
         return Sweep()
+    file = place(file)
+    if not file.is_file():
+        raise ValueError(f"{file} {'is a directory' if file.is_dir() else 'does not exist'}; give a TOML file")
     try:
         return Sweep.from_toml(file.read_text(encoding="utf-8"))
     except UnicodeDecodeError:
@@ -98,66 +116,88 @@ def _base(file: Path | None, preset: str | None) -> "Sweep":
         raise ValueError(f"{file}: {error}") from None
 
 
-def _part(text: str) -> "Part":
-    from sweepjax.run import Part  # noqa: PLC0415
+def _compute(sweep: "Sweep", how: _how.How, out: Path | None) -> int:
+    """Fill the directory of a sweep, round by round if there is a target, and print it."""
+    from sweepjax.places import place  # noqa: PLC0415
+    from sweepjax.run import default_directory  # noqa: PLC0415
 
-    number, slash, of = text.partition("/")
-    if not (slash and number.isdecimal() and of.isdecimal() and 1 <= int(number) <= int(of)):
-        raise ValueError(f"--part {text!r} is not understood; give K/N with 1 <= K <= N, such as 1/8")
-    return Part(int(number), int(of))
-
-
-def _engine(batch: str, device: str | None) -> "Engine":
-    from sweepjax.engine import Engine  # noqa: PLC0415
-    from sweepjax.plugins import unknown  # noqa: PLC0415
-
-    if device is not None and device not in DEVICES:
-        raise ValueError(unknown("device", device, [*DEVICES]))
-    if batch != "auto" and not (batch.isdecimal() and int(batch) >= 1):
-        raise ValueError(f"--batch {batch!r} is not understood; give auto, or a whole number from 1")
-    return Engine(device or "", 0 if batch == "auto" else int(batch))
-
-
-def _chunk_rows(text: str | None) -> int:
-    """Return the rows of a chunk, 0 for the default."""
-    rows = 0 if text is None else value("--chunk", text, int)
-    if text is not None and rows < 1:
-        raise ValueError(f"--chunk {text} is not allowed; give a whole number from 1")
-    return rows
-
-
-def _compute(sweep: "Sweep", part: "Part", *, engine: "Engine", out: Path | None, chunk: int) -> int:
-    """Fill the directory of a sweep and print it."""
-    from sweepjax.run import default_directory, fill, open_store, share  # noqa: PLC0415
-
-    store = open_store(sweep, out or default_directory(sweep), chunk_rows=chunk, engine=engine)
-    if chunk not in (0, store.chunk_rows):
-        say(f"{store.path} keeps its chunks of {store.chunk_rows} rows; --chunk is for new directories")
-    total = stored = 0
-    for each in share(sweep, store.chunk_rows, part):
-        total, stored = total + each.rows, stored + each.rows * (each in store)
-    with progress(total, stored) as shown:
-        fill(store, share(sweep, store.chunk_rows, part), engine=engine, watch=shown.watch)
-    code = _finish(store, shown)
-    typer.echo(store.path)
+    directory, code = place(out or default_directory(sweep)), COMPLETE
+    for each in how.target.rounds(sweep) if how.target else [sweep]:
+        store = _store(each, how, directory)
+        shown = _filled(store, each, how)
+        code = _finish(store, shown)
+        if not how.target or shown.failed or _reached(how.target, store, each):
+            break
+        code = UNFINISHED
+    typer.echo(directory)
     return code
 
 
+def _store(sweep: "Sweep", how: _how.How, directory: Path) -> "Store":
+    """Start or resume the directory of a sweep."""
+    from sweepjax.executors.local import Local  # noqa: PLC0415
+    from sweepjax.run import open_store  # noqa: PLC0415
+
+    chunk = how.chunk or (how.target.chunk_rows(sweep) if how.target else 0)
+    store = open_store(sweep, directory, chunk_rows=chunk, engine=how.engine if how.execute == Local() else None)
+    if how.chunk not in (0, store.chunk_rows):
+        say(f"{store.path} keeps its chunks of {store.chunk_rows} rows; --chunk is for new directories")
+    return store
+
+
+def _filled(store: "Store", sweep: "Sweep", how: _how.How) -> Progress:
+    """Compute what the directory of a sweep lacks."""
+    from sweepjax.run import account, fill, share  # noqa: PLC0415
+
+    total = sum(each.rows for each in share(sweep, store.chunk_rows, how.part))
+    missing = sum(each.rows for each in store.missing(share(sweep, store.chunk_rows, how.part)))
+    with progress(total, total - missing) as shown:
+
+        def report(chunk: "Chunk", traceback: str) -> None:
+            shown.failed += chunk.rows
+            say(account(chunk, traceback))
+
+        chunks = share(sweep, store.chunk_rows, how.part)
+        fill(store, chunks, engine=how.engine, execute=how.execute, watch=shown.watch, report=report)
+    return shown
+
+
 def _finish(store: "Store", shown: Progress) -> int:
-    """Say what was done, and whether every row is certified."""
-    doubtful = uncertified(store.path) if any(store.path.glob("*.parquet")) else 0
+    """Say what was done, and whether every row is there and certified."""
+    from sweepjax.store import parquet_files  # noqa: PLC0415
+
+    doubtful = uncertified(store.path) if parquet_files(store.path) else 0
     before = f" ({shown.stored} of them stored before)" if shown.stored else ""
     speed = f" in {duration(shown.seconds)}, {shown.rate:.3g} rows/s" if shown.computed else ""
-    say(f"{shown.total} rows{before}{speed}; {doubtful} uncertified")
-    return UNFINISHED if doubtful else COMPLETE
+    failed = f"; {shown.failed} rows are missing, since their chunks failed" if shown.failed else ""
+    say(f"{shown.total - shown.failed} rows{before}{speed}; {doubtful} uncertified{failed}")
+    return UNFINISHED if doubtful or shown.failed else COMPLETE
 
 
-def _print_plan(sweep: "Sweep", engine: "Engine", chunk: int) -> int:
+def _reached(target: "Target", store: "Store", sweep: "Sweep") -> bool:
+    """Say how far a round has come, and whether that is enough."""
+    se, point = target.reached(store, sweep)
+    where = ", ".join(
+        f"{name} {key:.12g}" if isinstance(key, float) else f"{name} {key}" for name, key in point.items()
+    )
+    verdict = "at most" if se <= target.se else "not yet" if sweep.realizations < target.realizations else "not"
+    known = f"is {se:.3g}" if se < float("inf") else "does not exist"
+    say(
+        f"the standard error of {target.column} is {verdict} {target.se:g} after {sweep.realizations} realizations: "
+        f"at its worst, {where or 'at the only point'}, it {known}"
+    )
+    return se <= target.se
+
+
+def _print_plan(sweep: "Sweep", how: _how.How) -> int:
     """Print what a sweep would take; nothing is made."""
     from sweepjax.plan import plan  # noqa: PLC0415
 
+    if how.target:
+        sweep = sweep.replaced(realizations=how.target.realizations)
+        say(f"this is for all of the {sweep.realizations} realizations that --target-se may take")
     say("timing a few rows of at most three families; nothing is stored")
-    made: Plan = plan(sweep, engine=engine, chunk_rows=chunk)
+    made: Plan = plan(sweep, engine=how.engine, chunk_rows=how.chunk)
     lines = [
         ("points", made.points),
         ("families", f"{made.families}, each compiled once"),

@@ -33,11 +33,12 @@ def verify(
     wanted = 0 if recheck is None else value("--recheck", recheck, int)
     if recheck is not None and wanted < 1:
         raise ValueError(f"--recheck {recheck} is not allowed; give a whole number from 1")
-    findings = library.verify(Store.open(directory, Sweep.from_toml))
+    store = Store.open(directory, Sweep.from_toml)
+    findings = library.verify(store)
     removed = set(library.repair(findings) if repair else ())
     faults = [(fault.file.name, fault.what + _fate(fault.replaceable, repair)) for fault in findings.faults]
     mismatches, checked = _recheck(findings, wanted) if wanted else ([], 0)
-    lines = faults + mismatches + _notes(directory, findings)
+    lines = faults + mismatches + _notes(store.path, findings)
     if lines:
         typer.echo(aligned(lines))
     left = len(faults) - len(removed)

@@ -9,6 +9,9 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+from pyarrow.fs import FSSpecHandler
+
+from sweepjax import places
 
 SEAL, NO_DIGEST = b"sweepjax-sha256:", b"0" * 64
 
@@ -17,8 +20,22 @@ class Damaged(Exception):  # noqa: N818  named for what happened
     """The directory holds a Parquet file that is broken or not ours."""
 
 
-def put(path: Path, content: bytes) -> None:
-    """Make `content` the file `path`, durably; at every moment the old file or the new one is there."""
+class Snapshots(FSSpecHandler):
+    """Gives pyarrow each object as it is at one moment, even if it is replaced while its rows are read."""
+
+    def open_input_file(self, path: str) -> pa.NativeFile:
+        """Fetch a whole object at once."""
+        return pa.BufferReader(self.fs.cat_file(path))
+
+
+def put(path: Path, content: bytes, seen: str) -> None:
+    """Make `content` the file `path`, durably; at every moment the old file or the new one is there.
+
+    In a bucket only if the object is still as it was `seen`; else it is Overtaken.
+    """
+    if places.remote(path):
+        places.put(path, content, seen)
+        return
     partial = path.with_name(f"_{path.name}.{os.getpid()}-{secrets.token_hex(4)}.tmp")
     try:
         with partial.open("xb") as file:
@@ -39,12 +56,12 @@ def _sync_names(directory: Path) -> None:
         os.close(descriptor)
 
 
-def checksum_ok(path: str | Path) -> bool:
+def checksum_ok(path: Path) -> bool:
     """Whether every byte of a chunk file is as it was written.
 
     The footer holds the SHA-256 of the whole file with 64 zeros in the digest's place.
     """
-    return intact(Path(path).read_bytes())
+    return intact(places.content(path))
 
 
 def intact(content: bytes) -> bool:
@@ -100,13 +117,15 @@ def metadata(file: Path) -> pq.FileMetaData:
         Damaged: it has none.
     """
     try:
-        return pq.read_metadata(file)
+        return places.reading(pq.read_metadata, file)
     except (pa.ArrowException, OSError) as error:
-        # A broken footer is an OSError without a number; one with a number is the file system's.
-        raise error if getattr(error, "errno", None) else damaged(file, error) from None
+        # A broken footer is a plain OSError without a number; any other is the file system's.
+        if isinstance(error, OSError) and (error.errno or type(error) is not OSError):
+            raise
+        raise damaged(file, error) from None
 
 
-def damaged(file: str | Path, error: Exception) -> Damaged:
+def damaged(file: Path, error: Exception) -> Damaged:
     """Return the error that says a file is broken."""
     return Damaged(f"{file} is damaged ({error}); move it away and run the sweep again, which computes its rows anew")
 

@@ -134,12 +134,6 @@ class Engine:
                 .lower(lowering_platforms=(platform,))
             )
 
-    def check(self, family: Family) -> None:
-        """Raise ValueError where an observable does not fit the model or the solver; nothing is computed."""
-        arguments = self._arguments(Chunk(family, 0, 1), 0, 1)
-        with jax.enable_x64(True), fixed_draws():
-            jax.eval_shape(_mapped(self.devices, 1, family.tasks[0].observables), *arguments)
-
     @cached_property
     def _programs(self) -> dict[Any, Any]:
         return {}
@@ -173,6 +167,18 @@ def realization(row: Row, times: Array, observables: tuple[str, ...] = ()) -> Co
     seen = {name.rpartition(":")[2]: _observed(name, problem, path, clock) for name in observables}
     # An OrderedDict keeps its order through compiled code; a dict comes back sorted.
     return OrderedDict({**row.model.facts(data), **clock, **record, **seen, **row.solver.info(problem, state)})
+
+
+def outline(family: Family) -> Columns:
+    """Return the shape and type of each column of a row; nothing is computed and no device is looked for.
+
+    Raises:
+        ValueError: an observable does not fit the model or the solver.
+    """
+    task = family.tasks[0]
+    row = jax.tree.map(lambda leaf: leaf[0], _rows(Chunk(family, 0, 1), np.arange(1)))
+    with jax.enable_x64(True), fixed_draws():
+        return jax.eval_shape(partial(realization, observables=task.observables), row, np.asarray(task.times))
 
 
 def _clock(solver: Any, times: Array) -> Columns:

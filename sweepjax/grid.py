@@ -184,7 +184,7 @@ class Sweep:
     def differences(self, other: "Sweep") -> list[str]:
         """Return one sentence for each choice in which the sweeps differ, the realizations aside."""
         mine, others = self._choices(), other._choices()
-        same = {name for name in ASPECT if self.shapes == other.shapes}
+        same = {name for name in ASPECT if self.shapes and self.shapes == other.shapes}
         same |= {name for name in ("until", "record") if self.times == other.times}
         pairs = {
             name: (mine.get(name, NOTHING), others.get(name, NOTHING)) for name in mine | others if name not in same

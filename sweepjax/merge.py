@@ -6,17 +6,18 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from sweepjax.chunkfile import Damaged, put
+from sweepjax.chunkfile import Damaged, footer, put
 from sweepjax.grid import Sweep
+from sweepjax.places import Overtaken, content, place, tag
 from sweepjax.same_rows import differences
-from sweepjax.store import RECORD, Conflict, Store, check_free
+from sweepjax.store import RECORD, Conflict, Store, check_free, parquet_files
 from sweepjax.types import Family
-from sweepjax.verify import Copy, Unsound, fits, parquet_files, planned_files, read_copy
+from sweepjax.verify import Copy, Unsound, fits, planned_files, read_copy
 
 Places = list[tuple[Family, list[Path]]]  # each with the files of one name
 
 
-def merge(sources: Sequence[Path], out: Path) -> Store:
+def merge(sources: Sequence[str | Path], out: str | Path) -> Store:
     """Put the rows of runs of one sweep into `out`, which may be one of them, and return its store.
 
     Files are copied byte for byte, the longest where there are several. All of them are read and
@@ -28,9 +29,10 @@ def merge(sources: Sequence[Path], out: Path) -> Store:
         Conflict: different sweeps, or numbers of one row that are not the same.
         Damaged: a source, or `out`, has a file that is not sound.
     """
+    out, paths = place(out), [place(path) for path in sources]
     if not (out / RECORD).exists():
         check_free(out)
-    stores = _opened([*sources, *([out] if (out / RECORD).exists() else [])])
+    stores = _opened([*paths, *([out] if (out / RECORD).exists() else [])])
     # The most realizations; among equals the spelling does not depend on the order of the sources.
     first = max(stores, key=lambda store: (store.sweep.realizations, store.sweep.to_toml()))
     places = list(_places(first.sweep, [file for store in stores for file in parquet_files(store.path)]))
@@ -39,7 +41,7 @@ def merge(sources: Sequence[Path], out: Path) -> Store:
     for family, files in places:
         best = _best(family, files)
         if best:
-            _keep(out / files[0].name, best.content)
+            _keep(out / files[0].name, best)
     return target
 
 
@@ -112,6 +114,12 @@ def _advice(file: Path) -> str:
     return f"run `sweepjax verify {shlex.quote(str(file.parent))} --repair` first"
 
 
-def _keep(file: Path, content: bytes) -> None:
-    if not (file.exists() and file.read_bytes() == content):
-        put(file, content)
+def _keep(file: Path, copy: Copy) -> None:
+    """Put a copy in its place, unless it is there or a run has meanwhile put a longer one."""
+    seen = tag(file)
+    if seen and (footer(file).num_rows > copy.chunk.rows or content(file) == copy.content):
+        return
+    try:
+        put(file, copy.content, seen)
+    except Overtaken:
+        _keep(file, copy)

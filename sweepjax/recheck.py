@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 from sweepjax._independent import contradictions
 from sweepjax.chunkfile import arrow
 from sweepjax.engine import Engine, Watch, dataset
+from sweepjax.places import content
 from sweepjax.same_rows import differences
 from sweepjax.types import Chunk, name_of
 from sweepjax.verify import Findings
@@ -33,7 +34,7 @@ def recheck(
 ) -> Iterator[Mismatch]:
     """Compute `rows` of the sound rows again and yield what differs; always the same ones, spread over the files."""
     for file, chunk, row in chosen(findings.sound, rows):
-        stored = pq.ParquetFile(file).read().slice(row, 1)
+        stored = pq.ParquetFile(pa.BufferReader(content(file))).read().slice(row, 1)
         alone = Chunk(chunk.family, chunk.start + row, chunk.start + row + 1)
         columns = engine.compute(alone, watch)
         again = pa.table({name: arrow(column) for name, column in columns.items()})

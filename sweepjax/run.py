@@ -4,23 +4,29 @@ A sweep is a grid of tasks times many realizations. Each realization is one row,
 its task and index. Rows are computed and kept a chunk at a time; running again computes what is missing.
 """
 
-from collections.abc import Iterator
+import traceback
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from dataclasses import replace
+from functools import cache, partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from sweepjax.chunking import default_chunk_rows
-from sweepjax.engine import Engine, Watch, provenance
-from sweepjax.executors.local import local
+from sweepjax.engine import Engine, Watch, outline, provenance
+from sweepjax.executors._outcomes import ATTEMPTS, Done, Executor, Failed, Outcome
+from sweepjax.executors.local import Local
 from sweepjax.grid import Sweep
+from sweepjax.places import place
 from sweepjax.store import Store, read
-from sweepjax.types import Chunk, Columns
+from sweepjax.types import Chunk
 
 if TYPE_CHECKING:
     import pandas as pd
 
 
-LOCAL = Engine()
+ENGINE, LOCAL = Engine(), Local()
 
 
 class Part(NamedTuple):
@@ -30,15 +36,55 @@ class Part(NamedTuple):
     of: int = 1
 
 
-def fill(store: Store, chunks: Iterator[Chunk], *, engine: Engine, execute: Any = local, watch: Watch) -> None:
-    """Compute and keep whatever chunks the store lacks. Safe to interrupt, safe to repeat."""
-    missing = (chunk for chunk in chunks if chunk not in store)
+def account(chunk: Chunk, traceback: str) -> str:
+    """Return what is told of a chunk that failed."""
+    task = chunk.family.tasks[0]
+    what = f"{chunk.rows} rows of {task.model} and {task.solver}"
+    return f"chunk {chunk.family.id}-{chunk.start:09d}, {what}, failed {ATTEMPTS} times:\n{traceback}"
 
-    def compute(chunk: Chunk) -> Columns:
-        return engine.compute(chunk, watch)
 
-    for chunk, columns in execute(compute, missing):
-        store.write(chunk, columns)
+def raised(chunk: Chunk, traceback: str) -> None:
+    """Raise what a chunk has failed of."""
+    raise RuntimeError(account(chunk, traceback))
+
+
+Report = Callable[[Chunk, str], None]  # of a chunk that failed, and its traceback
+
+
+def fill(  # noqa: PLR0913  two of them only listen
+    store: Store,
+    chunks: Iterator[Chunk],
+    *,
+    engine: Engine,
+    execute: Executor = LOCAL,
+    watch: Watch,
+    report: Report = raised,
+) -> None:
+    """Compute and keep what chunks the store lacks, report those that fail. Safe to interrupt, safe to repeat."""
+    with closing(execute(partial(attempt, replace(engine)), store.missing(chunks), watch)) as settled:
+        for chunk, outcome in settled:
+            if isinstance(outcome, Failed):
+                report(chunk, outcome.traceback)
+            else:
+                replace(store, provenance=outcome.provenance).write(chunk, outcome.columns)
+
+
+def attempt(engine: Engine, chunk: Chunk, watch: Watch) -> Outcome:
+    """Compute a chunk, wherever this runs; what fails is the chunk, unless the machine is at fault."""
+    engine = _of_this_process(engine)
+    told = provenance(engine)
+    try:
+        return Done(engine.compute(chunk, watch), told)
+    except OSError:
+        raise
+    except Exception:
+        return Failed(traceback.format_exc())
+
+
+@cache
+def _of_this_process(engine: Engine) -> Engine:
+    """Return the first engine that was equal to this one: it keeps the compiled programs."""
+    return engine
 
 
 WHOLE = Part()
@@ -55,15 +101,21 @@ def default_directory(sweep: Sweep) -> Path:
     return Path("results") / f"{sweep.model}-{sweep.solver}-{sweep.id}".replace(":", ".")
 
 
-def open_store(sweep: Sweep, out: str | Path, *, chunk_rows: int = 0, engine: Engine) -> Store:
-    """Start or resume the directory of a sweep, once its observables are known to fit."""
+def open_store(sweep: Sweep, out: str | Path, *, chunk_rows: int = 0, engine: Engine | None = None) -> Store:
+    """Start or resume the directory of a sweep; first an engine that is to compute here must find its devices."""
     if sweep.observables:
-        engine.check(next(sweep.families()))
-    return Store(Path(out), sweep, chunk_rows or default_chunk_rows(sweep), provenance(engine)).create()
+        outline(next(sweep.families()))
+    told = provenance(engine) if engine else {}
+    return Store(place(out), sweep, chunk_rows or default_chunk_rows(sweep), told).create()
 
 
 def run(
-    sweep: Sweep | str | None = None, *, out: str | Path | None = None, engine: Engine = LOCAL, **axes: Any
+    sweep: Sweep | str | None = None,
+    *,
+    out: str | Path | None = None,
+    engine: Engine = ENGINE,
+    execute: Executor = LOCAL,
+    **axes: Any,
 ) -> "pd.DataFrame":
     """Run a sweep to the end and return its rows.
 
@@ -71,13 +123,16 @@ def run(
         sweep: a Sweep, or an axis of λ such as "0.4:0.6".
         out: the directory to keep the rows in, started or resumed; nothing is kept without it.
         engine: device and lanes.
+        execute: where chunks are computed.
         axes: realizations, and axes of fields as on the command line: `n=400, sigma="1:2"`.
 
     Raises:
         ValueError: an axis or option is not allowed; the message says what is.
+        RuntimeError: a chunk failed three times.
     """
     sweep = sweep.replaced(**axes) if isinstance(sweep, Sweep) else Sweep().replaced(**{"lam": sweep} | axes)
     with TemporaryDirectory() as temporary:
-        store = open_store(sweep, out or temporary, engine=engine)
-        fill(store, share(sweep, store.chunk_rows), engine=engine, watch=lambda what, rows: None)
+        store = open_store(sweep, out or temporary, engine=engine if execute == LOCAL else None)
+        chunks = share(sweep, store.chunk_rows)
+        fill(store, chunks, engine=engine, execute=execute, watch=lambda what, rows: None)
         return read(store.path)

@@ -1,17 +1,14 @@
-"""Where rows live: a directory of Parquet files, one a chunk, each of them whole or absent.
+"""Where rows live: a directory of Parquet files, here or in a bucket, one a chunk, each of them whole or absent.
 
 Every other name in the directory begins with "_", so the usual readers see finished rows only.
 """
 
-import json
 import re
-import subprocess
 import tomllib
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from functools import cache
-from importlib.metadata import version
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
@@ -19,15 +16,28 @@ import pyarrow as pa
 import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 import tomli_w
+from pyarrow.fs import PyFileSystem
 
-from sweepjax.chunkfile import Damaged, arrow, checksum_ok, damaged, encode, footer, foreign, metadata, put
+from sweepjax.chunkfile import (
+    Damaged,
+    Snapshots,
+    arrow,
+    checksum_ok,
+    damaged,
+    encode,
+    footer,
+    foreign,
+    metadata,
+    put,
+)
+from sweepjax.footers import FORMAT, label, origin, software
+from sweepjax.places import AT_ONCE, Overtaken, each, listed, named, names, place, reading, remote, tag
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from sweepjax.types import Chunk, Columns
 
-FORMAT = 1
 RECORD = "_sweep.toml"
 CHUNK_NAME = re.compile(r"[0-9a-f]{12}-\d{9,}\.parquet")
 
@@ -61,10 +71,12 @@ class Store:
         What is not ours is refused before anything is written: a file in the way (ValueError), foreign
         Parquet (Damaged), other files or another sweep (Conflict).
         """
-        if not (self.path / RECORD).exists():
+        seen = tag(self.path / RECORD)
+        if not seen:
             check_free(self.path)
-            self.path.mkdir(parents=True, exist_ok=True)
-            return self._recorded()
+            if not remote(self.path):
+                self.path.mkdir(parents=True, exist_ok=True)
+            return self._recorded(seen)
         stored = Store.open(self.path, self.sweep.from_toml)
         if stored.sweep.id != self.sweep.id:
             differences = "; ".join(self.sweep.differences(stored.sweep))
@@ -72,13 +84,14 @@ class Store:
         chunk_files(self.path)
         resumed = replace(self, chunk_rows=stored.chunk_rows)
         if self.sweep.realizations > stored.sweep.realizations:
-            return resumed._recorded()
+            return resumed._recorded(seen)
         return replace(resumed, sweep=stored.sweep)
 
     @classmethod
     def open(cls, path: str | Path, parse: Callable[[str], Any]) -> Self:
         """Return the store a directory already is; `parse` makes a sweep of TOML text."""
-        record = Path(path) / RECORD
+        path = place(path)
+        record = path / RECORD
         if not record.exists():
             raise ValueError(f"{path} holds no sweep ({RECORD} is missing); give a directory that `sweepjax run` made")
         text, chunk_rows, kept = _parted(record)
@@ -88,15 +101,22 @@ class Store:
             raise Conflict(
                 f"{record} does not describe the rows beside it: {cause}; undo that, or choose another directory"
             )
-        return cls(Path(path), sweep, chunk_rows)
+        return cls(path, sweep, chunk_rows)
 
     def __contains__(self, chunk: "Chunk") -> bool:
         file = self.file(chunk)
         return file.exists() and footer(file).num_rows >= chunk.rows
 
+    def missing(self, chunks: Iterable["Chunk"]) -> Iterator["Chunk"]:
+        """Yield the chunks that are not stored."""
+        chunks = iter(chunks)
+        while several := list(islice(chunks, AT_ONCE)):
+            answers = zip(several, each(self.__contains__, several, self.path), strict=True)
+            yield from (chunk for chunk, stored in answers if not stored)
+
     def file(self, chunk: "Chunk") -> Path:
         """Return where the rows of a chunk are kept; an extended chunk keeps its name."""
-        return self.path / f"{_label(chunk)}.parquet"
+        return self.path / f"{label(chunk)}.parquet"
 
     def write(self, chunk: "Chunk", columns: "Columns") -> None:
         """Keep the rows of a chunk, durably and all at once; a longer file stays as it is.
@@ -105,23 +125,32 @@ class Store:
         """
         table = pa.table({name: arrow(column) for name, column in columns.items()})
         if table.num_rows != chunk.rows:
-            raise ValueError(f"chunk {_label(chunk)} has {chunk.rows} rows, but its columns have {table.num_rows}")
-        if chunk not in self:
-            put(self.file(chunk), encode(table, {**self.provenance, **_software(), **origin(chunk)}))
+            raise ValueError(f"chunk {label(chunk)} has {chunk.rows} rows, but its columns have {table.num_rows}")
+        seen = tag(self.file(chunk))
+        if seen and chunk in self:
+            return
+        try:
+            put(self.file(chunk), encode(table, {**self.provenance, **software(), **origin(chunk)}), seen)
+        except Overtaken:
+            self.write(chunk, columns)
 
     def summary(self) -> Summary:
         """Count what is stored, from the footers alone."""
         files = chunk_files(self.path)
-        rows, size = sum(footer(file).num_rows for file in files), sum(file.stat().st_size for file in files)
-        return Summary(rows, self.sweep.rows_total, len(files), size, tuple(self.path.glob("_*.tmp")))
+        held = list(each(lambda file: (footer(file).num_rows, file.stat().st_size), files, self.path))
+        rows, size = (sum(counts) for counts in zip(*held, strict=True)) if held else (0, 0)
+        return Summary(rows, self.sweep.rows_total, len(files), size, tuple(leftovers(self.path)))
 
     def dataset(self) -> ds.FileSystemDataset:
         """Return the finished rows as a table on disk."""
         return scan([self.path])
 
-    def _recorded(self) -> Self:
+    def _recorded(self, seen: str) -> Self:
         own = {"chunk": self.chunk_rows, "store": {"format": FORMAT, "id": self.sweep.id}}
-        put(self.path / RECORD, tomli_w.dumps(tomllib.loads(self.sweep.to_toml()) | own).encode())
+        try:
+            put(self.path / RECORD, tomli_w.dumps(tomllib.loads(self.sweep.to_toml()) | own).encode(), seen)
+        except Overtaken:
+            return self.create()
         return self
 
 
@@ -138,29 +167,41 @@ def blaming(data: ds.FileSystemDataset) -> Iterator[None]:
     try:
         yield
     except (pa.ArrowException, OSError) as error:
-        broken = [file for file in data.files if not checksum_ok(file)]
+        system = getattr(getattr(data.filesystem, "handler", None), "fs", None)
+        broken = [file for name in data.files if not checksum_ok(file := named(name, system))]
         raise damaged(broken[0], error) if broken else error from None
 
 
 def scan(paths: Iterable[str | Path]) -> ds.FileSystemDataset:
     """Open directories and Parquet files of one schema as one table on disk; its rows are not read yet."""
-    groups = [_readable(path) for path in dict.fromkeys(Path(path).resolve() for path in paths)]
+    groups = [_readable(path) for path in dict.fromkeys(place(path).resolve() for path in paths)]
     first, *others = [files[0] for files in groups]
     for other in others:
-        if not pq.read_schema(other).equals(pq.read_schema(first)):
+        if not reading(pq.read_schema, other).equals(reading(pq.read_schema, first)):
             raise ValueError(f"{first} and {other} have different columns; read them one at a time")
-    files = [str(file) for group in groups for file in group]
+    files, system = names([file for group in groups for file in group])
     options = ds.ParquetFragmentScanOptions(page_checksum_verification=True)
-    return ds.dataset(files, format=ds.ParquetFileFormat(default_fragment_scan_options=options))
+    form = ds.ParquetFileFormat(default_fragment_scan_options=options)
+    return ds.dataset(files, format=form, filesystem=system and PyFileSystem(Snapshots(system)))
 
 
 def chunk_files(path: Path) -> list[Path]:
     """List the finished chunks of a directory, by name; Parquet of any other name is foreign (Damaged)."""
-    files = [file for file in _visible(path) if file.suffix == ".parquet"]
+    files = parquet_files(path)
     for file in files:
         if not CHUNK_NAME.fullmatch(file.name):
             raise foreign(file)
     return files
+
+
+def parquet_files(path: Path) -> list[Path]:
+    """List whatever a reader of the directory takes for rows, by name."""
+    return [file for file in _visible(path) if file.suffix == ".parquet"]
+
+
+def leftovers(path: Path) -> list[Path]:
+    """List the temporaries of writes under way or cut off."""
+    return [file for file in listed(path) if file.name[0] == "_" and file.suffix == ".tmp"]
 
 
 def _readable(path: Path) -> list[Path]:
@@ -172,8 +213,7 @@ def _readable(path: Path) -> list[Path]:
     files = chunk_files(path)
     if not files:
         raise ValueError(f"{path} holds no finished rows; run its sweep first")
-    for file in files:
-        footer(file)
+    _ = list(each(footer, files, path))
     return files
 
 
@@ -189,10 +229,11 @@ def _parted(record: Path) -> tuple[str, int, tuple[int, str]]:
 
 def check_free(path: Path) -> None:
     """Refuse a place where none can be started: a file is in the way (ValueError), or in it (Conflict, Damaged)."""
-    nearest = next(place for place in (path, *path.parents) if place.exists())
-    if not nearest.is_dir():
-        raise ValueError(f"{nearest} is a file; give a directory, new or of the same sweep")
-    taken = _visible(path) if nearest == path else []
+    if not remote(path):
+        nearest = next(place for place in (path, *path.parents) if place.exists())
+        if not nearest.is_dir():
+            raise ValueError(f"{nearest} is a file; give a directory, new or of the same sweep")
+    taken = _visible(path) if path.is_dir() else []
     parquet = [file.name for file in taken if file.suffix == ".parquet"]
     if parquet:
         raise Damaged(f"{path} holds Parquet files ({parquet[0]}, ...) but no {RECORD}; choose another directory")
@@ -201,41 +242,4 @@ def check_free(path: Path) -> None:
 
 
 def _visible(path: Path) -> list[Path]:
-    return sorted(file for file in path.iterdir() if file.name[0] not in "._")
-
-
-def _label(chunk: "Chunk") -> str:
-    return f"{chunk.family.id}-{chunk.start:09d}"
-
-
-def origin(chunk: "Chunk") -> dict[str, str]:
-    """Return what the footer tells of where the rows belong."""
-    # Imported late: it brings JAX along, and who only reads rows should not wait for that.
-    from sweepjax.types import describe  # noqa: PLC0415
-
-    family = json.dumps(_folded([describe(task) for task in chunk.family.tasks]))
-    return {"chunk": _label(chunk), "start": str(chunk.start), "stop": str(chunk.stop), "family": family}
-
-
-def _folded(values: list[Any]) -> Any:
-    """Say once what all have in common, and under "each" what differs: a family may have 10^6 tasks."""
-    if all(value == values[0] for value in values):
-        return values[0]
-    if not isinstance(values[0], dict):
-        return {"each": values}
-    return {key: _folded([value[key] for value in values]) for key in values[0]}
-
-
-@cache
-def _software() -> dict[str, str]:
-    return {"format": str(FORMAT), "version": version("sweepjax"), "jax": version("jax"), "git": _git_state()}
-
-
-def _git_state() -> str:
-    root = Path(__file__).parents[1]
-    command = ["git", "--no-optional-locks", "describe", "--always", "--dirty", "--abbrev=12", "--exclude=*"]
-    with suppress(OSError, subprocess.SubprocessError):
-        if (root / ".git").exists():
-            done = subprocess.run(command, cwd=root, capture_output=True, text=True, check=True, timeout=10)
-            return done.stdout.strip()
-    return "unknown"
+    return [file for file in listed(path) if file.name[0] not in "._"]

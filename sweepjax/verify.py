@@ -11,10 +11,12 @@ from typing import NamedTuple
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from sweepjax import places
 from sweepjax.chunkfile import arrow, intact
 from sweepjax.columns import labels
+from sweepjax.footers import FORMAT, origin
 from sweepjax.grid import Sweep
-from sweepjax.store import CHUNK_NAME, FORMAT, RECORD, Store, origin
+from sweepjax.store import CHUNK_NAME, RECORD, Store, leftovers, parquet_files
 from sweepjax.types import Chunk, Family
 
 WAITS = (0.0, 0.1, 1.0)  # seconds before each look at a file that seems to be gone
@@ -77,8 +79,8 @@ def verify(store: Store) -> Findings:
     faults += _misplaced(held, store.chunk_rows)
     sound = _without(held, faults)
     present = sum(_planned_rows(chunk, store.sweep) for chunk in sound.values())
-    planned, leftovers = store.sweep.rows_total, tuple(sorted(store.path.glob("_*.tmp")))
-    return Findings(sound, sorted(faults), planned, planned - present, leftovers)
+    planned = store.sweep.rows_total
+    return Findings(sound, sorted(faults), planned, planned - present, tuple(leftovers(store.path)))
 
 
 def repair(findings: Findings) -> list[Path]:
@@ -96,11 +98,6 @@ def advice(path: Path, missing: int) -> str:
     """Return the sentence that says how to compute what is missing of a directory."""
     record, directory = (shlex.quote(str(each)) for each in (path / RECORD, path))
     return f"{missing} rows are missing; run `sweepjax run {record} -o {directory}` again"
-
-
-def parquet_files(path: Path) -> list[Path]:
-    """List whatever a reader of the directory takes for rows, by name."""
-    return sorted(path.glob("[!._]*.parquet"))
 
 
 def planned_files(sweep: Sweep, files: list[Path]) -> Iterator[tuple[Family | None, Path]]:
@@ -144,9 +141,9 @@ def _content(file: Path) -> bytes | None:
     for wait in WAITS:
         time.sleep(wait)
         try:
-            return file.read_bytes()
+            return places.content(file)
         except OSError as error:
-            if error.errno not in (errno.ENOENT, errno.ESTALE):
+            if not (isinstance(error, FileNotFoundError) or error.errno == errno.ESTALE):
                 raise
     return None
 

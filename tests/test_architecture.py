@@ -10,18 +10,18 @@ import sweepjax
 
 FLOORS = [
     ["types"],
-    ["keys", "plugins", "axes", "theory"],
+    ["keys", "plugins", "axes", "theory", "places"],
     ["times", "fields"],
     ["spelling"],
     ["grid"],
     ["chunking", "presets"],
     ["models", "solvers", "observables"],
-    ["columns", "chunkfile", "same_rows", "_independent", "executors", "reducers"],
+    ["columns", "chunkfile", "footers", "same_rows", "_independent", "executors", "reducers", "slurm"],
     ["engine", "store"],
     ["figures"],
     ["run"],
     ["plan", "verify"],
-    ["merge", "recheck"],
+    ["merge", "recheck", "report", "target"],
     ["cli"],
 ]
 FLOOR = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}

@@ -215,6 +215,11 @@ def test_sweeps_of_one_identity_have_no_differences(other):
     assert sweep().differences(sweep(**other)) == []
 
 
+def test_lambda_differs_also_where_it_is_no_ratio_of_integers():
+    mine, other = (Sweep(model="two_point", solver="exact", until=10).replaced(lam=lam) for lam in ("0.4", "0.4,0.45"))
+    assert mine.differences(other) == ["lambda: 0.4 here, 0.4,0.45 there"]
+
+
 def test_differences_of_the_solver_name_both_sides():
     said = sweep().differences(Sweep(solver=STEPS, until=5))
     assert f"solver: {STILL} here, {STEPS} there" in said

@@ -8,6 +8,7 @@ from sweepjax.theory import (
     critical_tail,
     margin_standard_deviation,
     s_inf,
+    s_inf_quantile,
     s_inf_standard_deviation,
     separable_probability_gaussian,
 )
@@ -60,6 +61,20 @@ def test_the_scatter_below_the_window_agrees_with_simulation():
 def test_scatter_exists_on_one_side_of_the_transition_only():
     assert np.isnan(s_inf_standard_deviation(0.6, n=400))
     assert np.isnan(margin_standard_deviation(0.4, n=400))
+
+
+def test_quantiles_of_shifted_aspect_ratios_tend_to_the_critical_ones():
+    q = [0.05, 0.5, 0.95]
+    assert s_inf_quantile(q, n=1e14) == pytest.approx(critical_quantile(q, n=1e14), rel=1e-3)
+
+
+def test_quantiles_of_shifted_aspect_ratios_narrow_onto_the_exact_curve():
+    assert s_inf_quantile([0.01, 0.99], n=1e12, lam=0.48, sigma=2) == pytest.approx(s_inf(0.48, sigma=2), rel=1e-4)
+
+
+@pytest.mark.parametrize(("n", "measured"), [(64, [0.891, 1.283, 2.085]), (1024, [1.126, 1.468, 2.275])])
+def test_quantiles_of_shifted_aspect_ratios_agree_with_simulation_where_the_critical_ones_do_not_yet(n, measured):
+    assert s_inf_quantile([0.25, 0.5, 0.75], n=n) / n**0.25 == pytest.approx(measured, rel=0.05)
 
 
 def test_a_quantile_outside_the_unit_interval_is_refused():

@@ -2,7 +2,14 @@ import numpy as np
 import pytest
 from scipy.special import ndtr
 
-from sweepjax.theory import extended_svm, limiting_accuracy, margin, margin_standard_deviation, support_fraction
+from sweepjax.theory import (
+    extended_svm,
+    limiting_accuracy,
+    margin,
+    margin_median,
+    margin_standard_deviation,
+    support_fraction,
+)
 
 TABLE = [
     (0.505, 0.00624211309945, 0.50249023),
@@ -109,3 +116,15 @@ def test_bad_arguments_are_refused():
         margin(0.6, sigma=-1)
     with pytest.raises(ValueError, match="margin is -1"):
         limiting_accuracy(-1)
+
+
+def test_the_median_margin_is_that_of_half_a_normal_law_at_the_transition_and_the_exact_one_far_above_it():
+    assert margin_median(0.5, n=400) == pytest.approx(0.6744897502 * np.sqrt(np.pi / 8 / 400))
+    assert margin_median(0.6, n=1e6, sigma=2) == pytest.approx(margin(0.6, sigma=2))
+    assert np.isnan(margin_median(0.4, n=400))
+
+
+def test_the_median_margin_is_positive_and_grows():
+    medians = margin_median(np.linspace(0.5, 0.7, 21), n=50)
+    assert medians[0] > 0
+    assert np.all(np.diff(medians) > 0)

@@ -57,6 +57,7 @@ def test_reference_limits_are_reproduced(lam, value):
 def test_the_margin_is_the_distance_of_the_nearer_point():
     assert two_point.margin([0.6, 1.0], sigma=5) == pytest.approx([1, 5])
     assert np.isnan(two_point.margin(0.4))
+    assert not np.signbit(two_point.margin(0.5))
 
 
 @pytest.mark.parametrize(("lam", "s", "b"), FLOW)

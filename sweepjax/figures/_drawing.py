@@ -1,9 +1,9 @@
 """What the figures share: the style, one series a curve, and marks that always mean the same."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import wraps
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, ParamSpec
 
 import matplotlib as mpl
 import numpy as np
@@ -24,6 +24,7 @@ SYMBOLS = {"n": "N", "d": "d", "sigma": "σ", "seed": "seed"}
 KEYS = ("lam", "n", "d", "sigma")
 CRITICAL = 0.5
 Array = NDArray[np.float64]
+Arguments = ParamSpec("Arguments")
 
 
 class Series(NamedTuple):
@@ -35,13 +36,13 @@ class Series(NamedTuple):
     points: pd.DataFrame
 
 
-def styled(figure: Callable[[Dataset], Figure]) -> Callable[[Dataset], Figure]:
+def styled(figure: Callable[Arguments, Figure]) -> Callable[Arguments, Figure]:
     """Draw `figure` in the style of this room, whatever the caller's is, and leave the caller's alone."""
 
     @wraps(figure)
-    def draw(rows: Dataset) -> Figure:
+    def draw(*args: Arguments.args, **kwargs: Arguments.kwargs) -> Figure:
         with mpl.rc_context(fname=STYLE):
-            return figure(rows)
+            return figure(*args, **kwargs)
 
     return draw
 
@@ -65,12 +66,26 @@ def series(table: pd.DataFrame) -> Iterator[Series]:
         yield Series(label, colors[index % len(colors)], sigma, points.sort_values("lam"))
 
 
-def mark(axes: Axes, curve: Series, column: str, *, interval: tuple[str, str]) -> None:
-    """Draw one column of a series as points with the bars from one column to another."""
+def mark(axes: Axes, curve: Series, column: str, *, interval: tuple[str, str], along: str = "lam") -> None:
+    """Draw one column of a series against λ, or another, as points with the bars from one column to another."""
     points = curve.points
     low, high = ((points[name] - points[column]).abs().fillna(0.0) for name in interval)
     style = {"fmt": "o", "mew": 0, "elinewidth": 0.8, "clip_on": False, "zorder": 3}
-    axes.errorbar(points["lam"], points[column], yerr=[low, high], color=curve.color, label=curve.label, **style)
+    axes.errorbar(points[along], points[column], yerr=[low, high], color=curve.color, label=curve.label, **style)
+
+
+def require(rows: Dataset, columns: Iterable[str], what: str) -> None:
+    """Say what a figure draws, unless the rows have the columns it needs."""
+    missing = [name for name in columns if name not in rows.schema.names]
+    if missing:
+        raise ValueError(f"these rows have no {missing[0]}; this figure draws {what}")
+
+
+def require_model(rows: Dataset, name: str) -> None:
+    """Refuse rows of other models: theory would be drawn over them that is not theirs."""
+    found = set(rows.to_table(columns=["model"])["model"].unique().to_pylist()) - {name}
+    if found:
+        raise ValueError(f"these rows are of the model {min(found)}; this figure draws {name}")
 
 
 def some(table: pd.DataFrame) -> pd.DataFrame:

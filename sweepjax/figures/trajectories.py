@@ -1,86 +1,158 @@
 """Losses, accuracies and weights over the course of training."""
 
-from typing import Any
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
 
 import matplotlib as mpl
+import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from pyarrow.dataset import Dataset
 
 from sweepjax.figures import _drawing as drawing
-from sweepjax.figures._drawing import FAINT, INK, styled
-from sweepjax.reducers._stream import configuration
+from sweepjax.figures._drawing import CRITICAL, FAINT, INK, styled
+from sweepjax.figures._variation import GRADIENT, all_said, configured, said, varying
 from sweepjax.reducers.mean import Mean
+from sweepjax.theory import two_gaussians
+from sweepjax.theory.margin import limiting_accuracy, margin
+from sweepjax.theory.s_inf import s_inf
 
 CURVES = ("train_loss", "test_loss", "train_accuracy", "test_accuracy", "s_norm", "b")
-FIELDS = ("lam", "sigma", "init_norm", "init_bias", "label_fraction", "sigma_a", "learning_rate", "n", "d")
-SYMBOLS = {"lam": "λ", "sigma": "σ", "init_norm": "‖S₀‖", "init_bias": "b₀", "label_fraction": "r", "sigma_a": "σ_A"}
-SYMBOLS |= {"learning_rate": "η", "n": "N"}
-SIZE = (3.4, 5.2)
+WIDTHS, HEIGHT = {1: 3.4, 2: 5.2, 3: 7.0}, 5.2
+DASHED, DOTTED = (0, (3, 1.5)), (0, (1, 1.2))
+FAR = 1e8  # from the loss at the start to the ends of its axis
 MOST = 7  # curves that can be told apart
 
 
+class Curves(NamedTuple):
+    """What was configured, and the reduced curves."""
+
+    point: Mapping[str, Any]
+    lines: pd.DataFrame
+
+
 @styled
-def trajectories(rows: Dataset) -> Figure:
+def trajectories(*tables: Dataset) -> Figure:
     """Draw loss, accuracy, ‖S‖ and -b against time, a colour for each point of the sweep.
 
     Lines are medians over realizations, in a band of quartiles where there are several; solid on fresh data
-    (exact expectations), dashed on the training set.
+    (exact expectations), dashed on the training set. Where two fields vary, that of fewer values makes columns.
+    Tables of different columns, such as those of two solvers, are drawn together. Diamonds on the right are the
+    exact limits of accuracy and ‖S‖ for N → ∞ and t → ∞, where the model has them.
     """
-    missing = [name for name in CURVES if name not in rows.schema.names]
-    if missing:
-        raise ValueError(f"these rows have no {missing[0]} over time; this figure draws rows of a trajectory solver")
-    keys = _varying(rows)
-    table = Mean(column=",".join(CURVES), by=",".join(keys), quantiles="25,75", sketch=256)(rows)
-    groups: list[tuple[Any, pd.DataFrame]] = list(table.groupby(keys)) if keys else [((), table)]
-    if len(groups) > MOST:
-        raise ValueError(f"{len(groups)} points of a sweep are too many to tell apart; give rows of at most {MOST}")
-    figure = Figure(figsize=SIZE)
-    loss, accuracy, weights = figure.subplots(3, 1, sharex=True)
-    colors = mpl.rcParams["axes.prop_cycle"].by_key()["color"]
-    for color, (key, points) in zip(colors, groups, strict=False):
-        label = ", ".join(f"{SYMBOLS.get(name, name)} = {value:g}" for name, value in zip(keys, key, strict=True))
-        for axes, names in ((loss, CURVES[:2]), (accuracy, CURVES[2:4])):
-            _line(axes, points, names[0], color=color, linestyle=(0, (3, 1.5)))
-            _line(axes, points, names[1], color=color, label=label)
-        _line(weights, points, "s_norm", color=color)
-        _line(weights, points, "b", color=color, linestyle=":", sign=-1)
-    _finish(loss, accuracy, weights)
-    if keys:
-        loss.legend(loc="lower left")
+    points = configured([_checked(rows) for rows in tables])
+    keys = varying(points)
+    across = _across(points, keys)
+    colors = _colors(points, [name for name in keys if name != across])
+    columns = sorted(set(points[across])) if across else [""]
+    figure = Figure(figsize=(WIDTHS[len(columns)], HEIGHT))
+    panels = dict(
+        zip(columns, figure.subplots(3, len(columns), sharex="col", sharey="row", squeeze=False).T, strict=True)
+    )
+    for rows in tables:
+        for curves in _reduced(rows, keys):
+            label = all_said([name for name in keys if name != across], curves.point)
+            _draw(panels[curves.point[across] if across else ""], curves, color=colors[label])
+    for value, column in panels.items():
+        _finish(column)
+        column[0].set_title(said(across, value) if across else "")
+    _explain(figure, colors)
     return figure
 
 
-def _varying(rows: Dataset) -> list[str]:
-    known = [name for name in FIELDS if name in configuration(rows)]
-    values = rows.to_table(columns=known).to_pandas()
-    found = [name for name in known if values[name].nunique() > 1]
-    # Where λ varies at one n, d says the same.
-    return [name for name in found if name != "d" or "lam" not in found]
+def _checked(rows: Dataset) -> Dataset:
+    missing = [name for name in CURVES if name not in rows.schema.names]
+    if missing:
+        raise ValueError(f"these rows have no {missing[0]} over time; this figure draws rows of a trajectory solver")
+    return rows
 
 
-def _line(axes: Axes, points: pd.DataFrame, column: str, *, color: str, sign: int = 1, **look: Any) -> None:
-    curve = points.query(f"column == '{column}' and time > 0").sort_values("time")
+def _across(points: pd.DataFrame, keys: list[str]) -> str | None:
+    """Return the field that makes columns: that of the fewest values, if there is another for the colors."""
+    able = [name for name in keys if points[name].nunique(dropna=False) in WIDTHS and not points[name].hasnans]
+    return min(able, key=lambda name: points[name].nunique()) if able and len(keys) > 1 else None
+
+
+def _colors(points: pd.DataFrame, hues: list[str]) -> dict[str, str]:
+    """Return a color for each label, in the order of the values."""
+    ordered = points.sort_values(hues) if hues else points
+    labels = list(dict.fromkeys(all_said(hues, point) for point in ordered.to_dict("records")))
+    if len(labels) > MOST:
+        raise ValueError(f"{len(labels)} points of a sweep are too many to tell apart; give rows of at most {MOST}")
+    return dict(zip(labels, mpl.rcParams["axes.prop_cycle"].by_key()["color"], strict=False))
+
+
+def _reduced(rows: Dataset, keys: Sequence[str]) -> Iterator[Curves]:
+    points = configured([rows])
+    by = [name for name in keys if name in points]
+    table = Mean(column=",".join(CURVES), by=",".join(by), quantiles="25,75", sketch=256)(rows).query("time > 0")
+    for point in points.to_dict("records"):
+        same = np.ones(len(table), dtype=bool)
+        for name in by:
+            same &= table[name].to_numpy() == point[name]
+        yield Curves(point, pd.DataFrame(table[same]))
+
+
+def _draw(panels: Sequence[Axes], curves: Curves, *, color: str) -> None:
+    loss, accuracy, weights = panels
+    for axes, quantity in ((loss, "loss"), (accuracy, "accuracy")):
+        _line(axes, curves.lines, f"train_{quantity}", color=color, linestyle=DASHED)
+        _line(axes, curves.lines, f"test_{quantity}", color=color)
+    _line(weights, curves.lines, "s_norm", color=color)
+    _line(weights, curves.lines, "b", color=color, linestyle=DOTTED, sign=-1)
+    weights.set_xlabel("time t = η × step" if "step" in curves.lines else "time t")
+    limit, s_norm = _limits(curves.point)
+    for axes, value in ((accuracy, limit), (weights, s_norm)):
+        look = {"color": color, "markerfacecolor": "white", "markeredgewidth": 0.8, "markersize": 4, "clip_on": False}
+        if np.isfinite(value):
+            axes.plot(1.0, value, "D", transform=axes.get_yaxis_transform(), zorder=4, **look)
+
+
+def _line(axes: Axes, lines: pd.DataFrame, column: str, *, color: str, sign: int = 1, **look: Any) -> None:
+    curve = lines.query(f"column == '{column}'").sort_values("time")
     axes.plot(curve["time"], sign * curve["median"], color=color, **look)
     if int(curve["kept"].to_numpy().max(initial=0)) > 1:
         axes.fill_between(curve["time"], sign * curve["q25"], sign * curve["q75"], color=color, alpha=0.18, linewidth=0)
 
 
-def _finish(loss: Axes, accuracy: Axes, weights: Axes) -> None:
-    loss.set(xscale="log", yscale="log", ylabel="loss")
-    top = loss.get_ylim()[1]
-    loss.set_ylim(max(loss.get_ylim()[0], 1e-8 * top), top)
-    accuracy.set(ylabel="accuracy", ylim=(None, 1.02))
-    weights.set(xlabel="time t", ylabel=r"$\Vert S\Vert$ and $-b$")
-    styles = {
-        "fresh data": drawing.handle(INK, linestyle="-"),
-        "training set": drawing.handle(INK, linestyle=(0, (3, 1.5))),
-    }
-    drawing.legend(accuracy, styles, "lower right")
-    marks = {r"$\Vert S\Vert$": drawing.handle(INK, linestyle="-"), r"$-b$": drawing.handle(INK, linestyle=":")}
-    drawing.legend(weights, marks)
-    for axes in (accuracy, weights):
-        axes.axhline(0.5 if axes is accuracy else 0, color=FAINT, linewidth=0.4, zorder=0)
-    for axes in (loss, accuracy, weights):
-        axes.margins(x=0.02)
+def _limits(point: Mapping[str, Any]) -> tuple[float, float]:
+    """Return accuracy and ‖S‖ for N → ∞, t → ∞; nan where nothing is known or ‖S‖ diverges."""
+    if point["solver"] not in GRADIENT:
+        return np.nan, np.nan
+    if point["model"] == "two_gaussians":
+        widths = {name: point[name] for name in ("mu", "sigma_a", "sigma_b")}
+        return float(two_gaussians.limiting_accuracy(point["lam"], **widths)), np.nan
+    if point["model"] != "logistic" or point["lam"] == CRITICAL:
+        return np.nan, np.nan
+    if point["lam"] < CRITICAL:
+        return 1.0, float(s_inf(point["lam"], sigma=point.get("sigma", 1.0)))
+    return float(
+        limiting_accuracy(margin(point["lam"], sigma=point.get("sigma", 1.0)), sigma=point.get("sigma", 1.0))
+    ), np.nan
+
+
+def _finish(panels: Sequence[Axes]) -> None:
+    loss, accuracy, weights = panels
+    loss.set(xscale="log", yscale="log")
+    start, (low, high) = max(float(np.asarray(line.get_ydata())[0]) for line in loss.lines), loss.get_ylim()
+    loss.set_ylim(max(low, start / FAR), min(high, start * FAR))
+    accuracy.set_ylim(None, 1.02)
+    for axes, height in ((accuracy, 0.5), (weights, 0)):
+        axes.axhline(height, color=FAINT, linewidth=0.4, zorder=0)
+    if loss.get_subplotspec().is_first_col():  # pyright: ignore
+        for axes, label in zip(panels, ("loss", "accuracy", r"$\Vert S\Vert$ and $-b$"), strict=True):
+            axes.set_ylabel(label)
+        marks = {r"$\Vert S\Vert$": drawing.handle(INK, linestyle="-"), r"$-b$": drawing.handle(INK, linestyle=DOTTED)}
+        drawing.legend(weights, marks)
+
+
+def _explain(figure: Figure, colors: dict[str, str]) -> None:
+    entries = {label: drawing.handle(color, linestyle="-") for label, color in colors.items() if label}
+    entries |= {"fresh data": drawing.handle(INK, linestyle="-")}
+    entries |= {"training set": drawing.handle(INK, linestyle=DASHED)}
+    if any(mark.get_marker() == "D" for axes in figure.axes for mark in axes.lines):
+        entries |= {"exact, N, t → ∞": drawing.handle(INK, marker="D")}
+    figure.legend(
+        list(entries.values()), list(entries), loc="outside upper center", ncols=3 if figure.get_figwidth() < 5 else 5
+    )

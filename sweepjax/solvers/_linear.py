@@ -12,7 +12,8 @@ from jaxtyping import Array, Bool, Float
 class Factor(NamedTuple):
     """A Cholesky factor H = UᵀU and the diagonal shift it took, relative to the mean diagonal.
 
-    LAPACK is column-major: the transposes below make every layout agree, so that nothing is copied.
+    U is the upper half of `upper`; the other half is not cleared. LAPACK is column-major: the transposes
+    below make every layout agree, so that nothing is copied.
     """
 
     upper: Float[Array, "d d"]
@@ -37,7 +38,8 @@ def factorise(h: Float[Array, "d d"], first: Float[Array, ""] | float, least: fl
     def attempt(carry: tuple[Array, Factor]) -> tuple[Array, Factor]:
         shift, _ = carry
         shifted = h.at[diagonal, diagonal].add(shift * mean)
-        upper = lax.linalg.cholesky(shifted.T, symmetrize_input=False).T
+        # The primitive itself: its function would clear the other half, which nobody reads, in a pass over all.
+        upper = lax.linalg.cholesky_p.bind(shifted.T).T
         return jnp.maximum(30 * shift, jnp.asarray(least, dtype=h.dtype)), Factor(upper, shift)
 
     first = jnp.asarray(first, dtype=h.dtype)

@@ -6,12 +6,14 @@ from sweepjax.theory.critical import CRITICAL_AMPLITUDE as CRITICAL_AMPLITUDE
 from sweepjax.theory.critical import CRITICAL_POSITIVE_FRACTION as CRITICAL_POSITIVE_FRACTION
 from sweepjax.theory.critical import critical_quantile as critical_quantile
 from sweepjax.theory.critical import critical_tail as critical_tail
+from sweepjax.theory.critical import s_inf_quantile as s_inf_quantile
 from sweepjax.theory.critical import s_inf_standard_deviation as s_inf_standard_deviation
 from sweepjax.theory.label_fraction import label_fraction_accuracy as label_fraction_accuracy
 from sweepjax.theory.lower_bound import s_inf_lower_bound as s_inf_lower_bound
 from sweepjax.theory.margin import extended_svm as extended_svm
 from sweepjax.theory.margin import limiting_accuracy as limiting_accuracy
 from sweepjax.theory.margin import margin as margin
+from sweepjax.theory.margin import margin_median as margin_median
 from sweepjax.theory.margin import margin_standard_deviation as margin_standard_deviation
 from sweepjax.theory.margin import support_fraction as support_fraction
 from sweepjax.theory.population import exponential_population_loss as exponential_population_loss

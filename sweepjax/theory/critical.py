@@ -9,6 +9,7 @@ from sweepjax.theory.s_inf import s_inf
 
 CRITICAL_AMPLITUDE = float(np.sqrt(np.log(2) ** 2 + np.pi**2 / 8))  # C of |S_∞| = C (1-2λ)^{-1/2}, 1.3092569
 CRITICAL_POSITIVE_FRACTION = float(ndtr(-np.exp((np.log(2) - np.euler_gamma) / 2)))  # 0.144645
+SMALLEST = 1e-9  # stands for an aspect ratio that scatter has made negative
 
 
 def critical_quantile(q: ArrayLike, *, n: ArrayLike, lam: ArrayLike = 0.5, sigma: float = 1.0) -> Numbers:
@@ -19,10 +20,17 @@ def critical_quantile(q: ArrayLike, *, n: ArrayLike, lam: ArrayLike = 0.5, sigma
     n = 1024 are 8 % smaller.
     """
     positive(sigma=sigma)
-    require((floats(q) > 0) & (floats(q) < 1), f"q is {q}; it must lie between 0 and 1")
-    root, shift = _window(n, lam)
-    bracket = (shift - ndtri_exp(np.log(floats(q)) + log_ndtr(shift))) / root
-    return CRITICAL_AMPLITUDE / (sigma * np.sqrt(bracket))
+    return CRITICAL_AMPLITUDE / (sigma * np.sqrt(_bracket(q, n, lam)))
+
+
+def s_inf_quantile(q: ArrayLike, *, n: ArrayLike, lam: ArrayLike = 0.5, sigma: float = 1.0) -> Numbers:
+    """Quantile q of |S_∞| over the inseparable realizations, exponential loss, at any λ up to just above 1/2.
+
+    Each realization acts as one of aspect ratio λ + ξ/(2√n) with ξ standard normal, of which the exact
+    s_inf is taken; `critical_quantile` has its critical form instead. Heuristic, without a free number: at
+    λ = 1/2 measured quartiles are within 5 % of it at n = 64 and within 3 % at n = 256.
+    """
+    return s_inf(np.maximum((1 - _bracket(q, n, lam)) / 2, SMALLEST), sigma=sigma)
 
 
 def critical_tail(s_norm: ArrayLike, *, n: ArrayLike, lam: ArrayLike = 0.5, sigma: float = 1.0) -> Numbers:
@@ -45,6 +53,13 @@ def s_inf_standard_deviation(lam: ArrayLike, *, n: ArrayLike, sigma: float = 1.0
     step = 1e-4 * np.minimum(floats(lam), np.abs(0.5 - floats(lam)))
     rise = floats(s_inf(floats(lam) + step, sigma=sigma)) - floats(s_inf(floats(lam) - step, sigma=sigma))
     return rise / (4 * step * np.sqrt(floats(n)))
+
+
+def _bracket(q: ArrayLike, n: ArrayLike, lam: ArrayLike) -> NDArray[np.float64]:
+    """Return 1-2λ - ξ/√n at the quantile q of |S_∞|, where ξ is normal and the difference is positive."""
+    require((floats(q) > 0) & (floats(q) < 1), f"q is {q}; it must lie between 0 and 1")
+    root, shift = _window(n, lam)
+    return (shift - ndtri_exp(np.log(floats(q)) + log_ndtr(shift))) / root
 
 
 def _window(n: ArrayLike, lam: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

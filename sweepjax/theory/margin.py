@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import erf, ndtr
+from scipy.special import erf, ndtr, ndtri
 
 from sweepjax.theory._arguments import Numbers, floats, positive, require
 from sweepjax.theory._gaussian import normal_density
@@ -47,6 +47,16 @@ def margin_standard_deviation(lam: ArrayLike, *, n: ArrayLike, sigma: float = 1.
     first, second = kappa * ndtr(kappa) + normal_density(kappa), floats(lam)
     variance = (second - ndtr(kappa) + _overlap(kappa)) / (2 * first**2)
     return sigma * np.sqrt(variance / floats(n))
+
+
+def margin_median(lam: ArrayLike, *, n: ArrayLike, sigma: float = 1.0) -> Numbers:
+    """Median margin of the separable realizations from λ = 1/2 on, where scatter is as wide as the margin is large.
+
+    M is taken as normal about σκ with the deviation above, and positive, since other realizations are
+    inseparable: at λ = 1/2 half a normal law. Heuristic; nan below λ = 1/2.
+    """
+    centre, deviation = margin(lam, sigma=sigma), margin_standard_deviation(lam, n=n, sigma=sigma)
+    return centre - deviation * ndtri(0.5 * ndtr(centre / deviation))
 
 
 def limiting_accuracy(margin: ArrayLike, *, sigma: float = 1.0) -> Numbers:

@@ -44,7 +44,7 @@ def s_inf(lam: ArrayLike, *, sigma: float = 1.0) -> Numbers:
 def margin(lam: ArrayLike, *, sigma: float = 1.0) -> Numbers:
     """Margin M = σ(2λ-1); nan below λ = 1/2."""
     positive(sigma=sigma)
-    return np.where(_x(lam) <= 0, -sigma * _x(lam), np.nan)[()]
+    return np.where(_x(lam) <= 0, sigma * (0 - _x(lam)), np.nan)[()]
 
 
 def loss_inf(lam: ArrayLike) -> Numbers:

@@ -1,0 +1,88 @@
+"""How a sweep is computed: what the options of `run` say that changes nothing in its rows."""
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from ._options import value
+
+if TYPE_CHECKING:
+    from sweepjax.engine import Engine
+    from sweepjax.executors._outcomes import Executor
+    from sweepjax.grid import Sweep
+    from sweepjax.run import Part
+    from sweepjax.target import Target
+
+DEVICES = ("cpu", "gpu", "tpu")
+
+
+class How(NamedTuple):
+    """Where and in what portions a sweep is computed, and how far."""
+
+    engine: "Engine"
+    execute: "Executor"
+    part: "Part"
+    chunk: int  # rows; 0: automatic
+    target: "Target | None"
+
+
+def part(text: str) -> "Part":
+    """Return the share of the chunks that K/N means."""
+    from sweepjax.run import Part  # noqa: PLC0415
+
+    number, slash, of = text.partition("/")
+    if not (slash and number.isdecimal() and of.isdecimal() and 1 <= int(number) <= int(of)):
+        raise ValueError(f"--part {text!r} is not understood; give K/N with 1 <= K <= N, such as 1/8")
+    return Part(int(number), int(of))
+
+
+def engine(batch: str, device: str | None) -> "Engine":
+    """Return the engine of a kind of device, with that many lanes."""
+    from sweepjax.engine import Engine  # noqa: PLC0415
+    from sweepjax.plugins import unknown  # noqa: PLC0415
+
+    if device is not None and device not in DEVICES:
+        raise ValueError(unknown("device", device, [*DEVICES]))
+    if batch != "auto" and not (batch.isdecimal() and int(batch) >= 1):
+        raise ValueError(f"--batch {batch!r} is not understood; give auto, or a whole number from 1")
+    return Engine(device or "", 0 if batch == "auto" else int(batch))
+
+
+def chunk_rows(text: str | None) -> int:
+    """Return the rows of a chunk, 0 for the default."""
+    rows = 0 if text is None else value("--chunk", text, int)
+    if text is not None and rows < 1:
+        raise ValueError(f"--chunk {text} is not allowed; give a whole number from 1")
+    return rows
+
+
+def executor(name: str, options: dict[str, str | None]) -> "Executor":
+    """Return the executor of a name, with those of the options that it knows."""
+    from sweepjax.plugins import find  # noqa: PLC0415
+
+    cls = find("executors", name)
+    known = getattr(cls, "__dataclass_fields__", {})
+    for option in ("scheduler", "workers"):
+        if options[option] is not None and option not in known:
+            advice = "leave it out, or give --executor dask"
+            raise ValueError(f"--{option} means nothing to the executor {name!r}; {advice}")
+    given: dict[str, Any] = {option: text for option, text in options.items() if text is not None and option in known}
+    if "workers" in given:
+        given["workers"] = value("--workers", given["workers"], int)
+        if given["workers"] < 1:
+            raise ValueError(f"--workers {given['workers']} is not allowed; give a whole number from 1")
+    return cls(**given)
+
+
+def target(text: str | None, most: str | None, sweep: "Sweep") -> "Target | None":
+    """Return the target that two options describe, if they are given."""
+    from sweepjax.target import Target  # noqa: PLC0415
+
+    if text is None and most is None:
+        return None
+    if text is None or most is None:
+        raise ValueError("--target-se COLUMN=SE and --max-realizations R need each other; give both")
+    column, equals, se = (word.strip() for word in text.partition("="))
+    if not (column and equals and se):
+        raise ValueError(f"--target-se {text!r} is not understood; write --target-se COLUMN=SE")
+    target = Target(column, value("--target-se", se, float), value("--max-realizations", most, int))
+    target.check(sweep)
+    return target

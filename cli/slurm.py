@@ -1,0 +1,73 @@
+"""`sweepjax slurm`: a sweep as a batch script."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ._options import value
+from .run import run
+
+
+def slurm(  # noqa: PLR0913, PLR0917  one parameter an option
+    directory: Annotated[Path, typer.Argument(metavar="DIR", help="Where the rows are, or will be.")],
+    arguments: Annotated[
+        list[str], typer.Argument(metavar="[-- ARGUMENTS]", help="Of `run`, for a DIR that it did not make yet.")
+    ] = [],  # noqa: B006  Typer copies it
+    parts: Annotated[str, typer.Option(metavar="N", help="Jobs, each for one of N shares of the chunks.")] = "1",
+    gpus: Annotated[str, typer.Option(metavar="G", help="GPUs of each job; 0: it computes on CPUs.")] = "1",
+    time: Annotated[str, typer.Option(metavar="T", help="Time limit of each job, which then goes on.")] = "12:00:00",
+    partition: Annotated[str | None, typer.Option(metavar="P", help="As for sbatch.")] = None,
+    cpus: Annotated[str | None, typer.Option(metavar="C", help="CPUs of each job.")] = None,
+    memory: Annotated[str | None, typer.Option(metavar="M", help="Memory on each node, such as 16G.")] = None,
+    account: Annotated[str | None, typer.Option(metavar="A", help="As for sbatch.")] = None,
+    dask: Annotated[
+        str | None, typer.Option(metavar="WORKERS", help="Dask workers of each job; GPUs and CPUs are for each.")
+    ] = None,
+) -> None:
+    """Print a batch script: `sweepjax slurm DIR --parts 64 | sbatch`.
+
+    It goes on with the sweep of DIR, or does what the arguments of `run` say: sweepjax slurm DIR -- --preset margins
+    """
+    from sweepjax import places  # noqa: PLC0415
+    from sweepjax.slurm import Request, script  # noqa: PLC0415
+
+    request = Request(
+        parts=_count("--parts", parts),
+        gpus=_count("--gpus", gpus, least=0),
+        time=time,
+        partition=partition,
+        cpus=None if cpus is None else _count("--cpus", cpus),
+        memory=memory,
+        account=account,
+        workers=0 if dask is None else _count("--dask", dask),
+    )
+    place = places.place(directory).absolute()
+    sweep = _parsed(arguments) if arguments else _recorded(place)
+    typer.echo(script(sweep, str(place), request), nl=False)
+
+
+def _count(option: str, text: str, *, least: int = 1) -> int:
+    count = value(option, text, int)
+    if count < least:
+        raise ValueError(f"{option} {text} is not allowed; give a whole number from {least}")
+    return count
+
+
+def _parsed(arguments: list[str]) -> list[str]:
+    """Return the arguments, once `run` is known to understand them: a job may wait long before it tells."""
+    command = typer.Typer(rich_markup_mode=None)
+    command.command()(run)
+    typer.main.get_command(command).make_context("sweepjax run", list(arguments))
+    return arguments
+
+
+def _recorded(directory: Path) -> list[str]:
+    """Return the argument that goes on with the sweep of a directory."""
+    from sweepjax.grid import Sweep  # noqa: PLC0415
+    from sweepjax.store import RECORD, Store  # noqa: PLC0415
+
+    if not (directory / RECORD).exists():
+        raise ValueError(f"{directory} holds no sweep yet; say which by the arguments of `run`, after --")
+    Store.open(directory, Sweep.from_toml)
+    return [str(directory / RECORD)]

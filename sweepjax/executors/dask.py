@@ -1,0 +1,268 @@
+"""Chunks on the workers of a Dask cluster, each chunk one idempotent task."""
+
+import asyncio
+import json
+import logging
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from importlib.util import find_spec
+from itertools import islice
+from pathlib import Path
+from queue import Empty, SimpleQueue
+from threading import Lock
+from typing import Any
+
+from sweepjax.executors._outcomes import ATTEMPTS, Compute, Failed, Outcome, Settled, Watch
+from sweepjax.types import Chunk
+
+LOOK = 1.0  # seconds between two looks at the keyboard
+SLOWER = 20  # times the slowest chunk so far: a worker that takes longer is taken to hang
+SILENCE = 60.0  # seconds without a heartbeat, until a worker of our own cluster is taken to be dead
+DEVICES = (
+    "import jax, sys; found = jax.local_devices(backend=sys.argv[1] or None); print(found[0].platform, len(found))"
+)
+# Ctrl-C reaches every process of a terminal; it is for this one to end its workers.
+DEAF = "import signal; signal.signal(signal.SIGINT, signal.SIG_IGN)"
+ONE_DEVICE = "--xla_force_host_platform_device_count=1"
+
+
+@dataclass(frozen=True)
+class Dask:
+    """Chunks on the workers of a Dask cluster: one of this machine's own, or one that is running.
+
+    A worker that dies costs its chunk, which another computes. One that takes longer over a chunk than
+    `patience` and than twenty times the slowest chunk so far is taken to hang, and killed.
+    """
+
+    scheduler: str = ""  # the address of a running one, or its file
+    workers: int = 0  # of the cluster of our own: a process each; 0: one a core or GPU
+    device: str = ""  # what these are to have
+    patience: float = 600.0  # seconds
+
+    def __post_init__(self) -> None:
+        if find_spec("distributed") is None:
+            raise ValueError("the executor dask needs the package distributed; run: pip install 'sweepjax[dask]'")
+        if self.scheduler and self.workers:
+            raise ValueError("a running scheduler has its workers already; give --scheduler or --workers, not both")
+        if self.scheduler and not (":" in self.scheduler or Path(self.scheduler).is_file()):
+            what = "is neither the address of a scheduler, such as tcp://10.0.0.1:8786, nor a scheduler file"
+            raise ValueError(f"--scheduler {self.scheduler!r} {what}; give one of them")
+
+    def __call__(self, compute: Compute, chunks: Iterable[Chunk], watch: Watch) -> Settled:
+        """Yield each chunk with what became of it, in the order in which they are finished.
+
+        Raises:
+            ConnectionError: the scheduler is gone.
+            RuntimeError: a worker cannot compute any chunk.
+        """
+        with self._client() as client:
+            try:
+                yield from _Crew(client, compute, self.patience).settled(iter(chunks), watch)
+            except OSError:
+                where = self.scheduler or "of this run"
+                advice = "finished rows are safe, so start it again and then run the same command"
+                raise ConnectionError(f"the Dask scheduler {where} is gone; {advice}") from None
+
+    @contextmanager
+    def _client(self) -> Iterator[Any]:
+        from distributed import Client  # noqa: PLC0415  an extra
+        from distributed.utils import silence_logging_cmgr  # noqa: PLC0415
+
+        if not self.scheduler:
+            with _own_cluster(self.device, self.workers) as cluster, Client(cluster, set_as_default=False) as client:
+                yield client
+            return
+        # Of a scheduler that is gone the logs print tracebacks; we say it in a sentence.
+        with silence_logging_cmgr(logging.CRITICAL), Client(_address(self.scheduler), set_as_default=False) as client:
+            yield client
+
+
+def _address(scheduler: str) -> str:
+    """Return the address of a scheduler, which its file tells if that is given."""
+    file = Path(scheduler)
+    try:
+        return json.loads(file.read_text())["address"] if file.is_file() else scheduler
+    except (ValueError, KeyError, TypeError):
+        raise ValueError(f"{file} is no scheduler file; give that of `dask scheduler --scheduler-file`") from None
+
+
+@dataclass
+class _Attempt:
+    """A chunk on its way: where it was last seen, since when, and on which workers it failed."""
+
+    chunk: Chunk
+    failed_on: tuple[str, ...] = ()
+    place: str = ""
+    since: float = field(default_factory=time.monotonic)
+
+
+class _Crew:
+    """The workers of a cluster, and what each has in hand: one chunk, so that none is blamed for another."""
+
+    def __init__(self, client: Any, compute: Compute, patience: float) -> None:
+        self.client, self.compute, self.patience = client, compute, patience
+        self.out: dict[str, tuple[Any, _Attempt]] = {}
+        self.ended: SimpleQueue[Any] = SimpleQueue()
+        self.slowest, self.looked = 0.0, time.monotonic()
+
+    def settled(self, chunks: Iterator[Chunk], watch: Watch) -> Settled:
+        """Yield chunks as they are settled; the next is sent before the last is fetched and kept."""
+        ended: tuple[Any, _Attempt] | None = None
+        while True:
+            workers = len(self.client.nthreads())
+            for chunk in islice(chunks, max(0, max(workers, 1) - len(self.out))):
+                self._send(_Attempt(chunk))
+            if ended and (outcome := self._outcome(*ended)):
+                watch("rows", ended[1].chunk.rows)
+                yield ended[1].chunk, outcome
+            if not self.out:
+                return
+            watch("computing" if workers else "waiting for workers", 0)
+            ended = self._next()
+
+    def _send(self, attempt: _Attempt) -> None:
+        where: dict[str, Any] = {}
+        if attempt.failed_on:
+            others = [address for address in self.client.nthreads() if address not in attempt.failed_on]
+            where = {"workers": others, "allow_other_workers": True} if others else {}
+        future = self.client.submit(_one_at_a_time, self.compute, attempt.chunk, pure=False, **where)
+        self.out[future.key] = future, attempt
+        future.add_done_callback(self.ended.put)
+
+    def _next(self) -> tuple[Any, _Attempt] | None:
+        """Return the next chunk that comes back; nothing where none does for a while.
+
+        Raises:
+            ConnectionError: the scheduler is gone.
+        """
+        if time.monotonic() - self.looked > min(LOOK, self.patience):
+            self._look_round()
+        try:
+            future = self.ended.get(timeout=LOOK)
+        except Empty:
+            return None
+        if self.client.status != "running":
+            raise ConnectionError
+        _, attempt = self.out.pop(future.key)
+        if future.status == "finished":
+            self.slowest = max(self.slowest, time.monotonic() - attempt.since)
+        return future, attempt
+
+    def _look_round(self) -> None:
+        """Note which worker has which chunk, and end those that have had theirs for too long."""
+        self.looked = now = time.monotonic()
+        places = {key: address for address, keys in self.client.processing().items() for key in keys}
+        for key, (_, attempt) in self.out.items():
+            place = places.get(key, "")
+            if place != attempt.place:
+                attempt.place, attempt.since = place, now
+            if place and self.slowest and now - attempt.since > max(self.patience, SLOWER * self.slowest):
+                self.client.run(_die, workers=[place], wait=False)
+
+    def _outcome(self, future: Any, attempt: _Attempt) -> Outcome | None:
+        """Return what became of a chunk, or send it again."""
+        from distributed import KilledWorker  # noqa: PLC0415
+
+        if future.status in ("cancelled", "lost"):
+            return self._send(attempt)
+        if future.status == "error":
+            error = future.exception()
+            if isinstance(error, KilledWorker):
+                last = error.last_worker.address
+                return Failed(f"{error.allowed_failures + 1} workers died while computing it, the last at {last}")
+            raise RuntimeError(f"a worker cannot compute any chunk ({error}); finished rows are safe")
+        outcome = future.result()
+        if isinstance(outcome, Failed) and len(attempt.failed_on) + 1 < ATTEMPTS:
+            holders = (address for held in self.client.who_has([future]).values() for address in held)
+            return self._send(_Attempt(attempt.chunk, (*attempt.failed_on, next(holders, ""))))
+        return outcome
+
+
+async def _die() -> None:
+    """End the worker that this runs on, whatever its threads do."""
+    os._exit(1)
+
+
+BUSY = Lock()
+
+
+def _one_at_a_time(compute: Compute, chunk: Chunk) -> Outcome:
+    """Compute a chunk on a worker, whose devices share each chunk whatever the number of its threads."""
+    with BUSY:
+        return compute(chunk, _unwatched)
+
+
+def _unwatched(what: str, rows: int) -> None:
+    """Tell nobody."""
+
+
+@contextmanager
+def _own_cluster(device: str, workers: int) -> Iterator[Any]:
+    """Start a scheduler and one process a core or GPU on this machine, and end them with all they have in hand."""
+    import dask  # noqa: PLC0415
+    from distributed import Nanny, Scheduler, SpecCluster  # noqa: PLC0415
+
+    environments = _environments(device, workers)
+    common = {
+        "host": "127.0.0.1",
+        "nthreads": 1,
+        "silence_logs": logging.ERROR,
+        "memory_limit": 1 / len(environments),
+        "config": {f"distributed.worker.memory.{name}": False for name in ("target", "spill", "pause")},
+        "dashboard_address": "127.0.0.1:0",
+        "preload": DEAF,
+    }
+    specs = {i: {"cls": Nanny, "options": common | {"env": each}} for i, each in enumerate(environments)}
+    options = {
+        "host": "127.0.0.1",
+        "dashboard_address": "127.0.0.1:0",
+        "allowed_failures": ATTEMPTS - 1,
+        "worker_ttl": SILENCE,
+    }
+    quiet: Any = logging.WARNING  # declared a bool, used as a level
+    cluster: Any = SpecCluster(specs, {"cls": Scheduler, "options": options}, silence_logs=quiet)
+    # By default, who is down while this time is up is given up, though it is about to be started again.
+    with dask.config.set({"distributed.deploy.lost-worker-timeout": "1000 days"}), cluster:
+        nannies = logging.getLogger("distributed.nanny")
+        nannies.setLevel(logging.WARNING)  # they say which worker is lost
+        try:
+            yield cluster
+        finally:
+            # Left to itself, the cluster would wait for what its workers have in hand.
+            nannies.setLevel(logging.ERROR)
+            cluster.sync(_end, cluster.workers.values())
+
+
+async def _end(nannies: Iterable[Any]) -> None:
+    await asyncio.gather(*(nanny.close(timeout=1) for nanny in nannies))
+
+
+def _environments(device: str, workers: int) -> list[dict[str, str]]:
+    """Return the environment of each process of a cluster of our own, which shows it one core or one GPU."""
+    platform, count = ("cpu", 0) if device == "cpu" else _devices(device)
+    if platform == "cpu":
+        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+        return (workers or cores) * [{"XLA_FLAGS": f"{os.environ.get('XLA_FLAGS', '')} {ONE_DEVICE}".strip()}]
+    if platform != "gpu":
+        return [{}]
+    if workers > count:
+        raise ValueError(f"--workers {workers} is not allowed with {count} GPUs, each for one process; give fewer")
+    names = os.environ.get("CUDA_VISIBLE_DEVICES", "") or ",".join(map(str, range(count)))
+    return [{"CUDA_VISIBLE_DEVICES": name} for name in names.split(",")[: workers or count]]
+
+
+def _devices(kind: str) -> tuple[str, int]:
+    """Return the platform and number of this machine's devices.
+
+    Another process asks: this one would hold on to the GPUs that its workers are to have.
+    """
+    done = subprocess.run([sys.executable, "-c", DEVICES, kind], capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise RuntimeError(f"no {kind} device here ({done.stderr.strip().splitlines()[-1]}); choose another --device")
+    platform, count = done.stdout.split()
+    return platform, int(count)

@@ -1,0 +1,57 @@
+"""By which law ‖S_∞‖ grows as λ approaches 1/2 from below: a power, or a logarithm."""
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from pyarrow.dataset import Dataset
+
+from sweepjax.figures import _drawing as drawing
+from sweepjax.figures._drawing import CRITICAL, FAINT, INK, Array, Series, styled
+from sweepjax.theory import two_point
+from sweepjax.theory.critical import CRITICAL_AMPLITUDE, s_inf_quantile
+from sweepjax.theory.s_inf import s_inf
+
+SMALLEST, PLACES = 2e-4, 45  # 1 - 2λ where the curves end, and how many points they have
+
+
+@styled
+def critical_growth(rows: Dataset) -> Figure:
+    """Draw σ²‖S_∞‖² (1 - 2λ) of inseparable draws: constant for a square root, and falling to 0 for a logarithm.
+
+    Points are medians with 95 % intervals, squared. Coloured lines are their law at each N, where each draw acts as
+    one of the aspect ratio λ + ξ/(2√N), ξ normal; black is N → ∞, and dashed the two-point model.
+    """
+    drawing.require(rows, ("separable", "s_norm"), "rows of the solver limit")
+    table = drawing.averaged(rows, "s_norm").query(f"lam < {CRITICAL}")
+    table = drawing.some(table).assign(gap=1 - 2 * table["lam"])
+    for name in ("median", "median_low", "median_high"):
+        table[name] = table["gap"] * (table[name] * table.get("sigma", 1.0)) ** 2
+    figure = Figure(figsize=(3.4, 2.7))
+    axes = figure.subplots()
+    gap = np.geomspace(1.3 * table["gap"].max(), SMALLEST, PLACES)
+    for curve in drawing.series(table):
+        drawing.mark(axes, curve, "median", along="gap", interval=("median_low", "median_high"))
+        _at_size(axes, curve, gap)
+    axes.plot(gap, gap * s_inf((1 - gap) / 2) ** 2, color=INK, zorder=2, label="exact, N → ∞")
+    style = {"color": FAINT, "linestyle": "--", "zorder": 1}
+    axes.plot(gap, gap * two_point.s_inf((1 - gap) / 2) ** 2, label="two-point model (logarithm)", **style)
+    axes.plot([], [], color=FAINT, linewidth=0.7, label="law at each N")
+    _limit(axes)
+    axes.set(xscale="log", xlabel="1 - 2λ", ylabel=r"$\sigma^2\Vert S_\infty\Vert^2\,(1-2\lambda)$")
+    axes.set(xlim=(gap[0], gap[-1]), ylim=(0, 2.35))
+    axes.legend(loc="upper left")
+    return figure
+
+
+def _at_size(axes: Axes, curve: Series, gap: Array) -> None:
+    n = float(curve.points["n"].iloc[0])
+    gap = gap[gap > 0.1 / np.sqrt(n)]
+    axes.plot(gap, gap * s_inf_quantile(0.5, n=n, lam=(1 - gap) / 2) ** 2, color=curve.color, linewidth=0.7, zorder=2)
+
+
+def _limit(axes: Axes) -> None:
+    axes.plot(
+        [100 * SMALLEST, SMALLEST], 2 * [CRITICAL_AMPLITUDE**2], color=INK, linewidth=0.6, linestyle=":", zorder=0
+    )
+    text = f"ln²2 + π²/8 = {CRITICAL_AMPLITUDE**2:.3f}"
+    drawing.tag(axes, text, at=(SMALLEST, CRITICAL_AMPLITUDE**2), shift=(-2, 1))

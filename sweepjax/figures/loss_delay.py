@@ -1,0 +1,95 @@
+"""The law of the delay measured by losses: √log(t_test/t_train) along 1 - 2λ, for thresholds ε."""
+
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import matplotlib as mpl
+import numpy as np
+import pandas as pd
+import pyarrow.compute as pc
+from matplotlib.axes import Axes
+from matplotlib.colors import to_hex
+from matplotlib.figure import Figure
+from pyarrow.dataset import Dataset
+
+from sweepjax.figures import _drawing as drawing
+from sweepjax.figures._drawing import CRITICAL, FAINT, INK, styled
+from sweepjax.figures._variation import along_lambda
+from sweepjax.reducers.grokking_time import GrokkingTime
+from sweepjax.theory.s_inf import loss_inf, s_inf
+
+THRESHOLDS = {"logistic": (1e-1, 1e-2, 1e-4, 1e-8), "exponential": (1e-4,)}
+LOSSES = {"logistic": "cross entropy", "exponential": "exponential"}
+CURVES = ("loss", "train_loss", "test_loss")
+DASHED = (0, (3, 1.5))
+APART = 1.045  # points of one λ stand side by side
+
+
+class Points(NamedTuple):
+    """The medians at one threshold, and the slope through them."""
+
+    label: str
+    color: str
+    marker: str
+    table: pd.DataFrame
+
+
+@styled
+def loss_delay(*tables: Dataset) -> Figure:
+    """Draw √log of the ratio of the times at which population and training loss fall below ε for good.
+
+    Ratios are medians of Kaplan and Meier with 95 % intervals, as far as the record shows them, for λ < 1/2;
+    ± is the standard error of the least-squares slope. Dashed is √(σ²‖S_∞‖²/2 - log L_∞), exact for exponential
+    losses, N → ∞ and small ε, whatever ε is; the two-point model has the slope -1/√2.
+
+    Source:
+        Beck, Levi, Bar-Sinai, "Grokking at the Edge of Linear Separability", arXiv 2410.04489, section 4.
+    """
+    figure = Figure(figsize=(3.4, 3.2))
+    axes = figure.subplots()
+    drawn = [points for rows in tables for points in _points(rows)]
+    if not drawn:
+        raise ValueError("at no λ below 1/2 do half of the trainings cross a threshold; give longer trainings")
+    for place, points in enumerate(drawn):
+        _draw(axes, points, shift=APART ** (place - (len(drawn) - 1) / 2))
+    _theory(axes, np.unique(np.concatenate([points.table["lam"] for points in drawn])))
+    entries = {points.label: drawing.handle(points.color, marker=points.marker) for points in drawn}
+    marks = {"exponential, exact, N → ∞": drawing.handle(INK, linestyle=DASHED)}
+    marks |= {r"slope $-1/\sqrt{2}$, two-point model": drawing.handle(FAINT, linestyle="-")}
+    drawing.legend(axes, entries | marks, "upper right")
+    return figure
+
+
+def _points(rows: Dataset) -> Iterator[Points]:
+    known = along_lambda(rows, CURVES, besides=["loss"])
+    for loss in sorted(set(known["loss"])):
+        shades = mpl.colormaps["viridis"](np.linspace(0.8, 0, len(THRESHOLDS[loss])))
+        for threshold, shade in zip(THRESHOLDS[loss], shades, strict=True):
+            chosen: Any = rows.filter((pc.field("loss") == loss) & (pc.field("lam") < CRITICAL))
+            table = GrokkingTime(quantity="loss", threshold=threshold, by="lam")(chosen)
+            if np.isfinite(table["sqrt_log_ratio"]).any():
+                yield _named(table, loss, threshold, to_hex(shade))
+
+
+def _named(table: pd.DataFrame, loss: str, threshold: float, color: str) -> Points:
+    power = rf"$\epsilon = 10^{{{round(np.log10(threshold))}}}$"
+    slope = f"slope {table.attrs['slope']:.2f} ± {table.attrs['slope_se']:.2f}" if "slope" in table.attrs else ""
+    kept = table.query("sqrt_log_ratio < inf")
+    marker, color = ("o", color) if loss == "logistic" else ("s", "#D55E00")
+    return Points(f"{LOSSES[loss]}, {power}: {slope}", color, marker, kept)
+
+
+def _draw(axes: Axes, points: Points, *, shift: float) -> None:
+    table, column = points.table, "sqrt_log_ratio"
+    low, high = table[column] - table[f"{column}_low"], table[f"{column}_high"] - table[column]
+    error = [low.fillna(0), high.where(np.isfinite(high), 0)]
+    style = {"fmt": points.marker, "mew": 0, "elinewidth": 0.8, "zorder": 3}
+    axes.errorbar(shift * (1 - 2 * table["lam"]), table[column], yerr=error, color=points.color, **style)
+
+
+def _theory(axes: Axes, lam: drawing.Array) -> None:
+    x, top = 1 - 2 * lam, axes.get_ylim()[1]
+    exact = np.sqrt(s_inf(lam) ** 2 / 2 - np.log(loss_inf(lam)))
+    axes.plot(x, exact, color=INK, linestyle=DASHED, zorder=1)
+    axes.plot(x, exact[0] - np.sqrt(0.5) * np.log(x / x[0]), color=FAINT, linewidth=0.8, zorder=0)
+    axes.set(xscale="log", xlabel="1 - 2λ", ylabel=r"$\sqrt{\log(t_{test}/t_{train})}$", ylim=(0, 1.55 * top))

@@ -1,0 +1,176 @@
+import matplotlib as mpl
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.dataset as pds
+import pytest
+from matplotlib.figure import Figure
+from sweepjax_cli import app
+
+from sweepjax import plugins
+from sweepjax.figures import needs_rows
+from sweepjax.theory import s_inf, two_point
+from sweepjax.theory.population import population_accuracy
+
+LIMITS = ["critical_collapse", "critical_growth", "margin_finite_size"]
+TWO_POINT = ["accuracy_time", "two_point_delay", "two_point_times"]
+ALONE = ["accuracy_time", "svm_geometry", "two_point_delay"]
+TIMES = np.concatenate([[0.0], np.geomspace(1e-2, 1e26, 281)])
+
+
+def limits(lams=(0.45, 0.48, 0.5, 0.52), sizes=(100, 400), count: int = 30) -> pds.Dataset:
+    """Rows shaped like those of the solver `limit`, half of them separable."""
+    generator, frames = np.random.default_rng(0), []
+    for n in sizes:
+        for lam in lams:
+            lengths = float(s_inf(min(lam, 0.49))) * (1 + 0.3 * generator.random(count))
+            separable = np.arange(count) % 2 == 0
+            keys = {
+                "model": "logistic",
+                "solver": "limit",
+                "lam": lam,
+                "n": n,
+                "d": round(lam * n),
+                "sigma": 1.0,
+                "seed": 0,
+            }
+            keys |= {"realization": np.arange(count), "separable": separable, "certified": True}
+            keys |= {"s_norm": np.where(separable, np.nan, lengths)}
+            keys |= {"margin": np.where(separable, (1 + generator.random(count)) / np.sqrt(n), np.nan)}
+            frames.append(pd.DataFrame(keys))
+    return table(frames)
+
+
+def paths(lams=(0.45, 0.48, 0.4995, 0.52), sigmas=(10.0,)) -> pds.Dataset:
+    """Rows shaped like those of the model `two_point` at large σ: S rests, and b falls."""
+    frames = []
+    for lam in lams:
+        spread, rise = (float(of(lam)) if lam < 0.5 else 1.0 for of in (two_point.s_inf, two_point.loss_inf))
+        b = -np.log1p(rise * TIMES)
+        curves = {"time": TIMES, "train_loss": rise * np.exp(b), "test_loss": np.exp(b + spread**2 / 2)}
+        curves |= {"log_test_loss": b + spread**2 / 2, "test_accuracy": population_accuracy(b, spread)}
+        curves |= {"train_accuracy": np.where(TIMES > 0, 1.0, 0.0)}
+        for sigma in sigmas:
+            keys = {"model": ["two_point"], "solver": ["exact"], "lam": [lam], "sigma": [sigma], "seed": [0]}
+            keys |= {"realization": [0]} | {name: [list(values)] for name, values in curves.items()}
+            frames.append(pd.DataFrame(keys))
+    return table(frames)
+
+
+def table(frames: list[pd.DataFrame]) -> pds.Dataset:
+    whole = pa.Table.from_pandas(pd.concat(frames), preserve_index=False)
+    fields = [
+        field.with_type(pa.list_(pa.float64(), len(TIMES))) if pa.types.is_list(field.type) else field
+        for field in whole.schema
+    ]
+    return pds.dataset(whole.cast(pa.schema(fields)))
+
+
+def draw(name: str, *rows: pds.Dataset) -> Figure:
+    return plugins.find("figures", name)(*rows)
+
+
+def texts(figure: Figure) -> set[str]:
+    figure.draw_without_rendering()
+    return {text.get_text() for text in figure.findobj(mpl.text.Text)}
+
+
+ROWS = dict.fromkeys(LIMITS, limits) | dict.fromkeys(TWO_POINT, paths)
+PICTURES = [*((name, (ROWS[name],)) for name in ROWS), *((name, ()) for name in ALONE)]
+
+
+@pytest.mark.parametrize(("name", "rows"), PICTURES)
+def test_a_figure_of_limits_is_one_column_wide_and_legible(name, rows, tmp_path):
+    figure = draw(name, *(make() for make in rows))
+    figure.savefig(tmp_path / "figure.png")
+    assert figure.get_figwidth() == 3.4
+    assert min(text.get_fontsize() for text in figure.findobj(mpl.text.Text) if text.get_text()) >= 7
+
+
+@pytest.mark.parametrize("name", LIMITS)
+def test_each_size_has_its_name(name):
+    assert {"N = 100", "N = 400"} <= texts(draw(name, limits()))
+
+
+def test_the_figures_that_can_do_without_rows_are_these():
+    found = {name for name in plugins.names("figures") if not needs_rows(plugins.find("figures", name))}
+    assert set(ALONE) <= found
+    assert not found & {"projections", "s_norm_and_margin", *LIMITS}
+
+
+def test_the_constant_of_the_square_root_is_named():
+    assert "ln²2 + π²/8 = 1.714" in texts(draw("critical_growth", limits()))
+
+
+def test_the_median_of_the_collapse_is_held_against_its_limit():
+    assert "N → ∞: 1.594" in texts(draw("critical_collapse", limits()))
+
+
+def test_the_nearest_weights_lie_on_the_b_axis_unless_the_points_are_separable():
+    ends = [axes.lines[-1].get_xydata()[0] for axes in draw("svm_geometry").axes]
+    np.testing.assert_allclose(ends, [[0, 1], [0, 1], [-0.4, 0.8]])
+
+
+def test_a_measured_time_has_the_colour_of_the_map_at_its_place():
+    figure = draw("accuracy_time", paths(lams=(0.45, 0.48)))
+    circles = figure.axes[0].collections[-1]
+    np.testing.assert_allclose(circles.get_array(), two_point.accuracy_time_limit(0.95, [0.45, 0.48]), rtol=1e-2)
+
+
+def test_the_limiting_accuracy_of_the_two_point_model_is_one_below_the_transition_and_at_it():
+    limit = next(line for line in draw("two_point_times", paths()).axes[1].lines if line.get_label() == "t → ∞")
+    lam, accuracy = np.asarray(limit.get_xdata()), np.asarray(limit.get_ydata())
+    assert np.all(accuracy[lam <= 0.5] == 1)
+    assert np.all(np.diff(accuracy[lam >= 0.5]) <= 0)
+    assert accuracy[-1] < 0.8
+
+
+def test_the_delay_is_drawn_where_both_losses_cross_the_threshold():
+    _, delays = draw("two_point_delay", paths()).axes
+    rings = [line for line in delays.lines if line.get_marker() == "o"]
+    exact = next(line for line in delays.lines if line.get_label() == "exponential loss, any ε")
+    gap, height = np.asarray(exact.get_xdata()), np.asarray(exact.get_ydata())
+    for line in rings:
+        known = np.interp(np.log(line.get_xdata()), np.log(gap), height)
+        np.testing.assert_allclose(line.get_ydata(), known, rtol=5e-3)
+
+
+@pytest.mark.parametrize("name", LIMITS)
+def test_rows_without_a_limit_are_refused_by_a_sentence(name):
+    with pytest.raises(ValueError, match="solver limit"):
+        draw(name, paths())
+
+
+@pytest.mark.parametrize("name", TWO_POINT)
+def test_rows_without_time_are_refused_by_a_sentence(name):
+    with pytest.raises(ValueError, match="this figure draws rows of the model two_point over time"):
+        draw(name, limits())
+
+
+@pytest.mark.parametrize("name", TWO_POINT)
+def test_rows_of_another_model_are_refused_by_name(name):
+    rows = paths().to_table().to_pandas().assign(model="logistic")
+    with pytest.raises(ValueError, match="of the model logistic; this figure draws two_point"):
+        draw(name, table([rows]))
+
+
+def test_rows_away_from_the_transition_are_refused_where_it_is_what_is_shown():
+    with pytest.raises(ValueError, match="at λ = 1/2"):
+        draw("critical_collapse", limits(lams=(0.45,)))
+
+
+def test_two_widths_are_too_many_for_one_scan_over_lambda():
+    with pytest.raises(ValueError, match="2 values of σ"):
+        draw("two_point_times", paths(sigmas=(5.0, 10.0)))
+
+
+def test_a_figure_that_needs_no_rows_is_plotted_without_a_directory(tmp_path):
+    assert app(["plot", "--figure", "svm_geometry", "-o", str(tmp_path / "p.png")]) == 0
+    assert (tmp_path / "p.png").stat().st_size > 5000
+
+
+@pytest.mark.parametrize("figure", [[], ["--figure", "critical_growth"]])
+def test_a_figure_that_needs_rows_asks_for_a_directory(figure, tmp_path, capsys):
+    assert app(["plot", *figure, "-o", str(tmp_path / "p.png")]) == 2
+    assert "no directory was given" in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
