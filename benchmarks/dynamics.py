@@ -70,7 +70,7 @@ JOBS = {"gradient_flow": gradient_flow, "gradient_descent": gradient_descent}
 def _flows(effort: Effort, sigma: float, until: float) -> Case:
     times = np.array(recorded_times("time", until, RECORDS))
     models = [Logistic(n=N, d=d, sigma=sigma) for d in effort.pick((D, 240))]
-    batches = [trainings(model, GradientFlow(), times, effort.count(8)) for model in models]
+    batches = [trainings(model, GradientFlow(), times, effort.count(16)) for model in models]
     starts = [start for batch in batches for start in batch.starts()]
     known = [flow(start, times) for start in starts]
     return Case(f"gradient flow to t = {until:.0e}, n = {N}, σ = {sigma:g}", batches, times, starts, known)
