@@ -26,14 +26,14 @@ def main() -> None:
         sys.exit(f"unknown job {options.only!r}; choose one of: {', '.join(JOBS)}")
     jax.config.update("jax_enable_compilation_cache", False)  # compilation is measured, too
     torch.set_num_threads(len(ENGINE.devices))
-    circumstances, rows = provenance(len(ENGINE.devices)), []
+    whole = not (options.short or options.only or options.draws)
+    circumstances, rows, folder = provenance(len(ENGINE.devices)), [], options.out or (FULL if whole else None)
     for name in [options.only] if options.only else JOBS:
         print(f"{name} ...", file=sys.stderr, flush=True)
         rows += JOBS[name](Effort(options.draws, options.short))
+        if folder:
+            write(rows, folder, circumstances)
     print(markdown(rows))
-    whole = not (options.short or options.only or options.draws)
-    if folder := options.out or (FULL if whole else None):
-        write(rows, folder, circumstances)
 
 
 def _options() -> argparse.Namespace:

@@ -154,8 +154,10 @@ class _Crew:
         return future, attempt
 
     def _look_round(self) -> None:
-        """Note which worker has which chunk, and end those that have had theirs for too long."""
+        """Note which worker has which chunk, end those that have had theirs for too long, replace those given up."""
         self.looked = now = time.monotonic()
+        if self.client.cluster:
+            self.client.cluster.scale(len(self.client.cluster.worker_spec))
         places = {key: address for address, keys in self.client.processing().items() for key in keys}
         for key, (_, attempt) in self.out.items():
             place = places.get(key, "")
@@ -166,17 +168,19 @@ class _Crew:
 
     def _outcome(self, future: Any, attempt: _Attempt) -> Outcome | None:
         """Return what became of a chunk, or send it again."""
-        from distributed import KilledWorker  # noqa: PLC0415
+        from distributed import CancelledError, KilledWorker  # noqa: PLC0415
 
-        if future.status in ("cancelled", "lost"):
+        try:
+            outcome = future.result()  # computed again, if the worker that held it is lost by now
+        except CancelledError:
             return self._send(attempt)
-        if future.status == "error":
-            error = future.exception()
-            if isinstance(error, KilledWorker):
-                last = error.last_worker.address
-                return Failed(f"{error.allowed_failures + 1} workers died while computing it, the last at {last}")
-            raise RuntimeError(f"a worker cannot compute any chunk ({error}); finished rows are safe")
-        outcome = future.result()
+        except KilledWorker as error:
+            last = error.last_worker.address
+            return Failed(f"{error.allowed_failures + 1} workers died while computing it, the last at {last}")
+        except Exception as error:
+            if future.status != "error":
+                raise
+            raise RuntimeError(f"a worker cannot compute any chunk ({error}); finished rows are safe") from error
         if isinstance(outcome, Failed) and len(attempt.failed_on) + 1 < ATTEMPTS:
             holders = (address for held in self.client.who_has([future]).values() for address in held)
             return self._send(_Attempt(attempt.chunk, (*attempt.failed_on, next(holders, ""))))
@@ -204,7 +208,6 @@ def _unwatched(what: str, rows: int) -> None:
 @contextmanager
 def _own_cluster(device: str, workers: int) -> Iterator[Any]:
     """Start a scheduler and one process a core or GPU on this machine, and end them with all they have in hand."""
-    import dask  # noqa: PLC0415
     from distributed import Nanny, Scheduler, SpecCluster  # noqa: PLC0415
 
     environments = _environments(device, workers)
@@ -226,8 +229,7 @@ def _own_cluster(device: str, workers: int) -> Iterator[Any]:
     }
     quiet: Any = logging.WARNING  # declared a bool, used as a level
     cluster: Any = SpecCluster(specs, {"cls": Scheduler, "options": options}, silence_logs=quiet)
-    # By default, who is down while this time is up is given up, though it is about to be started again.
-    with dask.config.set({"distributed.deploy.lost-worker-timeout": "1000 days"}), cluster:
+    with cluster:
         nannies = logging.getLogger("distributed.nanny")
         nannies.setLevel(logging.WARNING)  # they say which worker is lost
         try:
