@@ -12,6 +12,7 @@ from ._progress import Progress, progress
 from ._report import aligned, duration, size, uncertified
 
 if TYPE_CHECKING:
+    from sweepjax.executors._outcomes import Failed
     from sweepjax.grid import Sweep
     from sweepjax.plan import Plan
     from sweepjax.store import Store
@@ -153,9 +154,9 @@ def _filled(store: "Store", sweep: "Sweep", how: _how.How) -> Progress:
     missing = sum(each.rows for each in store.missing(share(sweep, store.chunk_rows, how.part)))
     with progress(total, total - missing) as shown:
 
-        def report(chunk: "Chunk", traceback: str) -> None:
+        def report(chunk: "Chunk", failed: "Failed") -> None:
             shown.failed += chunk.rows
-            say(account(chunk, traceback))
+            say(account(chunk, failed))
 
         chunks = share(sweep, store.chunk_rows, how.part)
         fill(store, chunks, engine=how.engine, execute=how.execute, watch=shown.watch, report=report)

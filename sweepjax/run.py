@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from sweepjax.chunking import default_chunk_rows
 from sweepjax.engine import Engine, Watch, outline, provenance
-from sweepjax.executors._outcomes import ATTEMPTS, Done, Executor, Failed, Outcome
+from sweepjax.executors._outcomes import Done, Executor, Failed, Outcome
 from sweepjax.executors.local import Local
+from sweepjax.footers import label
 from sweepjax.grid import Sweep
 from sweepjax.places import place
 from sweepjax.store import Store, read
@@ -36,19 +37,19 @@ class Part(NamedTuple):
     of: int = 1
 
 
-def account(chunk: Chunk, traceback: str) -> str:
+def account(chunk: Chunk, failed: Failed) -> str:
     """Return what is told of a chunk that failed."""
     task = chunk.family.tasks[0]
     what = f"{chunk.rows} rows of {task.model} and {task.solver}"
-    return f"chunk {chunk.family.id}-{chunk.start:09d}, {what}, failed {ATTEMPTS} times:\n{traceback}"
+    return f"chunk {label(chunk)}, {what}, failed {failed.attempts} times:\n{failed.traceback}"
 
 
-def raised(chunk: Chunk, traceback: str) -> None:
+def raised(chunk: Chunk, failed: Failed) -> None:
     """Raise what a chunk has failed of."""
-    raise RuntimeError(account(chunk, traceback))
+    raise RuntimeError(account(chunk, failed))
 
 
-Report = Callable[[Chunk, str], None]  # of a chunk that failed, and its traceback
+Report = Callable[[Chunk, Failed], None]
 
 
 def fill(  # noqa: PLR0913  two of them only listen
@@ -64,7 +65,7 @@ def fill(  # noqa: PLR0913  two of them only listen
     with closing(execute(partial(attempt, replace(engine)), store.missing(chunks), watch)) as settled:
         for chunk, outcome in settled:
             if isinstance(outcome, Failed):
-                report(chunk, outcome.traceback)
+                report(chunk, outcome)
             else:
                 replace(store, provenance=outcome.provenance).write(chunk, outcome.columns)
 

@@ -18,9 +18,10 @@ class Done(NamedTuple):
 
 
 class Failed(NamedTuple):
-    """Why a chunk has no columns."""
+    """Why a chunk has no columns, and after how many attempts it was given up."""
 
     traceback: str
+    attempts: int = ATTEMPTS
 
 
 Outcome = Done | Failed

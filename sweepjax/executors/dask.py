@@ -22,6 +22,7 @@ from sweepjax.types import Chunk
 
 LOOK = 1.0  # seconds between two looks at the keyboard
 SLOWER = 20  # times the slowest chunk so far: a worker that takes longer is taken to hang
+DEATHS = 6  # of workers over one chunk, until it is given up: unlike an exception, a death need not be its fault
 SILENCE = 60.0  # seconds without a heartbeat, until a worker of our own cluster is taken to be dead
 DEVICES = (
     "import jax, sys; found = jax.local_devices(backend=sys.argv[1] or None); print(found[0].platform, len(found))"
@@ -176,7 +177,7 @@ class _Crew:
             return self._send(attempt)
         except KilledWorker as error:
             last = error.last_worker.address
-            return Failed(f"{error.allowed_failures + 1} workers died while computing it, the last at {last}")
+            return Failed(f"every time its worker died, the last at {last}", error.allowed_failures + 1)
         except Exception as error:
             if future.status != "error":
                 raise
@@ -224,7 +225,7 @@ def _own_cluster(device: str, workers: int) -> Iterator[Any]:
     options = {
         "host": "127.0.0.1",
         "dashboard_address": "127.0.0.1:0",
-        "allowed_failures": ATTEMPTS - 1,
+        "allowed_failures": DEATHS - 1,
         "worker_ttl": SILENCE,
     }
     quiet: Any = logging.WARNING  # declared a bool, used as a level
