@@ -12,7 +12,7 @@ from jaxtyping import Array, Float
 from benchmarks.reference import Start
 from benchmarks.timing import limited
 from sweepjax.engine import Engine, dataset, drawn
-from sweepjax.keys import fixed_draws, realization_keys
+from sweepjax.keys import realization_keys
 from sweepjax.models.logistic import Dataset, Logistic, Weights
 from sweepjax.solvers.limit import columns, solve_limit
 from sweepjax.types import Columns, Problem, describe
@@ -68,7 +68,7 @@ class Trainings(NamedTuple):
 def trainings(model: Logistic, solver: Any, times: Float[np.ndarray, " t"], count: int) -> Trainings:
     """Draw the first `count` realizations of seed 0, rounded up to the devices, to be trained up to `times`."""
     index = np.arange(count + -count % len(ENGINE.devices), dtype=np.uint32)
-    with jax.enable_x64(True), fixed_draws():
+    with jax.enable_x64(True):
         draws = jax.device_put(jax.jit(_draws)(model, index), _sharding())
         settings = jax.device_put((model, solver, times), NamedSharding(_sharding().mesh, PartitionSpec()))
         return Trainings(settings, *draws, _trained().lower(*settings, *draws).compile())

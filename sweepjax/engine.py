@@ -24,7 +24,7 @@ from threadpoolctl import threadpool_limits
 
 from sweepjax.chunking import ELEMENTS, dataset_elements, effort
 from sweepjax.columns import join, labels
-from sweepjax.keys import Keys, fixed_draws, realization_keys
+from sweepjax.keys import Keys, realization_keys
 from sweepjax.plugins import find
 from sweepjax.types import Chunk, Columns, Family, Problem
 
@@ -118,7 +118,7 @@ class Engine:
         shape = jax.tree.structure(arguments), *(leaf.shape for leaf in jax.tree.leaves(arguments)), lanes, observables
         if shape not in self._programs:
             watch("compiling", 0)
-            with jax.enable_x64(True), fixed_draws():
+            with jax.enable_x64(True):
                 self._programs[shape] = _mapped(self.devices, lanes, observables).lower(*arguments).compile()
             watch("computing", 0)
         return self._programs[shape]
@@ -127,7 +127,7 @@ class Engine:
         """Return a family's program lowered for a platform such as "cuda", which need not be here."""
         lanes = self.width(family)
         arguments = self._arguments(Chunk(family, 0, 1), 0, lanes)
-        with jax.enable_x64(True), fixed_draws():
+        with jax.enable_x64(True):
             return (
                 _mapped(self.devices, lanes, family.tasks[0].observables)
                 .trace(*arguments)
@@ -177,7 +177,7 @@ def outline(family: Family) -> Columns:
     """
     task = family.tasks[0]
     row = jax.tree.map(lambda leaf: leaf[0], _rows(Chunk(family, 0, 1), np.arange(1)))
-    with jax.enable_x64(True), fixed_draws():
+    with jax.enable_x64(True):
         return jax.eval_shape(partial(realization, observables=task.observables), row, np.asarray(task.times))
 
 
@@ -214,7 +214,7 @@ def dataset(row: Any) -> Any:
     cls = find("models", row["model"])
     known = [field for field in dataclasses.fields(cls) if field.name in row]  # rows of earlier versions lack some
     model = cls(**{field.name: field.type(row[field.name]) for field in known})  # type: ignore[operator]
-    with jax.enable_x64(True), fixed_draws():
+    with jax.enable_x64(True):
         keys = realization_keys(model, np.uint32(row["seed"]), np.uint32(row["realization"]))
         return jax.jit(drawn)(model, keys)
 

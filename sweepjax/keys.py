@@ -7,15 +7,13 @@ nor on solver, chunk, batch width, device, worker or order.
 import dataclasses
 import hashlib
 import json
-from contextlib import AbstractContextManager
 from typing import Any, NamedTuple
 
 import jax
 from jaxtyping import Array, ArrayLike, Key, UInt32
 
+from sweepjax.threefry import THREEFRY
 from sweepjax.types import name_of
-
-IMPLEMENTATION = "threefry2x32"
 
 
 class Keys(NamedTuple):
@@ -28,7 +26,7 @@ class Keys(NamedTuple):
 
 def realization_keys(model: Any, seed: UInt32[ArrayLike, ""], realization: UInt32[ArrayLike, ""]) -> Keys:
     """Return the streams of one realization of a model."""
-    key = jax.random.key(seed, impl=IMPLEMENTATION)
+    key = jax.random.key(seed, impl=THREEFRY)
     key = jax.random.fold_in(key, fingerprint(model))
     return Keys(*jax.random.split(jax.random.fold_in(key, realization), 3))
 
@@ -38,11 +36,6 @@ def fingerprint(model: Any) -> int:
     shape = {field.name: getattr(model, field.name) for field in dataclasses.fields(model) if _draws(field)}
     text = json.dumps([name_of(model), shape], sort_keys=True)
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:4])
-
-
-def fixed_draws() -> AbstractContextManager:
-    """Trace inside this context: the user's global flags then cannot change what is drawn."""
-    return jax.threefry_partitionable(True)
 
 
 def _draws(field: dataclasses.Field) -> bool:

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from sweepjax.engine import dataset
-from sweepjax.keys import fingerprint, fixed_draws, realization_keys
+from sweepjax.keys import fingerprint, realization_keys
 from sweepjax.models.labelled import Labelled
 from sweepjax.models.logistic import Logistic
 from sweepjax.models.symmetric import Symmetric
@@ -23,10 +23,9 @@ def draw(**changes):
 
 
 def test_the_first_bits_are_pinned():
-    with fixed_draws():
-        key = realization_keys(Logistic(n=4, d=2), np.uint32(0), np.uint32(0)).data
-        assert jax.random.key_data(key).tolist() == PINNED_KEY
-        assert jax.random.bits(key, (4,)).tolist() == PINNED_BITS
+    key = realization_keys(Logistic(n=4, d=2), np.uint32(0), np.uint32(0)).data
+    assert jax.random.key_data(key).tolist() == PINNED_KEY
+    assert jax.random.bits(key, (4,)).tolist() == PINNED_BITS
 
 
 def test_a_draw_depends_on_seed_and_realization():
@@ -111,7 +110,7 @@ def at_the_start(model):
         data = model.sample(keys.data)
         return model.metrics(model.init(keys.init, data), data)
 
-    with jax.enable_x64(True), fixed_draws():
+    with jax.enable_x64(True):
         return {name: float(value) for name, value in jax.jit(columns)().items()}
 
 

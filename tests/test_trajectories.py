@@ -63,11 +63,11 @@ def first_weights(row):
     """The start of a row, drawn again as its dataset is."""
     import jax  # noqa: PLC0415
 
-    from sweepjax.keys import fixed_draws, realization_keys  # noqa: PLC0415
+    from sweepjax.keys import realization_keys  # noqa: PLC0415
     from sweepjax.models.logistic import Logistic  # noqa: PLC0415
 
     model = Logistic(n=row.n, d=row.d, sigma=row.sigma)
-    with jax.enable_x64(True), fixed_draws():
+    with jax.enable_x64(True):
         keys = realization_keys(model, np.uint32(row.seed), np.uint32(row.realization))
         start = model.init(keys.init, None)
         return np.asarray(start.s), float(start.b)
