@@ -155,7 +155,7 @@ class Engine:
 def realization(row: Row, times: Array, observables: tuple[str, ...] = ()) -> Columns:
     """Compute one row: draw the dataset, train it, say what was found."""
     keys = realization_keys(row.model, row.seed, row.realization)
-    data = drawn(row.model, keys)
+    data = drawn(row.model, keys, row.wanted)
     problem = Problem(row.model, data, row.model.init(keys.init, data), keys.batches)
 
     def measure(params: Any) -> Columns:
@@ -200,9 +200,13 @@ def _observed(name: str, problem: Problem, path: Any, clock: Columns) -> Array:
     return observable(problem.model, problem.data, path, **({"times": clock["time"]} if asks else {}))
 
 
-def drawn(model: Any, keys: Keys) -> Any:
-    """Draw a dataset, the same bits whatever is computed from it: the compiler must not fuse it with its use."""
-    return lax.optimization_barrier(model.sample(keys.data))
+def drawn(model: Any, keys: Keys, wanted: Bool[ArrayLike, ""]) -> Any:
+    """Draw a dataset if it is wanted, the same bits whatever is computed from it.
+
+    The compiler fuses nothing into or out of a branch; an optimization barrier it drops too early on a CPU.
+    """
+    empty = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), jax.eval_shape(model.sample, keys.data))
+    return lax.cond(wanted, model.sample, lambda key: empty, keys.data)
 
 
 def dataset(row: Any) -> Any:
@@ -216,7 +220,7 @@ def dataset(row: Any) -> Any:
     model = cls(**{field.name: field.type(row[field.name]) for field in known})  # type: ignore[operator]
     with jax.enable_x64(True):
         keys = realization_keys(model, np.uint32(row["seed"]), np.uint32(row["realization"]))
-        return jax.jit(drawn)(model, keys)
+        return jax.jit(drawn)(model, keys, True)
 
 
 def _awaited(columns: Columns) -> Columns:

@@ -1,6 +1,7 @@
 """What every test runs under: shapes and dtypes checked, one cache of compiled programs, a fixed device count."""
 
 import os
+import subprocess
 import sys
 import tempfile
 from pathlib import Path
@@ -10,8 +11,24 @@ from jaxtyping import install_import_hook
 # Plug-ins from outside the package are reached by module:Name.
 sys.path.insert(0, str(Path(__file__).parent))
 
-# Before JAX starts: two devices, so that the realization axis is really split.
-os.environ.setdefault("XLA_FLAGS", "--xla_force_host_platform_device_count=2")
+# Two devices, so that the realization axis is really split.
+TWO = "--xla_force_host_platform_device_count=2"
+QUICK = f"{TWO} --xla_cpu_use_fusion_emitters=false"
+
+
+def known(flags):
+    """Whether this release of XLA takes the flags; it ends the process if it does not."""
+    asked = {**os.environ, "XLA_FLAGS": flags}
+    command = [sys.executable, "-c", "import jax; jax.devices()"]
+    return subprocess.run(command, env=asked, capture_output=True, check=False).returncode == 0
+
+
+# Before JAX starts. Most of the time goes into compiling, so that the compiler is a quick one unless it is chosen:
+# `.ci/run slow` runs the same tests with that of every day.
+if "XLA_FLAGS" not in os.environ:
+    os.environ["XLA_FLAGS"] = QUICK if known(QUICK) else TWO
+os.environ.setdefault("JAX_DISABLE_MOST_OPTIMIZATIONS", "1")
+os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.1")
 os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", tempfile.mkdtemp(prefix="sweepjax-"))
 
 # Not the plug-ins themselves: a float field is a number outside and a traced array inside a program.

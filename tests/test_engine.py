@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import jax
 import numpy as np
@@ -16,7 +17,7 @@ from sweepjax.engine import Engine, dataset
 from sweepjax.grid import Sweep
 from sweepjax.types import Chunk
 
-SWEEP = Sweep().replaced(n=24, d=12, sigma="0.5,1,2", seed="3,7", realizations=10)
+SWEEP = Sweep().replaced(n=20, d=10, sigma="0.5,1,2", seed="3,7", realizations=10)
 PROBE = SWEEP.replaced(solver="probe:Bits")
 
 
@@ -30,9 +31,15 @@ def plain(column):
     return column.astype(float).filled(np.nan) if np.ma.isMaskedArray(column) else column
 
 
-@pytest.mark.parametrize("lanes", [1, 3, 8])
-def test_datasets_are_the_same_bits_for_every_width(lanes):
-    pd.testing.assert_frame_equal(rows(PROBE, Engine(lanes=lanes)), rows(PROBE, Engine()))
+def test_datasets_are_the_same_bits_for_every_width():
+    # By the compiler of every day: the quick one of the tests rounds differently in a vector and in its rest.
+    code = (
+        "from test_engine import *\n"
+        "for lanes in (1, 3, 8): pd.testing.assert_frame_equal(rows(PROBE, Engine(lanes=lanes)), rows(PROBE, Engine()))"
+    )
+    plain = {"XLA_FLAGS": "--xla_force_host_platform_device_count=2", "JAX_DISABLE_MOST_OPTIMIZATIONS": "0"}
+    here = {"PYTHONPATH": str(Path(__file__).parent)}
+    subprocess.run([sys.executable, "-c", code], check=True, env={**os.environ, **plain, **here})
 
 
 @pytest.mark.parametrize("bounds", [(0, 7), (7, 60), (59, 60)])

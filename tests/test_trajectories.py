@@ -5,6 +5,7 @@ from statistics import NormalDist
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.optimize import nnls
 from sweepjax_cli import app
 from training import flow_by_scipy
 
@@ -73,31 +74,37 @@ def first_weights(row):
         return np.asarray(start.s), float(start.b)
 
 
-def test_every_solver_starts_from_the_same_weights_and_data():
-    names = ("gradient_flow", "gradient_descent", "adam")
-    starts = [sj.run(solver=name, n=24, d=8, realizations=3, until=1) for name in names]
-    for frame in starts[1:]:
+def test_every_solver_starts_from_the_same_weights_and_data(flows):
+    flow = flows.query("d == 8 and sigma == 1")
+    for solver in ("gradient_descent", "adam"):
+        frame = sj.run(solver=solver, n=24, d=8, realizations=5, until=1)
         for name in CURVES:
-            np.testing.assert_allclose(curve(frame, name)[:, 0], curve(starts[0], name)[:, 0], rtol=1e-12)
+            np.testing.assert_allclose(curve(frame, name)[:, 0], curve(flow, name)[:, 0], rtol=1e-12)
 
 
 def test_widths_agree_to_the_promised_accuracy(flows):
-    wide = run(FLOW, engine=Engine(lanes=3))
+    wide, one = run(FLOW.replaced(d=16), engine=Engine(lanes=3)), flows.query("d == 16")
     for name in CURVES:
-        np.testing.assert_allclose(curve(wide, name), curve(flows, name), rtol=1e-5, atol=1e-12, err_msg=name)
+        np.testing.assert_allclose(curve(wide, name), curve(one, name), rtol=1e-4, atol=1e-12, err_msg=name)
 
 
 def test_the_time_after_the_end_does_not_change_the_time_before(flows):
-    shorter = run(FLOW.replaced(until=1e3))
-    np.testing.assert_array_equal(curve(shorter, "b"), curve(flows, "b")[:, : len(shorter.b[0])])
+    shorter, longer = run(FLOW.replaced(until=1e3, d=8)), flows.query("d == 8")
+    np.testing.assert_array_equal(curve(shorter, "b"), curve(longer, "b")[:, : len(shorter.b[0])])
 
 
 def test_separable_draws_end_at_the_accuracy_of_their_margin():
     # The approach is like 1/log t and slow where a sample is nearly a support vector: a limit, loosely met.
     late = sj.run(solver="gradient_flow", n=10, lam="1.5", until=1e250, record="3", realizations=12, sigma=2)
-    limit = sj.run(n=10, lam="1.5", realizations=12, sigma=2)
-    for accuracy, margin in zip(curve(late, "test_accuracy")[:, -1], limit.margin, strict=True):
-        assert accuracy == pytest.approx(NormalDist().cdf(1 / (2 * margin)), abs=0.01)
+    for _, row in late.iterrows():
+        margin = hard_margin_by_scipy(np.asarray(sj.dataset(row).x, dtype=float))
+        assert row.test_accuracy[-1] == pytest.approx(NormalDist().cdf(1 / (2 * margin)), abs=0.01)
+
+
+def hard_margin_by_scipy(x):
+    """The distance of the points' convex hull from the origin."""
+    p, _ = nnls(np.vstack([x.T, np.ones(len(x))]), np.append(np.zeros(x.shape[1]), 1.0))
+    return np.linalg.norm(x.T @ p) / p.sum()
 
 
 def test_rows_on_disk_are_read_by_pandas_as_arrays_of_one_length(tmp_path):
