@@ -53,6 +53,7 @@ def gradient_flow(effort: Effort) -> list[Row]:
     plain, stiff, late = (_flows(effort, *point) for point in ((1.0, 1e6), (5.0, 1e6), (1.0, 1e30)))
     return [
         _against_scipy(plain, 4, effort),
+        _against_scipy(_flows(effort, 1.0, 1e6, curves=True), None, effort),
         _flow_against_loop(plain, effort),
         _against_scipy(stiff, 3, effort),
         _against_scipy(late, None, effort),
@@ -67,13 +68,15 @@ def gradient_descent(effort: Effort) -> list[Row]:
 JOBS = {"gradient_flow": gradient_flow, "gradient_descent": gradient_descent}
 
 
-def _flows(effort: Effort, sigma: float, until: float) -> Case:
+def _flows(effort: Effort, sigma: float, until: float, *, curves: bool = False) -> Case:
+    """Both sides record ‖S‖ and b at all times; with `curves`, ours its losses and accuracies besides."""
     times = np.array(recorded_times("time", until, RECORDS))
     models = [Logistic(n=N, d=d, sigma=sigma) for d in effort.pick((D, 240))]
-    batches = [trainings(model, GradientFlow(), times, effort.count(16)) for model in models]
+    batches = [trainings(model, GradientFlow(), times, effort.count(16), curves=curves) for model in models]
     starts = [start for batch in batches for start in batch.starts()]
     known = [flow(start, times) for start in starts]
-    return Case(f"gradient flow to t = {until:.0e}, n = {N}, σ = {sigma:g}", batches, times, starts, known)
+    more = ", and its losses and accuracies" if curves else ""
+    return Case(f"gradient flow to t = {until:.0e}, n = {N}, σ = {sigma:g}{more}", batches, times, starts, known)
 
 
 def _against_scipy(case: Case, at_least: float | None, effort: Effort) -> Row:

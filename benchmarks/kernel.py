@@ -4,6 +4,7 @@ from functools import partial
 from typing import Any, NamedTuple
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jax import lax
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
@@ -65,13 +66,18 @@ class Trainings(NamedTuple):
         return {name: _masked(value) for name, value in found.items()}
 
 
-def trainings(model: Logistic, solver: Any, times: Float[np.ndarray, " t"], count: int) -> Trainings:
-    """Draw the first `count` realizations of seed 0, rounded up to the devices, to be trained up to `times`."""
+def trainings(
+    model: Logistic, solver: Any, times: Float[np.ndarray, " t"], count: int, *, curves: bool = True
+) -> Trainings:
+    """Draw the first `count` realizations of seed 0, rounded up to the devices, to be trained up to `times`.
+
+    What is recorded are all columns of the model, or ‖S‖ and b alone where no `curves` of losses are wanted.
+    """
     index = np.arange(count + -count % len(ENGINE.devices), dtype=np.uint32)
     with jax.enable_x64(True):
         draws = jax.device_put(jax.jit(_draws)(model, index), _sharding())
         settings = jax.device_put((model, solver, times), NamedSharding(_sharding().mesh, PartitionSpec()))
-        return Trainings(settings, *draws, _trained().lower(*settings, *draws).compile())
+        return Trainings(settings, *draws, _trained(curves).lower(*settings, *draws).compile())
 
 
 def _draws(model: Logistic, index: Array) -> tuple[Dataset, Weights]:
@@ -83,11 +89,11 @@ def _draws(model: Logistic, index: Array) -> tuple[Dataset, Weights]:
     return lax.map(draw, index)
 
 
-def _trained() -> Any:
+def _trained(curves: bool) -> Any:
     def share(model: Logistic, solver: Any, times: Array, data: Dataset, start: Weights) -> Columns:
         def train(given: tuple[Dataset, Weights]) -> Columns:
             problem = Problem(model, *given, None)
-            measure = partial(model.metrics, data=problem.data)
+            measure = partial(model.metrics, data=problem.data) if curves else _weights
             state, record = solver.solve(problem, solver.init(problem), times, measure)
             return record | solver.info(problem, state)
 
@@ -96,6 +102,10 @@ def _trained() -> Any:
     whole, split = PartitionSpec(), PartitionSpec("r")
     specs = {"in_specs": (whole, whole, whole, split, split), "out_specs": split}
     return jax.jit(jax.shard_map(share, mesh=_sharding().mesh, check_vma=False, **specs))
+
+
+def _weights(params: Weights) -> Columns:
+    return {"s_norm": jnp.linalg.norm(params.s), "b": params.b}
 
 
 def _rows(n: int, d: int, realization: int) -> np.ndarray:
