@@ -60,9 +60,16 @@ def widened(factor: Factor) -> Factor:
     return jax.tree.map(lambda leaf: leaf.astype(jnp.float64), factor)
 
 
+class Refined(NamedTuple):
+    """A solution, and whether its residual is what was asked for."""
+
+    v: Float[Array, " d"]
+    exact: Bool[Array, ""]
+
+
 def refined(
     multiply: Callable[[Array], Array], factor: Factor, right: Float[Array, " d"], *, tolerance: float, most: int = 10
-) -> Float[Array, " d"]:
+) -> Refined:
     """Solve multiply(v) = right by conjugate gradients which the factor preconditions, to a relative residual."""
     goal = tolerance * jnp.linalg.norm(right)
 
@@ -77,4 +84,5 @@ def refined(
 
     z = factor.solve(right)
     start = jnp.zeros_like(right), right, z, jnp.vdot(right, z), jnp.int32(0)
-    return lax.while_loop(lambda carry: (jnp.linalg.norm(carry[1]) > goal) & (carry[4] < most), step, start)[0]
+    v, residual, *_ = lax.while_loop(lambda carry: (jnp.linalg.norm(carry[1]) > goal) & (carry[4] < most), step, start)
+    return Refined(v, jnp.linalg.norm(residual) <= goal)

@@ -11,12 +11,13 @@ Source:
 
 from typing import Any, NamedTuple
 
+import jax
 import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Bool, Float, Int
 
 from sweepjax.solvers._certificates import largest_norm, margin_bounds
-from sweepjax.solvers._linear import factorise, hessian, refined, widened
+from sweepjax.solvers._linear import Factor, factorise, hessian, refined, widened
 
 Pair = tuple[Float[Array, " d"], Float[Array, " n"]]  # a direction w and multipliers a ≥ 0 with w ≈ Σ a_i y_i
 
@@ -27,7 +28,8 @@ VANISHING = 1e-9  # upper bound on the margin, in units of the typical ‖y_i‖
 WARM = 0.1  # complementarity of a start from a direction that separates, relative to that from none
 INTERIOR, ACTIVE = 40, 6  # iterations at most, in all and of one try
 RESIDUAL, REFINEMENTS = 1e-6, 25  # of a step's linear system, relative, and the conjugate gradients at most
-TRIES = 3  # of the guess, of the active set the interior point shows, and of the closed interior point's
+STRICTER = 1e-2  # the next goal, relative to the last
+TRIES = 4  # of the guess, and of the active sets that the interior point shows at one goal after the other
 
 
 class Interior(NamedTuple):
@@ -38,6 +40,7 @@ class Interior(NamedTuple):
     a: Float[Array, " n"]
     gap: Float[Array, ""]
     goal: Float[Array, ""]  # the gap to stop at
+    rough: Bool[Array, ""]  # whether float32 still does for the factors
     hopeless: Bool[Array, ""]
     iterations: Int[Array, ""]
 
@@ -78,7 +81,7 @@ def hard_margin(y: Float[Array, "n d"], guess: Pair, hint: Pair, wanted: Bool[Ar
         factors = best.factors + point.iterations - before.iterations
         best = _better(best, _bounded(y, radius, (point.w, point.a), factors))
         active = point.a / jnp.max(point.a) > point.s / jnp.max(point.s)
-        return tries + 1, point._replace(goal=jnp.full_like(point.goal, CLOSED / 4)), active, best
+        return tries + 1, point._replace(goal=point.goal * STRICTER), active, best
 
     def goes_on(carry: tuple[Int[Array, ""], Interior, Array, Margin]) -> Bool[Array, ""]:
         tries, point, _, best = carry
@@ -99,7 +102,8 @@ def _start(y: Float[Array, "n d"], w: Float[Array, " d"], a: Float[Array, " n"])
     floor = jnp.where(warm, WARM / s, 1.0) * total / m.size
     a = jnp.where(warm, jnp.maximum(a * total / jnp.sum(a), floor), floor)
     infinite, goal = jnp.full_like(least, jnp.inf), jnp.full_like(least, IDENTIFIED)
-    return Interior(w, s, a, infinite, goal, jnp.zeros((), dtype=bool), jnp.int32(0))
+    yes = jnp.ones((), dtype=bool)
+    return Interior(w, s, a, infinite, goal, yes, ~yes, jnp.int32(0))
 
 
 def _iterate(y: Float[Array, "n d"], point: Interior, wanted: Bool[Array, ""]) -> Interior:
@@ -122,32 +126,39 @@ def _assess(y: Float[Array, "n d"], point: Interior) -> Interior:
 def _step(y: Float[Array, "n d"], point: Interior) -> Interior:
     """One predictor-corrector step.
 
-    The normal matrix I + Σ (a_i/s_i) y_i y_iᵀ is factorised once, in float32: a preconditioner is all it has to be.
+    The normal matrix I + Σ (a_i/s_i) y_i y_iᵀ is factorised once, in float32 as long as that preconditions well
+    enough. A step that shows that it does not is not taken; from there on factors are of float64.
     """
     w, s, a = point.w, point.s, point.a
     dual_residual, primal_residual = w - a @ y, y @ w - 1 - s
     weights, mu = a / s, jnp.vdot(a, s) / s.size
     scale = jnp.max(weights)
     diagonal = jnp.arange(w.size)
-    normal = hessian(y.astype(jnp.float32), weights / scale)
-    factor = factorise(normal.at[diagonal, diagonal].add((1 / scale).astype(normal.dtype)), 0.0, 1e-7)
+
+    def factorised(y: Float[Array, "n d"], least: float) -> Factor:
+        normal = hessian(y, weights / scale)
+        return widened(factorise(normal.at[diagonal, diagonal].add((1 / scale).astype(normal.dtype)), 0.0, least))
+
+    factor = lax.cond(point.rough, lambda: factorised(y.astype(jnp.float32), 1e-7), lambda: factorised(y, 1e-15))
 
     def multiply(v: Float[Array, " d"]) -> Float[Array, " d"]:
         return (weights * (y @ v)) @ y / scale + v / scale
 
     def correct(_: Array, carry: tuple[Array, ...]) -> tuple[Array, ...]:
-        target = carry[0]
+        target, exact = carry[0], carry[-1]
         right = -dual_residual + ((target - a * primal_residual) / s) @ y
-        dw = refined(multiply, factor, right / scale, tolerance=RESIDUAL, most=REFINEMENTS)
+        dw, met = refined(multiply, factor, right / scale, tolerance=RESIDUAL, most=REFINEMENTS)
         ds = y @ dw + primal_residual
         da = (target - a * ds) / s
         reached = jnp.vdot(s + _longest(s, ds) * ds, a + _longest(a, da) * da) / s.size
-        return -a * s - da * ds + mu * (reached / mu) ** 3, dw, ds, da
+        return -a * s - da * ds + mu * (reached / mu) ** 3, dw, ds, da, exact & met
 
     # The first pass predicts.
-    _, dw, ds, da = lax.fori_loop(0, 2, correct, (-a * s, w, s, a))
+    _, dw, ds, da, exact = lax.fori_loop(0, 2, correct, (-a * s, w, s, a, mu >= 0))
     primal, dual = 0.995 * _longest(s, ds), 0.995 * _longest(a, da)
-    return point._replace(w=w + primal * dw, s=s + primal * ds, a=a + dual * da)
+    moved = point._replace(w=w + primal * dw, s=s + primal * ds, a=a + dual * da)
+    taken = jax.tree.map(lambda new, old: jnp.where(exact | ~point.rough, new, old), moved, point)
+    return taken._replace(rough=point.rough & exact)
 
 
 def _longest(value: Float[Array, " n"], change: Float[Array, " n"]) -> Float[Array, ""]:
@@ -182,7 +193,7 @@ def _equality(y: Float[Array, "n d"], active: Bool[Array, " n"]) -> tuple[Array,
     diagonal = jnp.arange(rows.size)
     gram = lax.dot(rough, rough.T, precision=lax.Precision.HIGHEST).at[diagonal, diagonal].add(~used)
     factor = widened(factorise(gram, 0.0, 1e-7))
-    a = refined(lambda v: jnp.where(used, chosen @ (v @ chosen), v), factor, used.astype(y.dtype), tolerance=1e-13)
+    a = refined(lambda v: jnp.where(used, chosen @ (v @ chosen), v), factor, used.astype(y.dtype), tolerance=1e-13).v
     return a @ chosen, jnp.zeros(n + 1, dtype=y.dtype).at[rows].add(a * used)[:n]
 
 
