@@ -366,3 +366,18 @@ def test_dask_workers_under_srun_compute_every_row_once(cluster, printed):
     assert app(["verify", "run"]) == 0
     assert app(["run", *sweep, "-o", "straight"]) == 0
     assert bits("run") == bits("straight")
+
+
+@pytest.mark.slow
+def test_a_dask_job_whose_time_limit_is_too_short_ends_with_every_row_once(cluster, printed):
+    """The notice comes 30 to 90 s after the start, and the rows take 160 s of two workers."""
+    whole = ["--realizations", "640"]
+    job = submitted(printed("run", "--gpus", "0", "--dask", "2", "--time", "3", "--", *PATIENT, *whole))
+    wait_for(idle, seconds=900)
+    states, restarts = ends(job)
+    assert states == ["COMPLETED"], logs()
+    assert restarts[0] >= 1
+    assert "Traceback" not in logs()
+    assert app(["verify", "run"]) == 0
+    assert app(["run", *POINT, "--solver", "probe:Bits", *whole, "-o", "straight"]) == 0
+    assert bits("run") == bits("straight")
