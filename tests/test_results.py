@@ -1,0 +1,125 @@
+"""What results/README.md says is what results/ holds, and `results/rebuild.py` does what it says."""
+
+import runpy
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from sweepjax.plugins import names
+from sweepjax.presets import preset_names
+
+RESULTS = Path(__file__).parent.parent / "results"
+SCRIPT = RESULTS / "rebuild.py"
+COMMANDS = runpy.run_path(str(SCRIPT))["commands"]((RESULTS / "README.md").read_text(encoding="utf-8"))
+RUNS = [command for command in COMMANDS if command.makes_rows]
+OTHERS = [command for command in COMMANDS if not command.makes_rows]
+
+PAGE = """# Three commands
+
+```
+sweepjax run --preset two_point -o results/run        # a minute
+sweepjax plot results/run -o results/run/picture.png
+python results/write.py results/table/table.csv  # what fails is tried
+python results/write.py
+```
+"""
+WRITE = "import pathlib, sys\npathlib.Path(sys.argv[1]).write_text('made')\n"
+
+
+def kept():
+    """The files of results/ that belong to the repository."""
+    listing = ["git", "-C", str(RESULTS), "ls-files"]
+    told = subprocess.run(listing, capture_output=True, text=True, check=False)
+    if told.returncode:
+        pytest.skip("not a checkout")
+    return {f"results/{line}" for line in told.stdout.splitlines()}
+
+
+def following(word):
+    """What comes after a word in all commands."""
+    return {command.words[command.words.index(word) + 1] for command in COMMANDS if word in command.words}
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """A folder of results with its own page, and no rows."""
+    home = tmp_path / "results"
+    (home / "table").mkdir(parents=True)
+    shutil.copy(SCRIPT, home)
+    (home / "README.md").write_text(PAGE)
+    (home / "write.py").write_text(WRITE)
+    return home
+
+
+def rebuilt(folder, *names):
+    command = [sys.executable, str(folder / "rebuild.py"), *names]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+def test_every_picture_table_and_page_that_is_kept_is_written_by_a_command():
+    made = {path for command in OTHERS for path in command.written}
+    assert not [path for path in kept() - made if path.endswith((".png", ".csv", ".html")) and "benchmarks" not in path]
+
+
+def test_every_file_that_is_named_is_there():
+    paths = {word for command in OTHERS for word in command.words if word.startswith("results/")}
+    named = paths - {directory for command in OTHERS for directory in command.directories}
+    assert not [path for path in named if not (RESULTS.parent / path).is_file()]
+
+
+def test_every_script_that_is_kept_is_used():
+    used = {word for command in OTHERS for word in command.words}
+    assert not [path for path in kept() - used if path.endswith(".py") and path != "results/rebuild.py"]
+
+
+def test_every_directory_that_is_read_has_one_run_that_makes_it():
+    made = [directory for command in RUNS for directory in command.directories]
+    assert len(made) == len(set(made))
+    assert set(made) == {directory for command in OTHERS for directory in command.directories}
+
+
+def test_no_file_is_written_twice():
+    written = [path for command in OTHERS for path in command.written]
+    assert len(written) == len(set(written))
+
+
+def test_commands_need_no_shell():
+    assert {command.words[0] for command in COMMANDS} == {"sweepjax", "python"}
+    assert not [command for command in COMMANDS if set("*?$;|&<>") & set("".join(command.words))]
+
+
+def test_presets_figures_and_reducers_that_are_named_exist():
+    reducers = {command.words[len(command.directories) + 2] for command in OTHERS if command.words[1] == "reduce"}
+    assert following("--preset") <= set(preset_names())
+    assert following("--figure") <= set(names("figures"))
+    assert reducers <= set(names("reducers"))
+
+
+def test_what_has_no_rows_is_skipped_and_its_run_is_named(folder):
+    told = rebuilt(folder, "run")
+    assert told.returncode == 0
+    assert "skipped, no rows in results/run: sweepjax plot results/run" in told.stdout
+    assert "runs that make the missing rows: 1\n  sweepjax run --preset two_point -o results/run\n" in told.stdout
+
+
+def test_what_fails_is_named_and_the_rest_is_made(folder):
+    told = rebuilt(folder)
+    assert told.returncode == 1
+    assert "failed: 1\n  python results/write.py\n" in told.stdout
+    assert (folder / "table" / "table.csv").read_text() == "made"
+
+
+def test_a_name_keeps_what_is_written_to_it(folder):
+    told = rebuilt(folder, "table")
+    assert told.returncode == 0
+    assert "rebuilt: 1\n  results/table/table.csv\n" in told.stdout
+    assert "skipped: 0" in told.stdout
+
+
+def test_a_name_that_nothing_is_written_to_is_refused_with_those_there_are(folder):
+    told = rebuilt(folder, "tables")
+    assert told.returncode == 1
+    assert "writes to tables; choose of: run, table" in told.stderr
