@@ -31,6 +31,8 @@ def checked_output(path: Path, suffixes: Sequence[str]) -> Path:
         raise ValueError(f"-o {path} is a directory; give a file")
     if not path.parent.is_dir():
         raise ValueError(f"-o {path} cannot be made, since {path.parent} is no directory; make it first")
+    if path.suffix == ".parquet" and (path.parent / "_sweep.toml").exists():
+        raise ValueError(f"-o {path} would stand among the rows of a run; give another directory, or another format")
     return path
 
 

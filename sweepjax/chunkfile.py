@@ -1,8 +1,11 @@
 """One Parquet file a chunk: whole or absent, readable by anyone, and every byte of it checked."""
 
+import fcntl
 import hashlib
 import os
 import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +34,8 @@ class Snapshots(FSSpecHandler):
 def put(path: Path, content: bytes, seen: str) -> None:
     """Make `content` the file `path`, durably; at every moment the old file or the new one is there.
 
-    In a bucket only if the object is still as it was `seen`; else it is Overtaken.
+    Raises:
+        Overtaken: the file is no longer as it was `seen`.
     """
     if places.remote(path):
         places.put(path, content, seen)
@@ -42,10 +46,25 @@ def put(path: Path, content: bytes, seen: str) -> None:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
-        partial.replace(path)
+        with _alone(path.parent):
+            if places.tag(path) != seen:
+                raise places.Overtaken
+            partial.replace(path)
     finally:
         partial.unlink(missing_ok=True)
     _sync_names(path.parent)
+
+
+@contextmanager
+def _alone(directory: Path) -> Iterator[None]:
+    """Let one process at a time in, where the file system has locks."""
+    descriptor = os.open(directory, os.O_RDONLY)
+    try:
+        with suppress(OSError):
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def _sync_names(directory: Path) -> None:

@@ -5,7 +5,7 @@ fsspec reaches the bucket. An object is put whole or not at all; none is ever re
 
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path, PurePath, PurePosixPath
 from typing import Any, TypeVar
 
@@ -18,7 +18,7 @@ LARGEST = 5 * 2**30  # bytes of a single put in S3
 
 
 class Overtaken(Exception):  # noqa: N818  named for what happened
-    """Another writer has put the object first, so it has to be looked at again."""
+    """Another writer has put the file first, so it has to be looked at again."""
 
 
 def place(path: str | Path) -> Path:
@@ -53,9 +53,12 @@ def remote(path: Path) -> Any:
 
 
 def tag(file: Path) -> str:
-    """Return what tells this state of an object from another; empty where there is no file."""
+    """Return what tells this state of a file from another; empty where there is none."""
     if remote(file) is None:
-        return "here" if file.exists() else ""
+        with suppress(FileNotFoundError, NotADirectoryError):
+            state = file.stat()
+            return f"{state.st_ino}-{state.st_mtime_ns}-{state.st_size}"
+        return ""
     found = _info(file)
     return found.get("ETag", "there") if found else ""
 

@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 import tomllib
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import duckdb
@@ -17,6 +18,7 @@ import tomli_w
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import sweepjax.store
 from sweepjax.store import Conflict, Damaged, Store, checksum_ok, read, scan
 from sweepjax.types import Chunk, Family, Task, describe, digest, plugin
 
@@ -234,6 +236,28 @@ def test_a_fault_after_the_rename_leaves_the_whole_file(store, monkeypatch):
     with pytest.raises(OSError, match="No space left"):
         store.write(chunk(), columns())
     assert checksum_ok(store.file(chunk()))
+
+
+@pytest.mark.parametrize("before", [0, 1])
+def test_a_longer_file_that_another_process_finishes_first_stays(before, store, monkeypatch):
+    if before:
+        store.write(chunk(0, before), columns(before))
+    encode = sweepjax.store.encode
+
+    def overtaken(*arguments):
+        monkeypatch.undo()
+        store.write(chunk(0, 4), columns(4))
+        return encode(*arguments)
+
+    monkeypatch.setattr("sweepjax.store.encode", overtaken)
+    store.write(chunk(0, 3), columns(3))
+    assert len(read(store.path)) == 4
+
+
+def test_of_many_writers_at_once_the_longest_file_stays(store):
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda rows: store.write(chunk(0, rows), columns(rows)), [3, 1, 4, 2] * 8))
+    assert len(read(store.path)) == 4
 
 
 IN_A_PROCESS = """
