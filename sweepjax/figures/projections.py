@@ -41,10 +41,12 @@ def _fractions(axes: Axes, table: pd.DataFrame) -> None:
         drawing.mark(axes, curve, "mean", interval=("mean_low", "mean_high"))
     lam = drawing.below(axes)
     axes.plot(lam, positive_fraction(lam), color=INK, zorder=2)
-    axes.plot(CRITICAL, CRITICAL_POSITIVE_FRACTION, "o", mfc="white", mec=INK, mew=0.8, zorder=4, clip_on=False)
+    if axes.get_xlim()[1] >= CRITICAL:
+        place = CRITICAL, CRITICAL_POSITIVE_FRACTION
+        axes.plot(*place, "o", mfc="white", mec=INK, mew=0.8, zorder=4, clip_on=False)
+        drawing.tag(axes, f"{CRITICAL_POSITIVE_FRACTION:.4f}", at=place, shift=(5, -5))
     drawing.critical_line(axes)
     axes.set(ylabel=r"fraction of $S_\infty\cdot x_i > 0$", ylim=(0, None))
-    drawing.tag(axes, f"{CRITICAL_POSITIVE_FRACTION:.4f}", at=(CRITICAL, CRITICAL_POSITIVE_FRACTION), shift=(5, -5))
 
 
 def _lengths(axes: Axes, table: pd.DataFrame) -> None:
