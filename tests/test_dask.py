@@ -204,10 +204,12 @@ def test_a_run_goes_on_after_its_scheduler_was_killed(here, free_scheduler, monk
     options = ["--scheduler-file", file, "--nthreads", "1", "--no-dashboard"]
     worker = subprocess.Popen([sys.executable, "-m", "dask", "worker", *options], env=os.environ | TESTS)
     process = started(SLOW, "--scheduler", file)
-    wait_for(lambda: stored("a") > 1)
+    wait_for(lambda: stored("a") > 1 or process.poll() is not None)
+    assert process.poll() is None, process.communicate()
     scheduler.kill()
     _, err = process.communicate(timeout=60)
     worker.kill()
+    worker.wait()
     assert process.returncode == 1
     assert "is gone" in err.splitlines()[-1]
     assert 1 < stored("a") < 40

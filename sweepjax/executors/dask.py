@@ -4,6 +4,7 @@ import asyncio
 import json
 import logging
 import os
+import pickle
 import subprocess
 import sys
 import time
@@ -127,11 +128,15 @@ class _Crew:
             ended = self._next()
 
     def _send(self, attempt: _Attempt) -> None:
+        from cloudpickle import dumps  # noqa: PLC0415  an extra
+
         where: dict[str, Any] = {}
         if attempt.failed_on:
             others = [address for address in self.client.nthreads() if address not in attempt.failed_on]
             where = {"workers": others, "allow_other_workers": True} if others else {}
-        future = self.client.submit(_one_at_a_time, self.compute, attempt.chunk, pure=False, **where)
+        # As bytes: a scheduler reads what it passes on, and need not know the plug-ins of a sweep.
+        task = dumps((self.compute, attempt.chunk))
+        future = self.client.submit(_one_at_a_time, task, pure=False, **where)
         self.out[future.key] = future, attempt
         future.add_done_callback(self.ended.put)
 
@@ -196,8 +201,9 @@ async def _die() -> None:
 BUSY = Lock()
 
 
-def _one_at_a_time(compute: Compute, chunk: Chunk) -> Outcome:
+def _one_at_a_time(task: bytes) -> Outcome:
     """Compute a chunk on a worker, whose devices share each chunk whatever the number of its threads."""
+    compute, chunk = pickle.loads(task)
     with BUSY:
         return compute(chunk, _unwatched)
 
