@@ -48,7 +48,8 @@ def kept(path, before):
     """How many of the rows are lost or changed since they were finished."""
     now = rows(path).set_index(ORDER)
     then = before.set_index(ORDER)
-    return len(then.index.difference(now.index)) + int((now.loc[then.index] != then).any(axis=1).sum())
+    same = now.reindex(then.index)
+    return int((~((same == then) | (same.isna() & then.isna())).all(axis=1)).sum())
 
 
 def started(command, path, **options):
