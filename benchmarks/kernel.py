@@ -83,7 +83,7 @@ def trainings(
 def _draws(model: Logistic, index: Array) -> tuple[Dataset, Weights]:
     def draw(realization: Array) -> tuple[Dataset, Weights]:
         keys = realization_keys(model, np.uint32(0), realization)
-        data = drawn(model, keys)
+        data = drawn(model, keys, np.bool_(True))
         return data, model.init(keys.init, data)
 
     return lax.map(draw, index)
