@@ -3,8 +3,8 @@
 import os
 import subprocess
 import sys
-from pathlib import Path
 
+import everyday
 import jax
 import numpy as np
 import pandas as pd
@@ -32,14 +32,13 @@ def plain(column):
 
 
 def test_datasets_are_the_same_bits_for_every_width():
-    # By the compiler of every day: the quick one of the tests rounds differently in a vector and in its rest.
-    code = (
-        "from test_engine import *\n"
-        "for lanes in (1, 3, 8): pd.testing.assert_frame_equal(rows(PROBE, Engine(lanes=lanes)), rows(PROBE, Engine()))"
-    )
-    plain = {"XLA_FLAGS": "--xla_force_host_platform_device_count=2", "JAX_DISABLE_MOST_OPTIMIZATIONS": "0"}
-    here = {"PYTHONPATH": str(Path(__file__).parent)}
-    subprocess.run([sys.executable, "-c", code], check=True, env={**os.environ, **plain, **here})
+    # The quick compiler rounds differently in a vector and in its rest.
+    everyday.run("import test_engine; test_engine.check_widths()")
+
+
+def check_widths():
+    for lanes in (1, 3, 8):
+        pd.testing.assert_frame_equal(rows(PROBE, Engine(lanes=lanes)), rows(PROBE, Engine()))
 
 
 @pytest.mark.parametrize("bounds", [(0, 7), (7, 60), (59, 60)])
