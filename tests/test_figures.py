@@ -111,6 +111,11 @@ def test_projections_end_at_the_known_fraction():
     assert {"0.1446", "margin $M$", "exact, N → ∞"} <= texts(plugins.find("figures", "projections")(dataset()))
 
 
+def test_projections_without_the_transition_in_view_do_not_name_it():
+    # What is drawn far outside the axes would leave them no room: a warning, and so an error here.
+    assert "0.1446" not in texts(plugins.find("figures", "projections")(dataset([(40, 8), (40, 10)])))
+
+
 @pytest.mark.parametrize("name", ["projections", "s_norm_and_margin"])
 def test_rows_with_nothing_to_show_are_answered_by_a_sentence(name):
     table = dataset().to_table()
