@@ -25,13 +25,15 @@ def pairs(texts: Sequence[str], what: str) -> dict[str, str]:
 
 def checked_output(path: Path, suffixes: Sequence[str]) -> Path:
     """Refuse a file that could not be written, before any work is done for it."""
+    from sweepjax.store import RECORD  # noqa: PLC0415
+
     if path.suffix not in suffixes:
         raise ValueError(f"-o {str(path)!r} is not understood; give a file that ends in {' or '.join(suffixes)}")
     if path.is_dir():
         raise ValueError(f"-o {path} is a directory; give a file")
     if not path.parent.is_dir():
         raise ValueError(f"-o {path} cannot be made, since {path.parent} is no directory; make it first")
-    if path.suffix == ".parquet" and (path.parent / "_sweep.toml").exists():
+    if path.suffix == ".parquet" and (path.parent / RECORD).exists():
         raise ValueError(f"-o {path} would stand among the rows of a run; give another directory, or another format")
     return path
 

@@ -124,22 +124,20 @@ def _assess(y: Float[Array, "n d"], point: Interior) -> Interior:
 
 
 def _step(y: Float[Array, "n d"], point: Interior) -> Interior:
-    """One predictor-corrector step.
+    """One predictor-corrector step, with one factorisation.
 
-    The normal matrix I + Σ (a_i/s_i) y_i y_iᵀ is factorised once, in float32 as long as that preconditions well
-    enough. A step that shows that it does not is not taken; from there on factors are of float64.
+    It is of float32 as long as that preconditions well enough. A step that shows that it does not is not taken;
+    from there on factors are of float64.
     """
     w, s, a = point.w, point.s, point.a
     dual_residual, primal_residual = w - a @ y, y @ w - 1 - s
     weights, mu = a / s, jnp.vdot(a, s) / s.size
     scale = jnp.max(weights)
-    diagonal = jnp.arange(w.size)
-
-    def factorised(y: Float[Array, "n d"], least: float) -> Factor:
-        normal = hessian(y, weights / scale)
-        return widened(factorise(normal.at[diagonal, diagonal].add((1 / scale).astype(normal.dtype)), 0.0, least))
-
-    factor = lax.cond(point.rough, lambda: factorised(y.astype(jnp.float32), 1e-7), lambda: factorised(y, 1e-15))
+    factor = lax.cond(
+        point.rough,
+        lambda: _normal_factor(y.astype(jnp.float32), weights, scale, 1e-7),
+        lambda: _normal_factor(y, weights, scale, 1e-15),
+    )
 
     def multiply(v: Float[Array, " d"]) -> Float[Array, " d"]:
         return (weights * (y @ v)) @ y / scale + v / scale
@@ -159,6 +157,15 @@ def _step(y: Float[Array, "n d"], point: Interior) -> Interior:
     moved = point._replace(w=w + primal * dw, s=s + primal * ds, a=a + dual * da)
     taken = jax.tree.map(lambda new, old: jnp.where(exact | ~point.rough, new, old), moved, point)
     return taken._replace(rough=point.rough & exact)
+
+
+def _normal_factor(
+    y: Float[Array, "n d"], weights: Float[Array, " n"], scale: Float[Array, ""], least: float
+) -> Factor:
+    """Factorise (I + Σ weights_i y_i y_iᵀ)/scale in the precision of y, shifted by `least` or more if need be."""
+    normal = hessian(y, weights / scale)
+    diagonal = jnp.arange(normal.shape[0])
+    return widened(factorise(normal.at[diagonal, diagonal].add((1 / scale).astype(y.dtype)), 0.0, least))
 
 
 def _longest(value: Float[Array, " n"], change: Float[Array, " n"]) -> Float[Array, ""]:
