@@ -72,7 +72,7 @@ def _explain(left: Axes | None, right: Axes | None, curves: list[Series]) -> Non
     named = {curve.label: drawing.handle(curve.color, marker="o") for curve in curves}
     marks = {
         "exact, N → ∞": drawing.handle(INK, linestyle="-"),
-        "two-point model": drawing.handle(FAINT, linestyle="--"),
+        "two points": drawing.handle(FAINT, linestyle="--"),
         "median (95 %)": drawing.handle(color, marker="o"),
         "quartiles": Patch(color=color, alpha=0.18, linewidth=0),
     }
