@@ -42,20 +42,43 @@ def margin_bounds(
 
 
 def convexity_needed(x: Float[Array, "n d"], p: Float[Array, " n"], trace: Float[Array, ""]) -> Float[Array, ""]:
-    """Return the τ for which a Cholesky factor of H - τI proves the origin to lie inside the hull.
-
-    With weights p of sum 1, r = Σ p_i x_i, H = Σ p_i x_i x_iᵀ and y = H⁻¹r: if every x_i·y < 1, the weights
-    p_i (1 - x_i·y) > 0 combine the points to 0, and H > 0 leaves no direction without points on
-    both sides. It suffices that ‖r‖ max‖x_i‖ < λ_min(H). When the factorisation of the computed
-    H - τI succeeds, λ_min(H) ≥ τ - ε tr H with ε the rounding error of forming and factorising H.
-    """
+    """Return the least τ for which a Cholesky factor of H - τI makes `surrounds` hold at its own weights p."""
     _float64(x, p)
-    n, d = x.shape
+    return (1 + 1e-9) * _pull(x, p) + _rounding(x, trace)
+
+
+def least_curvature(x: Float[Array, "n d"], trace: Float[Array, ""], tau: Float[Array, ""]) -> Float[Array, ""]:
+    """Bound λ_min(H) from below, given that the Cholesky factorisation of the computed H - τI succeeded.
+
+    It is τ - ε tr H with ε the rounding error of forming H = Σ w_i x_i x_iᵀ and of factorising it.
+    """
+    return tau - _rounding(x, trace)
+
+
+def surrounds(
+    x: Float[Array, "n d"], p: Float[Array, " n"], weights: Float[Array, " n"], curvature: Float[Array, ""]
+) -> Bool[Array, ""]:
+    """Prove that the origin lies inside the hull, given λ_min(H) ≥ curvature for H = Σ w_i x_i x_iᵀ of the weights w.
+
+    With r = Σ p_i x_i and y = H⁻¹r, the coefficients p_i - w_i x_i·y combine the points to 0. If all x_i·y < p_i/w_i
+    they are positive where w_i is, and H > 0 leaves no direction without such points on both sides. It suffices
+    that ‖r‖ max‖x_i‖ < λ_min(H) min p_i/w_i. The weights need not be p: a factor serves points near its own.
+    """
+    _float64(x, p, weights)
+    ratio = jnp.min(jnp.where(weights > 0, p / weights, jnp.inf))
+    return (1 + 1e-9) * _pull(x, p) < curvature * ratio
+
+
+def _pull(x: Float[Array, "n d"], p: Float[Array, " n"]) -> Float[Array, ""]:
+    """Bound ‖Σ p_i x_i‖ max‖x_i‖ from above, for p of sum 1."""
     radius = largest_norm(x)
+    return radius * (jnp.linalg.norm(p @ x) + chained(2 * len(p) + 8) * radius)
+
+
+def _rounding(x: Float[Array, "n d"], trace: Float[Array, ""]) -> Float[Array, ""]:
+    n, d = x.shape
     factorise = chained(d + 2) / (1 - chained(d + 2))
-    rounding = (factorise + chained(n + 2) + 2 * UNIT_ROUNDOFF) * trace
-    pull = jnp.linalg.norm(p @ x) + chained(2 * n + 8) * radius
-    return (1 + 1e-9) * (radius * pull + rounding)
+    return (1 + 1e-9) * (factorise + chained(n + 2) + 2 * UNIT_ROUNDOFF) * trace
 
 
 def _float64(*arrays: Array) -> None:

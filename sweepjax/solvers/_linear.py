@@ -1,5 +1,6 @@
 """Weighted Gram matrices and the Cholesky factors that solvers share."""
 
+import itertools
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -7,6 +8,8 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Bool, Float
+
+STRIPS, NARROWEST = 3, 64  # of a Gram matrix at most, and columns of one: with many, half the work is saved
 
 
 class Factor(NamedTuple):
@@ -48,11 +51,21 @@ def factorise(h: Float[Array, "d d"], first: Float[Array, ""] | float, least: fl
 
 
 def hessian(x: Float[Array, "n d"], p: Float[Array, " n"]) -> Float[Array, "d d"]:
-    """Return Σ p_i x_i x_iᵀ by the form of product that each precision is fastest in on a CPU."""
-    p = p.astype(x.dtype)
+    """Return the upper half of Σ p_i x_i x_iᵀ, in strips from the diagonal on; what is left of them is zero."""
+    d, p = x.shape[1], p.astype(x.dtype)
+    strips = min(STRIPS, -(-d // NARROWEST))
+    ends = [d * k // strips for k in range(strips + 1)]
+    rows = [jnp.pad(_strip(x, p, *pair), ((0, 0), (pair[0], 0))) for pair in itertools.pairwise(ends)]
+    return jnp.concatenate(rows)
+
+
+def _strip(x: Float[Array, "n d"], p: Float[Array, " n"], first: int, last: int) -> Float[Array, "rows columns"]:
+    """Rows `first` to `last` from the diagonal on, by the product that each precision is fastest in on a CPU."""
     if x.dtype == jnp.float32:
-        return lax.dot_general(p[:, None] * x, x, (((0,), (0,)), ((), ())), precision=lax.Precision.HIGHEST)
-    return lax.dot(x.T * p, x, precision=lax.Precision.HIGHEST)
+        left, over = p[:, None] * x[:, first:last], 0
+    else:
+        left, over = x.T[first:last] * p, 1
+    return lax.dot_general(left, x[:, first:], (((over,), (0,)), ((), ())), precision=lax.Precision.HIGHEST)
 
 
 def widened(factor: Factor) -> Factor:

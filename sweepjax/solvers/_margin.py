@@ -60,14 +60,19 @@ class Margin(NamedTuple):
         return (self.upper - self.lower) / self.upper
 
 
-def hard_margin(y: Float[Array, "n d"], guess: Pair, hint: Pair, wanted: Bool[Array, ""]) -> Margin:
-    """Close the gap of a guess of the direction w [d] and multipliers a [n], if there is a margin and it is `wanted`.
+def unknown(y: Float[Array, "n d"]) -> Margin:
+    """Return what is known of a margin before it is looked for."""
+    infinite = jnp.array(jnp.inf, dtype=jnp.float64)
+    return Margin(jnp.zeros(y.shape[1], dtype=jnp.float64), -infinite, infinite, jnp.int32(0), jnp.int32(0))
+
+
+def hard_margin(y: Float[Array, "n d"], guess: Pair, hint: Pair) -> Margin:
+    """Close the gap of a guess of the direction w [d] and multipliers a [n], if there is a margin.
 
     Args:
         y: the rows, to be separated from the origin.
         guess: multipliers that show the active set.
         hint: where the interior point starts if the guess separates nothing.
-        wanted: false where no loop shall start.
     """
     y = y.astype(jnp.float64)
     radius = largest_norm(y)
@@ -85,7 +90,7 @@ def hard_margin(y: Float[Array, "n d"], guess: Pair, hint: Pair, wanted: Bool[Ar
 
     def goes_on(carry: tuple[Int[Array, ""], Interior, Array, Margin]) -> Bool[Array, ""]:
         tries, point, _, best = carry
-        return wanted & ~(best.gap <= CLOSED) & ~point.hopeless & (tries < TRIES)
+        return ~(best.gap <= CLOSED) & ~point.hopeless & (tries < TRIES)
 
     return lax.while_loop(goes_on, attempt, (jnp.int32(0), point, guess[1] > 0, best))[3]
 

@@ -1,7 +1,8 @@
 """Damped Newton on log Σ exp(x_i·S), whose minimiser is S_∞ wherever one exists.
 
-Each Hessian is factorised once and serves several chord steps with float64 gradients. The first
-factors are float32, good enough to precondition; the last is float64 and carries the certificate.
+Message passing comes near the minimum. Each Hessian is factorised once and serves several chord steps
+with float64 gradients. As long as these are far from the minimum factors are of float32, good enough to
+precondition; the last is of float64 and carries the certificate. Most draws need that one only.
 The step is capped by the spread of the exponents, without which near-critical draws stall.
 """
 
@@ -13,12 +14,15 @@ import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Bool, Float, Int
 
-from sweepjax.solvers._certificates import convexity_needed
+from sweepjax.solvers._certificates import convexity_needed, least_curvature, surrounds
 from sweepjax.solvers._linear import Factor, factorise, hessian, widened
+from sweepjax.solvers._messages import near_minimum
 
-CONVERGED = 1e-7  # relative length of the last step; one more with a float64 factor squares it
+CONVERGED = 1e-10  # relative length of the last step
 CHORDS = 20  # steps with one factor at most
 ROUGH, FACTORS = 12, 60  # float32 factors at most, factors in all at most
+NEAR = 1e-2  # squared Newton decrement from which on a float64 factor is expected to lead to convergence
+PROVABLE = 1e-9  # least curvature looked for, relative to the trace of the Hessian
 STRUGGLING = 1e-4  # diagonal shift, relative to the mean, at which float32 is given up
 
 
@@ -30,10 +34,11 @@ class Iterate(NamedTuple):
     decrement: Float[Array, ""]  # squared Newton decrement of the last step
     shift: Float[Array, ""]  # what the last Hessian needed on its diagonal, relative to its mean
     factors: Int[Array, ""]
+    near: Bool[Array, ""]  # near enough for a float64 factor to serve all further steps
     separated: Bool[Array, ""]
     converged: Bool[Array, ""]
     certified: Bool[Array, ""]  # the origin is proved to lie inside the convex hull
-    tried: Bool[Array, ""]  # the proof was tried at the last factor
+    tried: Bool[Array, ""]  # the proof was tried before
     finished: Bool[Array, ""]
 
 
@@ -46,42 +51,49 @@ def minimise(x: Float[Array, "n d"], wanted: Bool[Array, ""]) -> Iterate:
     return lax.while_loop(
         lambda it: ~(it.separated | it.finished) & (it.factors < FACTORS),
         lambda it: _round(rough, exact, it),
-        _start(exact, wanted),
+        _start(rough, exact, wanted),
     )
 
 
-def _start(x: Float[Array, "n d"], wanted: Bool[Array, ""]) -> Iterate:
-    """The step from S = 0 with an isotropic Hessian, which costs nothing."""
-    s = -jnp.mean(x, axis=0) / jnp.mean(jnp.square(x))
+def _start(rough: Float[Array, "n d"], x: Float[Array, "n d"], wanted: Bool[Array, ""]) -> Iterate:
+    """Message passing's S, or the step from S = 0 with an isotropic Hessian if that is lower."""
+    first = -jnp.mean(x, axis=0) / jnp.mean(jnp.square(x))
+    s, near = near_minimum(rough, wanted) if 2 * x.shape[1] <= x.shape[0] else (first, jnp.zeros((), dtype=bool))
+    lower = jax.nn.logsumexp(x @ s) < jax.nn.logsumexp(x @ first)
+    s = jnp.where(lower, s, first)
     z = x @ s
-    false = jnp.zeros((), dtype=bool)
-    zero = jnp.zeros((), dtype=x.dtype)
-    return Iterate(
-        s, z, zero + jnp.inf, zero, jnp.zeros((), dtype=jnp.int32), jnp.max(z) < 0, false, false, false, ~wanted
-    )
+    zero, false = jnp.zeros((), dtype=x.dtype), jnp.zeros((), dtype=bool)
+    none = jnp.zeros((), dtype=jnp.int32)
+    return Iterate(s, z, zero + jnp.inf, zero, none, near & lower, jnp.max(z) < 0, false, false, false, ~wanted)
 
 
 def _round(rough: Float[Array, "n d"], exact: Float[Array, "n d"], it: Iterate) -> Iterate:
-    """Factorise once and step. The certificate is tried where the descent has converged."""
+    """Factorise once and step. A float64 factor is to lead to convergence and proves it."""
     it = it._replace(z=exact @ it.s)
     p = jax.nn.softmax(it.z)
-    in_float64 = it.converged | (it.shift > STRUGGLING) | (it.factors >= ROUGH)
-    factor, certified = lax.cond(in_float64, lambda: _exact_factor(exact, p), lambda: _rough_factor(rough, p))
-    # From rough convergence the proof may fail; one exact step later it is tried once more.
-    finished = it.converged & (certified | it.tried)
-    return _chords(exact, factor, it)._replace(certified=certified, tried=it.converged, finished=finished)
+    in_float64 = it.near | it.converged | (it.shift > STRUGGLING) | (it.factors >= ROUGH)
+    factor, curvature = lax.cond(in_float64, lambda: _exact_factor(exact, p), lambda: _rough_factor(rough, p))
+    after = _chords(exact, factor, it)
+    certified = after.converged & surrounds(exact, jax.nn.softmax(after.z), p, curvature)
+    tried = in_float64 & after.converged
+    return after._replace(
+        near=after.decrement < NEAR, certified=certified, tried=tried, finished=tried & (certified | it.tried)
+    )
 
 
-def _rough_factor(x: Float[Array, "n d"], p: Float[Array, " n"]) -> tuple[Factor, Bool[Array, ""]]:
-    return widened(factorise(hessian(x, p), 1e-6, 1e-5)), jnp.zeros((), dtype=bool)
+def _rough_factor(x: Float[Array, "n d"], p: Float[Array, " n"]) -> tuple[Factor, Float[Array, ""]]:
+    """Return a float32 factor of the Hessian, which proves nothing of its curvature."""
+    return widened(factorise(hessian(x, p), 1e-6, 1e-5)), jnp.zeros((), dtype=jnp.float64)
 
 
-def _exact_factor(x: Float[Array, "n d"], p: Float[Array, " n"]) -> tuple[Factor, Bool[Array, ""]]:
+def _exact_factor(x: Float[Array, "n d"], p: Float[Array, " n"]) -> tuple[Factor, Float[Array, ""]]:
+    """Return a float64 factor of H - τI and the curvature that it proves, if τ > 0 was possible."""
     h = hessian(x, p)
-    mean = jnp.trace(h) / x.shape[1]
-    wanted = -convexity_needed(x, p, jnp.trace(h)) / mean
-    factor = factorise(h, wanted, 1e-13)
-    return factor, factor.succeeded & (factor.shift == wanted)
+    trace = jnp.trace(h)
+    mean = trace / x.shape[1]
+    tau = jnp.minimum(convexity_needed(x, p, trace), PROVABLE * trace)
+    factor = factorise(h, -tau / mean, 1e-13)
+    return factor, jnp.where(factor.succeeded, least_curvature(x, trace, -factor.shift * mean), 0.0)
 
 
 def _chords(x: Float[Array, "n d"], factor: Factor, it: Iterate) -> Iterate:

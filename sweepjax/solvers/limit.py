@@ -8,11 +8,12 @@ from typing import Any, ClassVar, Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
+from jax import lax
 from jaxtyping import Array, Bool, Float
 
 from sweepjax.solvers._certificates import separates
-from sweepjax.solvers._margin import Margin, hard_margin
-from sweepjax.solvers._messages import pass_messages
+from sweepjax.solvers._margin import Margin, hard_margin, unknown
+from sweepjax.solvers._messages import near_margin
 from sweepjax.solvers._newton import Iterate, minimise
 from sweepjax.types import Columns, Problem, plugin
 
@@ -54,10 +55,10 @@ def solve_limit(x: Float[Array, "n d"]) -> Answer:
     """
     n, d = x.shape
     exact, always = x.astype(jnp.float64), jnp.ones((), dtype=bool)
-    guess = pass_messages(-x) if 2 * d > n else None
+    guess = near_margin(-x) if 2 * d > n else None
     minimum = minimise(x, ~separates(-exact, guess[0]) if guess else always)
     hint = minimum.s, jax.nn.softmax(minimum.z)
-    margin = hard_margin(-x, guess or hint, hint, ~minimum.certified)
+    margin = lax.cond(minimum.certified, lambda: unknown(-x), lambda: hard_margin(-x, guess or hint, hint))
     separated = separates(-exact, margin.w)
     separable = separated | (minimum.separated & ~minimum.certified)
     certified = jnp.where(separable, separated & (margin.gap <= MARGIN_GAP), minimum.certified & minimum.converged)
