@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from sweepjax.types import Chunk, Columns
 
 RECORD = "_sweep.toml"
+BESIDE = {".csv", ".html", ".pdf", ".png", ".svg"}  # tables, pages and pictures may lie beside the rows they show
 CHUNK_NAME = re.compile(r"[0-9a-f]{12}-\d{9,}\.parquet")
 
 
@@ -233,7 +234,7 @@ def check_free(path: Path) -> None:
         nearest = next(place for place in (path, *path.parents) if place.exists())
         if not nearest.is_dir():
             raise ValueError(f"{nearest} is a file; give a directory, new or of the same sweep")
-    taken = _visible(path) if path.is_dir() else []
+    taken = [file for file in _visible(path) if file.suffix not in BESIDE] if path.is_dir() else []
     parquet = [file.name for file in taken if file.suffix == ".parquet"]
     if parquet:
         raise Damaged(f"{path} holds Parquet files ({parquet[0]}, ...) but no {RECORD}; choose another directory")

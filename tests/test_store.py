@@ -419,6 +419,13 @@ def test_a_directory_with_other_files_is_left_alone(tmp_path, name, refusal):
     assert everything(tmp_path) == {name: b"mine"}
 
 
+def test_rows_may_be_made_again_beside_their_tables_and_pictures(tmp_path):
+    for name in ("mean.csv", "s_norm.png"):
+        (tmp_path / name).write_bytes(b"mine")
+    assert started(tmp_path).summary().rows == 0
+    assert everything(tmp_path).items() >= {"mean.csv": b"mine", "s_norm.png": b"mine"}.items()
+
+
 def test_a_directory_of_hidden_files_counts_as_empty(tmp_path):
     (tmp_path / ".DS_Store").touch()
     (tmp_path / "_slurm-1.out").touch()
