@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from sweepjax_cli import app
 
 from sweepjax import plugins
-from sweepjax.figures import needs_rows
+from sweepjax.figures import needs_rows, shows_rows
 from sweepjax.theory import s_inf, two_point
 from sweepjax.theory.population import population_accuracy
 
@@ -96,6 +96,12 @@ def test_the_figures_that_can_do_without_rows_are_these():
     found = {name for name in plugins.names("figures") if not needs_rows(plugins.find("figures", name))}
     assert set(ALONE) <= found
     assert not found & {"projections", "s_norm_and_margin", *LIMITS}
+
+
+def test_only_the_geometry_shows_nothing_of_rows():
+    assert {name for name in plugins.names("figures") if not shows_rows(plugins.find("figures", name))} == {
+        "svm_geometry"
+    }
 
 
 def test_the_constant_of_the_square_root_is_named():

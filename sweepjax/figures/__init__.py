@@ -16,6 +16,11 @@ def needs_rows(figure: Callable) -> bool:
     return next(iter(signature(figure).parameters.values())).default is Parameter.empty
 
 
+def shows_rows(figure: Callable) -> bool:
+    """Whether a figure shows something of rows; one of theory alone calls what it is given `_`."""
+    return next(iter(signature(figure).parameters)) != "_"
+
+
 def check_count(figure: Callable, tables: int) -> None:
     """Refuse more tables, of different columns, than a figure draws together."""
     kinds = [each.kind for each in signature(figure).parameters.values()]

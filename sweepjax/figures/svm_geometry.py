@@ -16,7 +16,7 @@ COLORS = ("#0072B2", "#D55E00")
 
 
 @styled
-def svm_geometry(rows: Dataset | None = None) -> Figure:
+def svm_geometry(_: Dataset | None = None) -> Figure:
     """Draw the half-planes sx + b ≥ 1 of the points x₁ = -1 and x₂, and -w, where they come nearest to the origin.
 
     It lies on the b axis, so S stays finite, exactly where x₂ ≥ 0. No rows are needed, nor looked at.

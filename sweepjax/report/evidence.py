@@ -17,7 +17,7 @@ import pyarrow.dataset as pds
 from matplotlib.figure import Figure
 from pyarrow.dataset import Dataset
 
-from sweepjax.figures import check_count, needs_rows, usual
+from sweepjax.figures import check_count, shows_rows, usual
 from sweepjax.plugins import find, names
 from sweepjax.reducers._stream import curves
 from sweepjax.reducers.mean import CLOCKS, Mean
@@ -77,7 +77,7 @@ def pictures(rows: Sequence[Dataset], paths: Sequence[Path]) -> tuple[list[Pictu
     drawn, refused = [], []
     for name in sorted(names("figures"), key=lambda name: (name != usual(rows[0]), name)):
         draw = find("figures", name)
-        if needs_rows(draw):
+        if shows_rows(draw):
             try:
                 check_count(draw, len(rows))
                 drawn.append(_picture(name, draw, rows, paths))
