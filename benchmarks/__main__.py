@@ -9,6 +9,7 @@ import jax
 import torch
 
 from benchmarks import dynamics, jobs
+from benchmarks.hardware import hardware
 from benchmarks.jobs import Effort
 from benchmarks.kernel import ENGINE
 from benchmarks.table import markdown, provenance, write
@@ -27,7 +28,8 @@ def main() -> None:
     jax.config.update("jax_enable_compilation_cache", False)  # compilation is measured, too
     torch.set_num_threads(len(ENGINE.devices))
     whole = not (options.short or options.only or options.draws)
-    circumstances, rows, folder = provenance(len(ENGINE.devices)), [], options.out or (FULL if whole else None)
+    circumstances = provenance(len(ENGINE.devices)) | {"limits": str(hardware())}
+    rows, folder = [], options.out or (FULL if whole else None)
     for name in [options.only] if options.only else JOBS:
         print(f"{name} ...", file=sys.stderr, flush=True)
         rows += JOBS[name](Effort(options.draws, options.short))

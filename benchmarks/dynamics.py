@@ -7,6 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from benchmarks import dynamic_peers as peers
+from benchmarks.hardware import hardware
 from benchmarks.jobs import Effort, compared
 from benchmarks.kernel import Trainings, trainings
 from benchmarks.reference import Path, Start, descent, flow
@@ -20,6 +21,7 @@ from sweepjax.times import recorded_times
 N, D = 400, 192
 RATE = 0.1
 RECORDS = "201"  # t = 0 and 200 others
+MODEL = Logistic(n=N, d=D)
 LOOP = "PyTorch Linear, BCEWithLogitsLoss, SGD, one dataset at a time"
 
 
@@ -52,17 +54,20 @@ def gradient_flow(effort: Effort) -> list[Row]:
     """Gradient flow: to 1e6 plain and stiff, then to 1e30, against SciPy; to 1e6 against the paper's loop, too."""
     plain, stiff, late = (_flows(effort, *point) for point in ((1.0, 1e6), (5.0, 1e6), (1.0, 1e30)))
     return [
-        _against_scipy(plain, 4, effort),
+        _against_scipy(plain, 10, effort),
+        _against_diffrax(plain, effort),
         _against_scipy(_flows(effort, 1.0, 1e6, curves=True), None, effort),
         _flow_against_loop(plain, effort),
-        _against_scipy(stiff, 3, effort),
-        _against_scipy(late, None, effort),
+        _against_scipy(stiff, 10, effort),
+        _against_diffrax(stiff, effort),
+        _against_scipy(late, 10, effort),
+        _against_diffrax(late, effort),
     ]
 
 
 def gradient_descent(effort: Effort) -> list[Row]:
-    """Gradient descent: step by step, then along the flow that the steps follow."""
-    return [*_walk(effort), _leap(effort)]
+    """Gradient descent: step by step at two sizes, then along the flow that the steps follow."""
+    return [*_walk(effort), _walk_of_2400(effort), _leap(effort)]
 
 
 JOBS = {"gradient_flow": gradient_flow, "gradient_descent": gradient_descent}
@@ -89,8 +94,21 @@ def _against_scipy(case: Case, at_least: float | None, effort: Effort) -> Row:
 
     rival = Rival("SciPy solve_ivp, its fastest method within 1e-4", theirs, case.known, (draws, draws), at_least)
     names = ", ".join(f"{name} {count}x" for name, count in Counter(way.method for way in ways).most_common())
-    spent = " and ".join(f"{np.ma.median(case.solve()[name]):.0f} {name}" for name in ("steps", "evaluations"))
-    return _against(case, rival, effort.repetitions(7))._replace(note=f"ours takes {spent}; SciPy's fastest: {names}")
+    steps, evaluations = (case.solve()[name] for name in ("steps", "evaluations"))
+    note = (
+        f"ours takes {np.ma.median(steps):.0f} steps and {np.ma.median(evaluations):.0f} evaluations; SciPy's fastest"
+    )
+    row = _against(case, rival, effort.repetitions(7))
+    share = 1e3 * hardware().reads(2 * float(np.mean(evaluations)), N, D) / row.ours
+    return row._replace(share=share, note=f"{note}: {names}")
+
+
+def _against_diffrax(case: Case, effort: Effort) -> Row:
+    way = peers.diffrax_vmapped(case.starts, case.times, case.known, tolerance=1e-4)
+    draws = len(case.starts)
+    name = f"diffrax under vmap, float32, {way.method}"
+    rival = Rival(name, way.solve, case.known, (draws, draws), 1.3)
+    return _against(case, rival, effort.repetitions(5))
 
 
 def _flow_against_loop(case: Case, effort: Effort) -> Row:
@@ -111,11 +129,22 @@ def _walk(effort: Effort) -> list[Row]:
     plain, rows = (solve(case.starts, RATE, batched) for solve in (peers.batched_loop, peers.batched_loop_of_rows))
     then, together = _at(case, batched), (work, count * batched)
     rivals = [
-        Rival(LOOP, peers.loop(few, RATE, looped), _at(case, looped), (work, 2 * looped), 30),
+        Rival(LOOP, peers.loop(few, RATE, looped), _at(case, looped), (work, 2 * looped), 50),
         Rival(f"PyTorch bmm, {count} datasets at once, X S and Xᵀ p", plain, then, together, 5),
         Rival(f"PyTorch bmm, {count} datasets at once, Sᵀ Xᵀ and pᵀ X", rows, then, together, None),
     ]
     return [_in_microseconds(_against(case, rival, effort.repetitions(5))) for rival in rivals]
+
+
+def _walk_of_2400(effort: Effort) -> Row:
+    """Every step at the size at which the data no longer stay in the cache."""
+    steps = 20 if effort.short else 500
+    model = Logistic(n=2400, d=1110)
+    case = _descents(GradientDescent(learning_rate=RATE), steps, (steps,), effort.count(4), model)
+    case = case._replace(known=[descent(start, case.times.astype(int), RATE) for start in case.starts[:2]])
+    work = len(case.starts) * steps, 2 * steps
+    rival = Rival(LOOP, peers.loop(case.starts[:2], RATE, steps), _at(case, steps), work, 2)
+    return _in_microseconds(_against(case, rival, effort.repetitions(5)), model)
 
 
 def _leap(effort: Effort) -> Row:
@@ -133,10 +162,10 @@ def _leap(effort: Effort) -> Row:
     )
 
 
-def _descents(solver: GradientDescent, steps: int, others: Sequence[int], count: int) -> Case:
+def _descents(solver: GradientDescent, steps: int, others: Sequence[int], count: int, model: Logistic = MODEL) -> Case:
     times = np.union1d(recorded_times("step", steps, RECORDS), others)
-    batch = trainings(Logistic(n=N, d=D), solver, times, count)
-    return Case(f"gradient descent, {steps} steps, n = {N}, d = {D}", [batch], times, batch.starts(), [])
+    batch = trainings(model, solver, times, count)
+    return Case(f"gradient descent, {steps} steps, n = {model.n}, d = {model.d}", [batch], times, batch.starts(), [])
 
 
 def _against(case: Case, rival: Rival, repetitions: int) -> Row:
@@ -163,7 +192,8 @@ def _extrapolated(row: Row, steps: int, whole: float) -> Row:
     return row._replace(note=f"the loop: {steps} steps timed, as if {whole:.0e}; its error is that after {steps}")
 
 
-def _in_microseconds(row: Row) -> Row:
-    bandwidth = 2 * 4 * N * D / row.ours / 1e6  # of two passes over the data in float32
-    ours, theirs = 1e3 * row.ours, 1e3 * row.theirs
-    return row._replace(ours=ours, theirs=theirs, unit="µs a step", note=f"ours reads {bandwidth:.0f} GB/s")
+def _in_microseconds(row: Row, model: Logistic = MODEL) -> Row:
+    bandwidth = 2 * 4 * model.n * model.d / row.ours / 1e6  # of two passes over the data in float32
+    ours, theirs, share = 1e3 * row.ours, 1e3 * row.theirs, 1e3 * hardware().reads(2, model.n, model.d) / row.ours
+    note = f"ours reads {bandwidth:.0f} GB/s"
+    return row._replace(ours=ours, theirs=theirs, unit="µs a step", share=share, note=note)

@@ -11,6 +11,7 @@ import jax
 import numpy as np
 
 from benchmarks import peers
+from benchmarks.hardware import hardware
 from benchmarks.kernel import ENGINE, Batch, batch
 from benchmarks.memory import CHUNK_ROWS, peak
 from benchmarks.reference import Goal, margin_goal, minimum_goal
@@ -20,7 +21,11 @@ from sweepjax.chunking import default_chunk_rows
 from sweepjax.grid import Sweep
 from sweepjax.run import fill, open_store, share
 
-Peer = Callable[[np.ndarray, Goal], peers.Solve]
+Peer = Callable[[list[np.ndarray], list[Goal]], peers.SolveAll]
+
+RATES = f"best rate of {', '.join(f'{rate:g}' for rate in peers.ADAM_RATES)}"
+SVC = "C=1e10, tol for 5e-5 (float32 kernel), ≤ 500 000 steps"
+LINEAR_SVC = "C=1e6, tol for 1e-6, ≤ 20 000 epochs"
 
 
 class Effort(NamedTuple):
@@ -40,6 +45,11 @@ class Effort(NamedTuple):
     def repetitions(self, usual: int) -> int:
         """Pairs of timings."""
         return 1 if self.short else usual
+
+
+def each(peer: Callable[[np.ndarray, Goal], peers.Solve]) -> Peer:
+    """Return a peer that solves one dataset after the other."""
+    return partial(peers.one_by_one, peer)
 
 
 class Case(NamedTuple):
@@ -65,18 +75,31 @@ def s_norm_400(effort: Effort) -> list[Row]:
     """S_∞ from easy to near-critical at n = 400."""
     batches = [batch(400, d, effort.count(16), separable=False) for d in effort.pick((160, 168, 180, 188, 192))]
     case = _case("s_norm, n = 400", batches, "s_norm", minimum_goal)
-    adam = Match(peers.adam, "PyTorch Adam, best rate of .03 .01 .003, cut at 1e-4", 1e-4, 15)
-    lbfgs = Match(peers.lbfgs, "SciPy L-BFGS-B float64, cut at 1e-4", 1e-4, 1)
-    return [_against(case, adam, effort.repetitions(5)), _against(case, lbfgs, effort.repetitions(9))]
+    rivals = [
+        (Match(each(peers.adam), f"PyTorch Adam, {RATES}, cut at 1e-4", 1e-4, 50), 5),
+        (Match(peers.naive, f"jit(vmap(scan)) with optax Adam, {RATES}, cut at 1e-4", 1e-4, 5), 3),
+        (Match(each(peers.lbfgs), "SciPy L-BFGS-B float64, cut at 1e-4", 1e-4, 5), 9),
+        (Match(each(peers.newton), "NumPy damped Newton float64, with certificate", 1e-6, 3), 7),
+        (Match(each(peers.poisson), "scikit-learn PoissonRegressor newton-cholesky, tol for 1e-4", 1e-4, None), 3),
+    ]
+    return [_against(case, match, effort.repetitions(usual)) for match, usual in rivals]
 
 
 def s_norm_2400(effort: Effort) -> list[Row]:
-    """S_∞ at the size of the paper's large experiment."""
-    batches = [batch(2400, d, effort.count(4), separable=False) for d in effort.pick((930, 1050, 1110, 1176))]
-    case = _case("s_norm, n = 2400", batches, "s_norm", minimum_goal)
-    whole = Match(peers.newton, "NumPy damped Newton float64, with certificate", 1e-6, 1.5)
-    cut = Match(peers.newton_cut, "NumPy damped Newton float64, cut at 1e-4", 1e-4, None)
-    return [_against(case, whole, effort.repetitions(5)), _against(case, cut, effort.repetitions(3))]
+    """S_∞ at the size of the paper's large experiment, away from the transition and near it."""
+    away = [batch(2400, d, effort.count(4), separable=False) for d in effort.pick((930, 1050, 1110))]
+    near = [batch(2400, d, effort.count(4), separable=False) for d in effort.pick((1173, 1182, 1191))]
+    newton = each(peers.newton), "NumPy damped Newton float64, with certificate", 1e-6, 5
+    away_from = [
+        Match(each(peers.adam), f"PyTorch Adam, {RATES}, cut at 1e-4", 1e-4, 2),
+        Match(each(peers.lbfgs), "SciPy L-BFGS-B float64, cut at 1e-4", 1e-4, 6),
+        Match(*newton),
+        Match(each(peers.newton_cut), "NumPy damped Newton float64, cut at 1e-4", 1e-4, None),
+    ]
+    case = _case("s_norm, n = 2400, d = 930 to 1110", away, "s_norm", minimum_goal)
+    rows = [_against(case, match, effort.repetitions(3)) for match in away_from]
+    case = _case("s_norm, n = 2400, d = 1173 to 1191", near, "s_norm", minimum_goal)
+    return [*rows, _against(case, Match(*newton), effort.repetitions(3))]
 
 
 def margin_400(effort: Effort) -> list[Row]:
@@ -84,16 +107,23 @@ def margin_400(effort: Effort) -> list[Row]:
     away = [batch(400, d, effort.count(4), separable=True) for d in effort.pick((240, 280, 320))]
     near = [batch(400, 208, effort.count(4), separable=True)]
     matches = [
-        (Match(peers.svc, "scikit-learn SVC, C=1e10, tol for 5e-5 (float32 kernel), ≤ 500 000 steps", 5e-5, 5), 3),
-        (Match(peers.linear_svc, "scikit-learn LinearSVC hinge, C=1e6, tol for 1e-6, ≤ 20 000 epochs", 1e-6, 5), 3),
-        (Match(peers.clarabel_qp, "Clarabel QP, tol for 1e-6", 1e-6, 5), 3),
-        (Match(peers.nnls, "SciPy nnls", 1e-6, None), 7),
+        (Match(each(peers.svc), f"scikit-learn SVC, {SVC}", 5e-5, 100), 3),
+        (Match(each(peers.linear_svc), f"scikit-learn LinearSVC hinge, {LINEAR_SVC}", 1e-6, None), 3),
+        (Match(each(peers.clarabel_qp), "Clarabel QP, tol for 1e-6", 1e-6, 100), 3),
+        (Match(each(peers.nnls), "SciPy nnls", 1e-6, 5), 7),
     ]
     cases = [
         _case("margin, n = 400, d = 240 to 320", away, "margin", margin_goal),
         _case("margin, n = 400, d = 208", near, "margin", margin_goal),
     ]
     return [_against(case, match, effort.repetitions(usual)) for case in cases for match, usual in matches]
+
+
+def margin_2400(effort: Effort) -> list[Row]:
+    """The hard margin at the size of the paper's large experiment."""
+    batches = [batch(2400, d, effort.count(2), separable=True) for d in effort.pick((1290, 1380, 1500))]
+    case = _case("margin, n = 2400, d = 1290 to 1500", batches, "margin", margin_goal)
+    return [_against(case, Match(each(peers.nnls), "SciPy nnls", 1e-6, 15), effort.repetitions(2))]
 
 
 def whole_run(effort: Effort) -> list[Row]:
@@ -125,6 +155,7 @@ JOBS = {
     "s_norm_400": s_norm_400,
     "s_norm_2400": s_norm_2400,
     "margin_400": margin_400,
+    "margin_2400": margin_2400,
     "whole_run": whole_run,
     "memory": memory,
 }
@@ -139,7 +170,7 @@ def _against(case: Case, match: Match, repetitions: int) -> Row:
     """Our kernel against one peer on the same draws; drawing them is in neither side's time."""
     goals = [goal._replace(tolerance=match.tolerance) for goal in case.goals]
     with limited(len(ENGINE.devices)):
-        solves = [match.peer(x, goal) for x, goal in zip(case.draws, goals, strict=True)]
+        solve = match.peer(case.draws, goals)
 
     def ours() -> dict[str, np.ndarray]:
         found = [batch.solve() for batch in case.batches]
@@ -147,18 +178,26 @@ def _against(case: Case, match: Match, repetitions: int) -> Row:
 
     def theirs() -> list[np.ndarray]:
         with limited(len(ENGINE.devices)):
-            return [solve() for solve in solves]
+            return solve()
 
     pair = alternate(ours, theirs, repetitions)
     # Masked, that is decided the other way than when it was drawn: nan.
     found = np.ma.filled(pair.our_answer[case.column], np.nan) / [goal.value for goal in goals]
     theirs_off = max(goal.error(answer) for goal, answer in zip(goals, pair.their_answer, strict=True))
     return compared(case.job, pair, len(goals), match.name, match.at_least)._replace(
+        share=_share(case, pair.medians[0]),
         error=float(np.max(np.abs(found - 1))),
         their_error=theirs_off,
         uncertified=int(np.sum(~pair.our_answer["certified"])),
         note="the peer stops short" if theirs_off > match.tolerance else "",
     )
+
+
+def _share(case: Case, seconds: float) -> float | None:
+    """Return how much of our time on minima is their Gram matrices and factors at the machine's best rates."""
+    if case.column == "s_norm":
+        return sum(hardware().minimum(*x.shape) for x in case.draws) / seconds
+    return None
 
 
 def compared(job: str, pair: Pair, draws: int, peer: str, at_least: float | None) -> Row:

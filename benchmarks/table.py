@@ -20,6 +20,7 @@ HEADER = (
     "peer's",
     "ratio (min to max)",
     "at least",
+    "share of the limit",
     "our error",
     "peer's error",
     "uncertified",
@@ -39,6 +40,7 @@ class Row(NamedTuple):
     ratio: float
     ratio_max: float
     at_least: float | None = None
+    share: float | None = None  # of our time that is unavoidable
     unit: str = "ms"
     error: float | None = None
     their_error: float | None = None
@@ -51,7 +53,8 @@ class Row(NamedTuple):
         """The line as it is read."""
         ratio = f"{self.ratio:.3g} ({self.ratio_min:.3g} to {self.ratio_max:.3g})"
         times = f"{self.ours:.3g} {self.unit}", self.peer, f"{self.theirs:.3g} {self.unit}"
-        rest = _text(self.at_least), _text(self.error), _text(self.their_error), _text(self.uncertified)
+        share = "–" if self.share is None else f"{self.share:.0%}"
+        rest = _text(self.at_least), share, _text(self.error), _text(self.their_error), _text(self.uncertified)
         return [self.job, *times, ratio, *rest, f"{self.draws} × {self.repetitions}", self.note or "–"]
 
 

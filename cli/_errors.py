@@ -19,18 +19,27 @@ POLITE = (signal.SIGTERM, signal.SIGUSR1)  # of `kill`, of a cluster when time i
 
 def exit_code(command: Callable[[], Any]) -> int:
     """Run a command and return the exit code; what is nobody's mistake but ours keeps its traceback."""
-    before = {number: signal.signal(number, signal.default_int_handler) for number in POLITE}
+    heard = []
+
+    def interrupt(number: int, _: Any) -> None:
+        heard.append(number)
+        raise KeyboardInterrupt
+
+    heeded = [number for number in (signal.SIGINT, *POLITE) if signal.getsignal(number) != signal.SIG_IGN]
+    before = {number: signal.signal(number, interrupt) for number in heeded}
     try:
         code = command() or COMPLETE
         sys.stdout.flush()
     except KeyboardInterrupt:
         code = INTERRUPTED
     except Exception as error:
-        code = _code(error)
+        # Interrupted in the middle of an import, a library may raise an error of its own.
+        code = INTERRUPTED if heard else _code(error)
         if code is None:
             raise
-        _abandon_stdout(error)
-        say(sentence(error))
+        if not heard:
+            _abandon_stdout(error)
+            say(sentence(error))
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)

@@ -6,7 +6,7 @@ import pytest
 from sweepjax_cli import app
 
 SMALL = ["run", "--n", "20", "--lambda", "0.5", "--realizations", "8", "--chunk", "8"]
-SCRIPT = [sys.executable, "-c", "import sys; from sweepjax_cli import app; sys.exit(app())"]
+SCRIPT = [sys.executable, "-P", "-c", "import sys; from sweepjax_cli import app; sys.exit(app())"]
 
 
 @pytest.fixture(scope="module")

@@ -11,23 +11,27 @@ import pytest
 pytestmark = [pytest.mark.slow]
 
 JOBS = {
-    "s_norm, n = 400": 2,
-    "s_norm, n = 2400": 2,
+    "s_norm, n = 400": 5,
+    "s_norm, n = 2400, d = 930 to 1110": 4,
+    "s_norm, n = 2400, d = 1173 to 1191": 1,
     "margin, n = 400, d = 240 to 320": 4,
     "margin, n = 400, d = 208": 4,
+    "margin, n = 2400, d = 1290 to 1500": 1,
     "whole run, n = 400": 1,
     "peak memory of a run": 1,
-    "gradient flow to t = 1e+06, n = 400, σ = 1": 2,
-    "gradient flow to t = 1e+06, n = 400, σ = 5": 1,
-    "gradient flow to t = 1e+30, n = 400, σ = 1": 1,
+    "gradient flow to t = 1e+06, n = 400, σ = 1": 3,
+    "gradient flow to t = 1e+06, n = 400, σ = 1, and its losses and accuracies": 1,
+    "gradient flow to t = 1e+06, n = 400, σ = 5": 2,
+    "gradient flow to t = 1e+30, n = 400, σ = 1": 2,
     "gradient descent, 200 steps, n = 400, d = 192": 3,
+    "gradient descent, 20 steps, n = 2400, d = 1110": 1,
     "gradient descent, 20000 steps, n = 400, d = 192, corrected": 1,
 }
 
 
 @pytest.fixture(scope="module")
 def table(tmp_path_factory):
-    for library in ("clarabel", "sklearn", "torch"):
+    for library in ("clarabel", "diffrax", "sklearn", "torch"):
         pytest.importorskip(library)
     out, checkout = tmp_path_factory.mktemp("benchmarks"), Path(__file__).parent.parent
     command = [sys.executable, "-m", "benchmarks", "--short", "--out", str(out)]
@@ -48,7 +52,7 @@ def test_times_and_ratios_are_positive_and_finite(table):
 def test_no_row_of_ours_is_uncertified_or_far_from_the_reference(table):
     kernels = table[table["error"].notna()]
     limits = kernels[~kernels["job"].str.startswith("gradient")]
-    assert len(limits) == 12
+    assert len(limits) == 19
     assert (kernels["uncertified"] == 0).all()
     assert (limits["error"] < 1e-6).all()
 
@@ -57,7 +61,7 @@ def test_trajectories_of_ours_and_of_scipy_are_within_one_part_in_ten_thousand(t
     trajectories = table[table["job"].str.startswith("gradient")]
     scipy = trajectories[trajectories["peer"].str.startswith("SciPy")]
     assert (trajectories["error"] < 1e-4).all()
-    assert len(scipy) == 3
+    assert len(scipy) == 4
     assert (scipy["their_error"] <= 1e-4).all()
 
 

@@ -17,7 +17,7 @@ from sweepjax.grid import Sweep
 from sweepjax.store import Store
 
 POINT = ["--n", "20", "--lambda", "0.5"]
-SCRIPT = [sys.executable, "-c", "import sys; from sweepjax_cli import app; sys.exit(app())"]
+SCRIPT = [sys.executable, "-P", "-c", "import sys; from sweepjax_cli import app; sys.exit(app())"]
 LONG = [*SCRIPT, "run", *POINT, "--realizations", "1600", "--chunk", "32", "-o"]
 
 

@@ -29,7 +29,7 @@ from sweepjax.store import Conflict, Store
 BUCKET = "bucket"
 PROBE = ["run", "--n", "20", "--lambda", "0.5", "--solver", "probe:Bits", "--chunk", "8"]
 WHOLE = [*PROBE, "--realizations", "44"]
-SCRIPT = [sys.executable, "-c", "import sys; from sweepjax_cli import app; sys.exit(app())"]
+SCRIPT = [sys.executable, "-P", "-c", "import sys; from sweepjax_cli import app; sys.exit(app())"]
 SETTINGS = {
     "AWS_ACCESS_KEY_ID": "key",
     "AWS_SECRET_ACCESS_KEY": "secret",

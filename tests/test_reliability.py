@@ -18,10 +18,10 @@ from test_object_storage import BUCKET, client  # noqa: F401  a fixture
 import sweepjax as sj
 
 HERE = Path(__file__).parent
-SCRIPT = [sys.executable, "-c", "import sys; from sweepjax_cli import app; sys.exit(app())"]
+SCRIPT = [sys.executable, "-P", "-c", "import sys; from sweepjax_cli import app; sys.exit(app())"]
 MORTAL = [sys.executable, str(HERE / "mortal.py")]
 PROBE = ["run", "--n", "20", "--lambda", "0.4,0.5", "--solver", "probe:Bits", "--chunk", "8", "--realizations", "20"]
-LIMIT = ["run", "--n", "200", "--lambda", "0.44", "--chunk", "200", "--realizations", "8000"]
+LIMIT = ["run", "--n", "200", "--lambda", "0.44", "--chunk", "200", "--realizations", "24000"]
 ORDER = ["lam", "realization"]
 
 
@@ -103,7 +103,7 @@ def test_twenty_kills_at_random_cost_no_finished_row(tmp_path):
         lost += 0 if before is None else kept(path, before)
         before = rows(path)
         finished = len(before)
-        assert finished < 8000
+        assert finished < 24000
     frame = undisturbed(LIMIT, path)
     lost += kept(path, before)
     told("SIGKILL at random while rows are computed", hits=hits, finished=finished, lost=lost)

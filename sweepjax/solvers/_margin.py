@@ -66,13 +66,14 @@ def unknown(y: Float[Array, "n d"]) -> Margin:
     return Margin(jnp.zeros(y.shape[1], dtype=jnp.float64), -infinite, infinite, jnp.int32(0), jnp.int32(0))
 
 
-def hard_margin(y: Float[Array, "n d"], guess: Pair, hint: Pair) -> Margin:
+def hard_margin(y: Float[Array, "n d"], guess: Pair, hint: Pair, wanted: Bool[Array, ""]) -> Margin:
     """Close the gap of a guess of the direction w [d] and multipliers a [n], if there is a margin.
 
     Args:
         y: the rows, to be separated from the origin.
         guess: multipliers that show the active set.
         hint: where the interior point starts if the guess separates nothing.
+        wanted: false where no loop shall start.
     """
     y = y.astype(jnp.float64)
     radius = largest_norm(y)
@@ -90,7 +91,7 @@ def hard_margin(y: Float[Array, "n d"], guess: Pair, hint: Pair) -> Margin:
 
     def goes_on(carry: tuple[Int[Array, ""], Interior, Array, Margin]) -> Bool[Array, ""]:
         tries, point, _, best = carry
-        return ~(best.gap <= CLOSED) & ~point.hopeless & (tries < TRIES)
+        return wanted & ~(best.gap <= CLOSED) & ~point.hopeless & (tries < TRIES)
 
     return lax.while_loop(goes_on, attempt, (jnp.int32(0), point, guess[1] > 0, best))[3]
 

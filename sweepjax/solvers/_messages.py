@@ -69,9 +69,9 @@ def _towards_minimum(x: Float[Array, "n d"], lam: float, now: Descent) -> Descen
     u = now.z + now.w
     strength = lax.fori_loop(0, 2, lambda _, strength: _adjusted(u, lam, strength), now.strength)
     w = _lambert(u + strength)
-    step = -(w @ x) / x.shape[1]
+    step = -_product(w, x) / x.shape[1]
     s = now.s + step
-    return Descent(s, x @ s, w, strength, jnp.linalg.norm(step) / jnp.linalg.norm(s), now.iterations + 1)
+    return Descent(s, _product(x, s), w, strength, jnp.linalg.norm(step) / jnp.linalg.norm(s), now.iterations + 1)
 
 
 def _adjusted(u: Float[Array, " n"], lam: float, strength: Float[Array, ""]) -> Float[Array, ""]:
@@ -112,10 +112,15 @@ def _iterate(y: Float[Array, "n d"], now: Margin) -> Margin:
     short = jnp.maximum(1 - (z - variance * a), 0)
     a = a + DAMPING * (short / variance - a)
     spread = variance / jnp.sum(short > 0)
-    v = a @ y
+    v = _product(a, y)
     w = (w + spread * v) / (1 + spread)
     variance = variance + INERTIA * (y.shape[1] * spread / (1 + spread) - variance)
-    z = y @ w
+    z = _product(y, w)
     upper = jnp.linalg.norm(v) / jnp.sum(a)
     gap = 1 - jnp.min(z) / jnp.linalg.norm(w) / upper
     return Margin(w, z, a, variance, gap, iterations + 1)
+
+
+def _product(a: Array, b: Array) -> Array:
+    """Return a @ b in float32 on every platform."""
+    return jnp.matmul(a, b, precision=lax.Precision.HIGHEST)

@@ -91,7 +91,7 @@ def _exact_factor(x: Float[Array, "n d"], p: Float[Array, " n"]) -> tuple[Factor
     h = hessian(x, p)
     trace = jnp.trace(h)
     mean = trace / x.shape[1]
-    tau = jnp.minimum(convexity_needed(x, p, trace), PROVABLE * trace)
+    tau = jnp.minimum(2 * convexity_needed(x, p, trace), PROVABLE * trace)
     factor = factorise(h, -tau / mean, 1e-13)
     return factor, jnp.where(factor.succeeded, least_curvature(x, trace, -factor.shift * mean), 0.0)
 

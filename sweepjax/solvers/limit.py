@@ -58,7 +58,9 @@ def solve_limit(x: Float[Array, "n d"]) -> Answer:
     guess = near_margin(-x) if 2 * d > n else None
     minimum = minimise(x, ~separates(-exact, guess[0]) if guess else always)
     hint = minimum.s, jax.nn.softmax(minimum.z)
-    margin = lax.cond(minimum.certified, lambda: unknown(-x), lambda: hard_margin(-x, guess or hint, hint))
+    # In lanes both branches are executed; then no loop starts where a minimum is certified.
+    wanted = ~minimum.certified
+    margin = lax.cond(wanted, lambda: hard_margin(-x, guess or hint, hint, wanted), lambda: unknown(-x))
     separated = separates(-exact, margin.w)
     separable = separated | (minimum.separated & ~minimum.certified)
     certified = jnp.where(separable, separated & (margin.gap <= MARGIN_GAP), minimum.certified & minimum.converged)

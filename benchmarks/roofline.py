@@ -1,0 +1,418 @@
+"""`python -m benchmarks.roofline`: what each kernel computes and reads, and the least time an H100 needs for it.
+
+The engine's own rows are traced and evaluated on a CPU with a counter beside each product, factorisation and
+triangular solve, inside loops and branches, too: executions are counted, not guessed. Everything else is arithmetic.
+Elementwise work is taken to be fused into these and free, their operands to be read once an execution. The least
+time of an execution is the longer of its bytes over the bandwidth and its flops over the rate; a kernel's is their sum.
+"""
+
+import argparse
+import csv
+import math
+import re
+import sys
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from datetime import UTC, datetime
+from functools import cache, partial
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+from jax._src.source_info_util import user_frame  # no public spelling
+from jax.extend.core import ClosedJaxpr, Literal
+
+from benchmarks import table
+from sweepjax.engine import Engine, _rows, realization
+from sweepjax.models.logistic import Logistic
+from sweepjax.presets import preset
+from sweepjax.solvers.gradient_descent import GradientDescent
+from sweepjax.solvers.gradient_flow import GradientFlow
+from sweepjax.solvers.limit import Limit
+from sweepjax.times import recorded_times
+from sweepjax.types import Chunk, Columns, Family, Task, name_of
+
+FOLDER = Path("results") / "benchmarks"
+COUNTED = {
+    "dot_general": "product",
+    "linear_model_product": "product",
+    "cholesky": "Cholesky",
+    "triangular_solve": "solve",
+}
+CHANGE = {
+    "memory": "fewer passes over the data, or narrower data",
+    "products": "fewer Hessians, or narrower ones",
+    "Cholesky": "fewer factorisations, or a faster routine",
+}
+EXPERIMENTS = {  # presets, and the d at which they are counted
+    "s_statistics": (930, 1110, 1176, 1191),
+    "margins": (1230, 1380, 1560),
+    "grokking_times": (40, 160, 200, 360),
+}
+
+
+class Site(NamedTuple):
+    """Where a program multiplies, factorises or solves, and what one execution costs, all lanes together."""
+
+    place: str
+    kind: str
+    precision: str
+    size: int  # the rows of a factor
+    flops: float
+    bytes: float
+
+    def narrowed(self) -> "Site":
+        """Return the same in bfloat16 if it is a product of two matrices, which does more than it reads."""
+        if self.kind != "product" or self.flops < 2 * self.bytes:
+            return self
+        return self._replace(precision="bfloat16", bytes=self.bytes * 2 / np.dtype(self.precision).itemsize)
+
+    @staticmethod
+    def of(equation: Any) -> "Site | None":
+        """Return the cost of an equation of a jaxpr, of all its lanes together; None if it is taken to be free."""
+        if equation.primitive.name not in COUNTED:
+            return None
+        operands, out = [value.aval for value in equation.invars], equation.outvars[0].aval
+        first, spared = operands[0], 0.0  # of a triangular matrix only half is moved
+        size = first.shape[-1]
+        match equation.primitive.name:
+            case "dot_general":
+                (axes, _), _ = equation.params["dimension_numbers"]
+                flops = 2 * out.size * math.prod(first.shape[axis] for axis in axes)
+            case "linear_model_product":
+                flops = 2 * out.size * operands[1].shape[-1]
+            case "cholesky":
+                flops, spared = first.size * size / 3, _bytes(first)
+            case _:
+                flops, spared = out.size * size, _bytes(first) / 2
+        moved = sum(map(_bytes, [*operands, out])) - spared
+        return Site(_place(equation), COUNTED[equation.primitive.name], str(first.dtype), size, flops, moved)
+
+
+Sites = list[tuple[Site, int]]  # with their executions
+
+
+def _bytes(value: Any) -> float:
+    return math.prod(value.shape) * value.dtype.itemsize
+
+
+def _place(equation: Any) -> str:
+    frame = user_frame(equation.source_info.traceback)
+    return f"{Path(frame.file_name).stem}.{frame.function_name}" if frame else "inside JAX"
+
+
+class Tally:
+    """The executions of the sites of a program, conditions of loops apart, and its answer."""
+
+    def __init__(self, program: Callable[..., Any], *arguments: Any) -> None:
+        """Trace the program, and run it with a counter beside each site."""
+        traced, shape = jax.make_jaxpr(program, return_shape=True)(*arguments)
+        found = (Site.of(equation) for equation in _equations(traced.jaxpr))
+        self._index = {site: k for k, site in enumerate(dict.fromkeys(site for site in found if site))}
+        none = jnp.zeros(len(self._index), dtype=jnp.int32)
+        counts, *leaves = jax.jit(partial(self._run, traced))(none, *jax.tree.leaves(arguments))
+        self.sites: Sites = list(zip(self._index, np.asarray(counts).tolist(), strict=True))
+        self.answer = jax.tree.unflatten(jax.tree.structure(shape), leaves)
+
+    def _run(self, traced: ClosedJaxpr, counts: Any, *values: Any) -> tuple[Any, ...]:
+        known = dict(zip(traced.jaxpr.constvars, traced.consts, strict=True))
+        known |= dict(zip(traced.jaxpr.invars, values, strict=True))
+
+        def read(atom: Any) -> Any:
+            return atom.val if isinstance(atom, Literal) else known[atom]
+
+        for equation in traced.jaxpr.eqns:
+            counts, *results = self._apply(equation, counts, *map(read, equation.invars))
+            known |= dict(zip(equation.outvars, results, strict=True))
+        return counts, *map(read, traced.jaxpr.outvars)
+
+    def _apply(self, equation: Any, counts: Any, *values: Any) -> tuple[Any, ...]:
+        params = equation.params
+        match equation.primitive.name:
+            case "while":
+                return self._while(params, counts, *values)
+            case "scan":
+                return self._scan(params, counts, *values)
+            case "cond":
+                return lax.switch(
+                    values[0], [partial(self._run, one) for one in params["branches"]], counts, *values[1:]
+                )
+        inner = params.get("jaxpr", params.get("call_jaxpr"))
+        if inner is not None:
+            return self._run(inner, counts, *values)
+        results = equation.primitive.bind(*values, **params)
+        site = Site.of(equation)
+        counts = counts.at[self._index[site]].add(1) if site else counts
+        return counts, *(results if equation.primitive.multiple_results else [results])
+
+    def _while(self, params: dict[str, Any], counts: Any, *values: Any) -> tuple[Any, ...]:
+        first, second = params["cond_nconsts"], params["cond_nconsts"] + params["body_nconsts"]
+
+        def claim(carry: tuple[Any, ...]) -> Any:
+            return self._run(params["cond_jaxpr"], carry[0], *values[:first], *carry[1:])[1]
+
+        def body(carry: tuple[Any, ...]) -> tuple[Any, ...]:
+            counts, *results = self._run(params["body_jaxpr"], carry[0], *values[first:second], *carry[1:])
+            return counts, *(_kept(claim(carry), *pair) for pair in zip(results, carry[1:], strict=True))
+
+        return lax.while_loop(lambda carry: jnp.any(claim(carry)), body, (counts, *values[second:]))
+
+    def _scan(self, params: dict[str, Any], counts: Any, *values: Any) -> tuple[Any, ...]:
+        first, second = params["num_consts"], params["num_consts"] + params["num_carry"]
+
+        def body(carry: tuple[Any, ...], slices: tuple[Any, ...]) -> tuple[Any, Any]:
+            counts, *results = self._run(params["jaxpr"], carry[0], *values[:first], *carry[1:], *slices)
+            return (counts, *results[: second - first]), results[second - first :]
+
+        start, slices = (counts, *values[first:second]), values[second:]
+        carry, stacked = lax.scan(body, start, slices, length=params["length"], reverse=params["reverse"])
+        return *carry, *stacked
+
+
+def _kept(wanted: Any, new: Any, old: Any) -> Any:
+    """Return what a loop over several lanes keeps: lanes that are done stand still until all are."""
+    return jnp.where(jnp.reshape(wanted, wanted.shape + (1,) * (new.ndim - wanted.ndim)), new, old)
+
+
+def _equations(jaxpr: Any) -> Iterable[Any]:
+    for equation in jaxpr.eqns:
+        yield equation
+        for inner in jax.tree.leaves(equation.params):
+            if isinstance(inner, ClosedJaxpr):
+                yield from _equations(inner.jaxpr)
+
+
+class Machine(NamedTuple):
+    """Bytes a second, flops a second by precision, and those of Cholesky by precision and size."""
+
+    bandwidth: float
+    rates: dict[str, float]
+    cholesky: Callable[[str, int], float]
+
+    def least(self, site: Site) -> tuple[float, str]:
+        """Return the least seconds of one execution, and what bounds it."""
+        factor = site.kind == "Cholesky"
+        rate = self.cholesky(site.precision, site.size) if factor else self.rates[site.precision]
+        return max((site.bytes / self.bandwidth, "memory"), (site.flops / rate, "Cholesky" if factor else "products"))
+
+    def parts(self, sites: Sites) -> dict[str, float]:
+        """Return the least seconds that memory, products and Cholesky bound; their sum is the kernel's."""
+        spent = dict.fromkeys(CHANGE, 0.0)
+        for site, count in sites:
+            seconds, bound = self.least(site)
+            spent[bound] += count * seconds
+        return spent
+
+
+PEAKS = {"float64": 67e12, "float32": 67e12, "bfloat16": 990e12}
+FAST, SLOW = (Machine(3.35e12, PEAKS, lambda precision, size, rate=rate: rate) for rate in (5e12, 5e11))
+
+
+def kernels(*, short: bool) -> list[Family]:
+    """Return what is counted or timed, at the sizes of the paper or tiny."""
+    flow, descent = GradientFlow(), GradientDescent(learning_rate=0.1)
+    if short:
+        return [*(_family(40, d, Limit()) for d in (16, 24)), _family(40, 16, flow, 10), _family(40, 16, descent, 50)]
+    shapes = [(400, d) for d in (160, 192, 200, 240)] + [(2400, d) for d in (930, 1110, 1176, 1191, 1380)]
+    flows = [_family(400, 192, flow, 1e6, sigma) for sigma in (1.0, 5.0)]
+    walks = [_family(400, 192, descent, 20_000), _family(2400, 1110, descent, 2000)]
+    return [*(_family(n, d, Limit()) for n, d in shapes), *flows, *walks]
+
+
+def _family(n: int, d: int, solver: Any, until: float | None = None, sigma: float = 1.0) -> Family:
+    return Family((Task(Logistic(n=n, d=d, sigma=sigma), solver, times=recorded_times(solver.clock, until)),))
+
+
+def title(family: Family) -> str:
+    """Return how a family is named in the tables."""
+    task = family.tasks[0]
+    end = f" to {task.times[-1]:.0e}" if task.times[1:] else ""
+    return f"{name_of(task.solver)}{end}, n = {task.model.n}, d = {task.model.d}, σ = {task.model.sigma:g}"
+
+
+@cache
+def tally(family: Family, rows: int, lanes: int) -> Tally:
+    """Count the first rows of a family, so many lanes side by side as the engine does it."""
+    print(f"{title(family)}: counting {rows} rows, {lanes} at a time ...", file=sys.stderr, flush=True)
+
+    def program(given: Any, times: Any) -> Columns:
+        return lax.map(lambda row: realization(row, times), given, batch_size=lanes if lanes > 1 else None)
+
+    with jax.enable_x64(True):
+        times = np.asarray(family.tasks[0].times, dtype=np.float64)
+        return Tally(program, _rows(Chunk(family, 0, rows), np.arange(rows)), times)
+
+
+class Line(NamedTuple):
+    """A kernel on an H100, all of a draw: what is done, and the least milliseconds."""
+
+    kernel: str
+    rows: int
+    lanes: int
+    factorisations: float
+    GB: float
+    GF_float32: float
+    GF_float64: float
+    GF_Cholesky: float
+    ms_memory: float
+    ms_products: float
+    ms_cholesky: float
+    ms: float
+    ms_slow_cholesky: float
+    ms_bfloat16: float
+    bound: str
+    to_change: str
+
+
+def line(family: Family, *, together: bool) -> Line:
+    """Count a few draws of a kernel, one by one or all together."""
+    rows = 8 if family.tasks[0].model.n <= 400 else 2
+    lanes = rows if together else 1
+    sites = tally(family, rows, lanes).sites
+    factors = [(site, count) for site, count in sites if site.kind == "Cholesky"]
+    rest = [[pair for pair in sites if pair[0].precision == name and pair not in factors] for name in PEAKS]
+    flops = [sum(site.flops * count for site, count in group) / 1e9 for group in (rest[1], rest[0], factors)]
+    done = lanes * sum(count for _, count in factors), sum(site.bytes * count for site, count in sites) / 1e9, *flops
+    parts, narrow = FAST.parts(sites), [(site.narrowed(), count) for site, count in sites]
+    least = *parts.values(), *(sum(part.values()) for part in (parts, SLOW.parts(sites), FAST.parts(narrow)))
+    bound = max(parts, key=lambda name: parts[name])
+    each = (value / rows for value in (*done, *(1e3 * seconds for seconds in least)))
+    return Line._make([title(family), rows, lanes, *each, bound, CHANGE[bound]])
+
+
+class Pass(NamedTuple):
+    """One execution of a site, of all lanes together, and how often a row or a batch of lanes executes it."""
+
+    kernel: str
+    lanes: int
+    place: str
+    kind: str
+    precision: str
+    executions: float
+    MF: float
+    MB: float
+    least_microseconds: float
+    bound: str
+
+
+def passes(family: Family, counted: Line) -> list[Pass]:
+    """Return the sites of a kernel that are executed."""
+    head, batches = (counted.kernel, counted.lanes), counted.rows / counted.lanes
+    return [
+        Pass(*head, *site[:3], count / batches, site.flops / 1e6, site.bytes / 1e6, 1e6 * seconds, bound)
+        for site, count in tally(family, counted.rows, counted.lanes).sites
+        for seconds, bound in [FAST.least(site)]
+        if count
+    ]
+
+
+class Total(NamedTuple):
+    """The least hours of an experiment on one H100."""
+
+    preset: str
+    counted_at_d: str
+    rows: int
+    lanes: int
+    hours: float
+    hours_slow_cholesky: float
+    hours_bfloat16: float
+
+
+def total(name: str, *, together: bool) -> Total:
+    """Count a preset at a few d and interpolate the least times between them."""
+    sweep, counted = preset(name), EXPERIMENTS[name]
+    families = {family.tasks[0].model.d: family for family in sweep.families()}
+    lines = [line(families[d], together=together) for d in counted]
+    columns = zip(*(one[Line._fields.index("ms") :][:3] for one in lines), strict=True)
+    hours = (sum(np.interp(list(families), counted, ms)) * sweep.realizations / 3.6e6 for ms in columns)
+    return Total._make([name, ", ".join(map(str, counted)), sweep.rows_total, lines[0].lanes, *hours])
+
+
+def calls_on_cuda(families: Iterable[Family]) -> str:
+    """Lower the engine's programs for CUDA, which need not be here, and name the library routines they call."""
+    texts = [Engine(device="cpu", lanes=2).lower(family, "cuda").as_text() for family in families]
+    found = {name for text in texts for name in re.findall(r"custom_call @(\w+)", text)}
+    return ", ".join(sorted(found - {"Sharding", "SPMDFullToShardShape", "SPMDShardToFullShape"})) or "none"
+
+
+def circumstances(command: str, device: str) -> dict[str, str]:
+    """Say by what command, when, where and with what versions a table was made."""
+    return {
+        "command": command,
+        "date": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
+        "device": device,
+        "cpu": table._cpu(),
+        "versions": ", ".join(f"{name} {version(name)}" for name in ("sweepjax", "jax", "jaxlib", "numpy")),
+        "git": table._git(),
+    }
+
+
+def markdown(rows: Sequence[Any]) -> str:
+    """Return rows of one kind as a table; underscores stand for blanks."""
+    cells = [[f"{value:.3g}" if isinstance(value, float) else str(value) for value in row] for row in rows]
+    head = [name.replace("_", " ") for name in rows[0]._fields]
+    return "".join(f"| {' | '.join(line)} |\n" for line in [head, ["---"] * len(head), *cells])
+
+
+def write(path: Path, rows: Sequence[Any], text: str, facts: dict[str, str]) -> None:
+    """Write the rows as CSV, whose first lines begin with "#", and the text as Markdown, under the same facts."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.with_suffix(".csv").open("w", newline="") as file:
+        file.writelines(f"# {name}: {value}\n" for name, value in facts.items())
+        csv.writer(file).writerows([rows[0]._fields, *rows])
+    lines = "".join(f"* {name}: {value}\n" for name, value in facts.items())
+    path.with_suffix(".md").write_text(f"{lines}\n{text}", encoding="utf-8")
+
+
+LEGEND = """# The least times of an H100: counted work, assumed rates, nothing timed
+
+Peaks of an H100 SXM from NVIDIA's data sheet: 3.35 TB/s; 67 TF/s in float64 (tensor cores) and in float32 (without
+them), 990 TF/s in bfloat16 (dense). **The rate of batched Cholesky is the unknown**: 5 TF/s are assumed, and in the
+columns "slow cholesky" 0.5. A site's least time is max(bytes/bandwidth, flops/rate), a kernel's the sum over its
+sites, by what bounds them. Columns "bfloat16": all products of two matrices as if in that precision, the most that
+narrower Hessians could gain; the certificate's has to stay in float64. "Factorisations" are of both precisions. Bytes
+are operands and results, of triangular matrices half; drawing the data and elementwise work are left out. All are
+lower bounds.
+
+Executions are those of the first rows of seed 0, counted on a CPU. One lane is what the draws need. With several
+lanes, as a GPU computes, both sides of a branch are executed and all lanes wait for the last; a GPU has more lanes
+than were counted (about 10^8/(n d)), and waits longer.
+"""
+
+
+def report(*, short: bool) -> tuple[list[Pass], str]:
+    """Count everything; return the sites and the text."""
+    families = kernels(short=short)
+    counted = [(family, line(family, together=together)) for family in families for together in (False, True)]
+    sites = [one for pair in counted for one in passes(*pair)]
+    text = [LEGEND, "## A draw\n", markdown([row for _, row in counted])]
+    if not short:
+        sums = [total(name, together=together) for name in EXPERIMENTS for together in (False, True)]
+        text += ["## Experiments 1, 2 and 3\n", markdown(sums)]
+    spent: dict[tuple[Any, ...], float] = defaultdict(float)
+    for one in sites:
+        spent[one[:2]] += one.executions * one.least_microseconds
+    largest = [one for one in sites if one.executions * one.least_microseconds > 0.1 * spent[one[:2]]]
+    text += ["## Sites of more than a tenth of a kernel's least time (roofline.csv has all)\n", markdown(largest)]
+    return sites, "\n".join([*text, f"Library routines of the programs lowered for CUDA: {calls_on_cuda(families)}.\n"])
+
+
+def main() -> None:
+    """Count, print and write."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.roofline", description=__doc__)
+    parser.add_argument("--short", action="store_true", help="tiny sizes: only shows that everything runs")
+    parser.add_argument("--out", type=Path, metavar="DIR", help=f"where the tables go (full ones: {FOLDER})")
+    options = parser.parse_args()
+    rows, text = report(short=options.short)
+    print(text)
+    if folder := options.out or (None if options.short else FOLDER):
+        command = f"python -m benchmarks.roofline{' --short' if options.short else ''}"
+        write(folder / "roofline", rows, text, circumstances(command, "none; an H100 SXM is assumed"))
+
+
+if __name__ == "__main__":
+    main()
