@@ -6,6 +6,7 @@ import signal
 import sys
 from collections.abc import Callable
 from contextlib import suppress
+from types import FrameType
 from typing import Any
 
 import typer
@@ -14,38 +15,41 @@ from sweepjax.places import of_a_bucket
 
 COMPLETE, FAULT, USAGE, UNFINISHED, CONFLICT, DAMAGED, INTERRUPTED = 0, 1, 2, 3, 4, 5, 130
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+RESUMABLE = "interrupted; run the same command again to go on from the rows that are stored"
 POLITE = (signal.SIGTERM, signal.SIGUSR1)  # of `kill`, of a cluster when time is nearly up
 
 
 def exit_code(command: Callable[[], Any]) -> int:
     """Run a command and return the exit code; what is nobody's mistake but ours keeps its traceback."""
-    heard = []
-
-    def interrupt(number: int, _: Any) -> None:
-        heard.append(number)
-        raise KeyboardInterrupt
-
     heeded = [number for number in (signal.SIGINT, *POLITE) if signal.getsignal(number) != signal.SIG_IGN]
-    before = {number: signal.signal(number, interrupt) for number in heeded}
+    before = {number: signal.signal(number, _interrupt) for number in heeded}
     try:
         code = command() or COMPLETE
         sys.stdout.flush()
     except KeyboardInterrupt:
         code = INTERRUPTED
     except Exception as error:
-        # Interrupted in the middle of an import, a library may raise an error of its own.
-        code = INTERRUPTED if heard else _code(error)
+        code = _code(error)
         if code is None:
             raise
-        if not heard:
-            _abandon_stdout(error)
-            say(sentence(error))
+        _abandon_stdout(error)
+        say(sentence(error))
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
     if code == INTERRUPTED:
-        say("interrupted; run the same command again to go on from the rows that are stored")
+        say(RESUMABLE)
     return code
+
+
+def _interrupt(number: int, frame: FrameType | None) -> None:
+    """Raise KeyboardInterrupt, but leave at once from an import, which may turn it into an error of its own."""
+    while frame:
+        if frame.f_code.co_filename.startswith("<frozen importlib"):
+            say(RESUMABLE)
+            os._exit(INTERRUPTED)
+        frame = frame.f_back
+    raise KeyboardInterrupt
 
 
 def say(text: str) -> None:
