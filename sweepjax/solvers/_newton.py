@@ -22,7 +22,7 @@ CONVERGED = 1e-10  # relative length of the last step
 CHORDS = 20  # steps with one factor at most
 ROUGH, FACTORS = 12, 60  # float32 factors at most, factors in all at most
 NEAR = 1e-2  # squared Newton decrement from which on a float64 factor is expected to lead to convergence
-PROVABLE = 1e-9  # least curvature looked for, relative to the trace of the Hessian
+PROVABLE = 1e-11  # least curvature looked for, relative to the trace of the Hessian
 STRUGGLING = 1e-4  # diagonal shift, relative to the mean, at which float32 is given up
 
 
@@ -35,6 +35,7 @@ class Iterate(NamedTuple):
     shift: Float[Array, ""]  # what the last Hessian needed on its diagonal, relative to its mean
     factors: Int[Array, ""]
     near: Bool[Array, ""]  # near enough for a float64 factor to serve all further steps
+    provable: Bool[Array, ""]  # the next one is shifted down for the proof; if that led nowhere, not at once again
     separated: Bool[Array, ""]
     converged: Bool[Array, ""]
     certified: Bool[Array, ""]  # the origin is proved to lie inside the convex hull
@@ -64,7 +65,7 @@ def _start(rough: Float[Array, "n d"], x: Float[Array, "n d"], wanted: Bool[Arra
     z = x @ s
     zero, false = jnp.zeros((), dtype=x.dtype), jnp.zeros((), dtype=bool)
     none = jnp.zeros((), dtype=jnp.int32)
-    return Iterate(s, z, zero + jnp.inf, zero, none, near & lower, jnp.max(z) < 0, false, false, false, ~wanted)
+    return Iterate(s, z, zero + jnp.inf, zero, none, near & lower, ~false, jnp.max(z) < 0, false, false, false, ~wanted)
 
 
 def _round(rough: Float[Array, "n d"], exact: Float[Array, "n d"], it: Iterate) -> Iterate:
@@ -72,12 +73,18 @@ def _round(rough: Float[Array, "n d"], exact: Float[Array, "n d"], it: Iterate) 
     it = it._replace(z=exact @ it.s)
     p = jax.nn.softmax(it.z)
     in_float64 = it.near | it.converged | (it.shift > STRUGGLING) | (it.factors >= ROUGH)
-    factor, curvature = lax.cond(in_float64, lambda: _exact_factor(exact, p), lambda: _rough_factor(rough, p))
+    factor, curvature = lax.cond(
+        in_float64, lambda: _exact_factor(exact, p, it.provable), lambda: _rough_factor(rough, p)
+    )
     after = _chords(exact, factor, it)
     certified = after.converged & surrounds(exact, jax.nn.softmax(after.z), p, curvature)
-    tried = in_float64 & after.converged
+    tried = in_float64 & it.provable & after.converged
     return after._replace(
-        near=after.decrement < NEAR, certified=certified, tried=tried, finished=tried & (certified | it.tried)
+        near=after.decrement < NEAR,
+        provable=after.converged | ~in_float64 | ~it.provable,
+        certified=certified,
+        tried=tried,
+        finished=tried & (certified | it.tried),
     )
 
 
@@ -86,12 +93,14 @@ def _rough_factor(x: Float[Array, "n d"], p: Float[Array, " n"]) -> tuple[Factor
     return widened(factorise(hessian(x, p), 1e-6, 1e-5)), jnp.zeros((), dtype=jnp.float64)
 
 
-def _exact_factor(x: Float[Array, "n d"], p: Float[Array, " n"]) -> tuple[Factor, Float[Array, ""]]:
-    """Return a float64 factor of H - τI and the curvature that it proves, if τ > 0 was possible."""
+def _exact_factor(
+    x: Float[Array, "n d"], p: Float[Array, " n"], provable: Bool[Array, ""]
+) -> tuple[Factor, Float[Array, ""]]:
+    """Return a float64 factor of H - τI and the curvature that it proves, if τ > 0 is wanted and possible."""
     h = hessian(x, p)
     trace = jnp.trace(h)
     mean = trace / x.shape[1]
-    tau = jnp.minimum(2 * convexity_needed(x, p, trace), PROVABLE * trace)
+    tau = jnp.where(provable, jnp.minimum(2 * convexity_needed(x, p, trace), PROVABLE * trace), 0.0)
     factor = factorise(h, -tau / mean, 1e-13)
     return factor, jnp.where(factor.succeeded, least_curvature(x, trace, -factor.shift * mean), 0.0)
 
