@@ -256,7 +256,9 @@ def _environments(device: str, workers: int) -> list[dict[str, str]]:
     platform, count = ("cpu", 0) if device == "cpu" else _devices(device)
     if platform == "cpu":
         cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-        return (workers or cores) * [{"XLA_FLAGS": f"{os.environ.get('XLA_FLAGS', '')} {ONE_DEVICE}".strip()}]
+        workers = workers or cores
+        share = {"NPROC": str(max(1, cores // workers))}  # of XLA's threads, which else are as many as cores in each
+        return workers * [share | {"XLA_FLAGS": f"{os.environ.get('XLA_FLAGS', '')} {ONE_DEVICE}".strip()}]
     if platform != "gpu":
         return [{}]
     if workers > count:
