@@ -93,7 +93,7 @@ def test_nonnegative_least_squares_finds_the_same_margin(rows):
 
 
 def test_the_forces_balance_at_the_minimum(rows):
-    assert rows["residual"].max() < 1e-10
+    assert rows["residual"].max() < 1e-12
 
 
 def test_a_row_has_either_a_minimum_or_a_margin(rows):

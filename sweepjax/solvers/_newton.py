@@ -18,8 +18,9 @@ from sweepjax.solvers._certificates import convexity_needed, least_curvature, su
 from sweepjax.solvers._linear import Factor, factorise, hessian, widened
 from sweepjax.solvers._messages import near_minimum
 
-CONVERGED = 1e-10  # relative length of the last step
-CHORDS = 20  # steps with one factor at most
+CONVERGED = 1e-10  # relative length of a step from which on the minimum counts as reached
+SETTLED = 1e-26  # squared Newton decrement at which nothing is left to gain
+CHORDS = 40  # steps with one factor at most
 ROUGH, FACTORS = 12, 60  # float32 factors at most, factors in all at most
 NEAR = 1e-2  # squared Newton decrement from which on a float64 factor is expected to lead to convergence
 PROVABLE = 1e-11  # least curvature looked for, relative to the trace of the Hessian
@@ -106,7 +107,7 @@ def _exact_factor(
 
 
 def _chords(x: Float[Array, "n d"], factor: Factor, it: Iterate) -> Iterate:
-    """Step with one factor while it contracts the decrement well."""
+    """Step with one factor while it contracts the decrement well, to the rounding error of float64 if it does."""
 
     def step(carry: tuple[Iterate, Int[Array, ""], Bool[Array, ""]]) -> tuple[Iterate, Int[Array, ""], Bool[Array, ""]]:
         now, k, _ = carry
@@ -116,7 +117,7 @@ def _chords(x: Float[Array, "n d"], factor: Factor, it: Iterate) -> Iterate:
 
     def goes_on(carry: tuple[Iterate, Int[Array, ""], Bool[Array, ""]]) -> Bool[Array, ""]:
         now, k, contracts = carry
-        return ~(now.separated | now.converged) & contracts & (k < CHORDS)
+        return ~now.separated & (now.decrement > SETTLED) & contracts & (k < CHORDS)
 
     it = it._replace(
         factors=it.factors + 1,
@@ -146,5 +147,5 @@ def _step(x: Float[Array, "n d"], solve: Callable[[Array], Array], it: Iterate) 
     # An old factor may point uphill; standing still, it is replaced.
     t = jnp.where(rises(t), 0.0, t)
     s, z = it.s + t * direction, it.z + t * dz
-    converged = (t == 1) & (jnp.linalg.norm(direction) <= CONVERGED * jnp.linalg.norm(s))
+    converged = it.converged | ((t == 1) & (jnp.linalg.norm(direction) <= CONVERGED * jnp.linalg.norm(s)))
     return it._replace(s=s, z=z, decrement=q, separated=jnp.max(z) < 0, converged=converged)
