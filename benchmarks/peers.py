@@ -8,6 +8,7 @@ starts. Copies to float64 and to sparse or doubled form are made before the cloc
 import warnings
 from collections.abc import Callable, Iterable
 from functools import cache
+from itertools import groupby
 from typing import Any
 
 import clarabel
@@ -42,9 +43,8 @@ def naive(draws: list[np.ndarray], goals: list[Goal]) -> SolveAll:
 
     The best of the rates, stopped at the first step at which ‖S‖ of all draws is within the tolerance.
     """
-    shapes = sorted({x.shape for x in draws}, key=[x.shape for x in draws].index)
-    groups = [[(x, goal) for x, goal in zip(draws, goals, strict=True) if x.shape == shape] for shape in shapes]
-    solves = [_naive_of_one_shape(*zip(*group, strict=True)) for group in groups]
+    groups = groupby(zip(draws, goals, strict=True), key=lambda pair: pair[0].shape)
+    solves = [_naive_of_one_shape(*zip(*group, strict=True)) for _, group in groups]
     return lambda: [s for solve in solves for s in solve()]
 
 

@@ -205,9 +205,9 @@ def circumstances(command: str, device: str) -> dict[str, str]:
         "command": command,
         "date": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
         "device": device,
-        "cpu": table._cpu(),
+        "cpu": table.cpu(),
         "versions": ", ".join(f"{name} {version(name)}" for name in ("sweepjax", "jax", "jaxlib", "numpy")),
-        "git": table._git(),
+        "git": table.git(),
     }
 
 

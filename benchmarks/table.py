@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from threadpoolctl import threadpool_info
 
-LIBRARIES = ("sweepjax", "jax", "jaxlib", "numpy", "scipy", "torch", "scikit-learn", "clarabel")
+LIBRARIES = ("sweepjax", "jax", "jaxlib", "numpy", "scipy", "optax", "diffrax", "torch", "scikit-learn", "clarabel")
 HEADER = (
     "job",
     "ours",
@@ -83,11 +83,11 @@ def provenance(devices: int) -> dict[str, str]:
     threads = f"{devices} for each peer; ours {devices} devices of one thread each"
     return {
         "date": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
-        "cpu": f"{_cpu()}, {len(os.sched_getaffinity(0))} cores",
+        "cpu": f"{cpu()}, {len(os.sched_getaffinity(0))} cores",
         "load": f"{os.getloadavg()[2]:.2f} over the last 15 minutes",
         "python": platform.python_version(),
         "versions": ", ".join(f"{name} {importlib.metadata.version(name)}" for name in LIBRARIES),
-        "git": _git(),
+        "git": git(),
         "threads": f"{threads}; thread pools: {', '.join(sorted(pools))}",
         "environment": ", ".join(f"{name}={os.environ[name]}" for name in _settings()) or "no thread settings",
     }
@@ -98,14 +98,14 @@ def _settings() -> list[str]:
     return sorted(name for name in os.environ if name.startswith(prefixes) and "/" not in os.environ[name])
 
 
-def _cpu() -> str:
+def cpu() -> str:
     info = Path("/proc/cpuinfo")
     lines = info.read_text().splitlines() if info.exists() else []
     models = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
     return models[0] if models else platform.processor() or "unknown"
 
 
-def _git() -> str:
+def git() -> str:
     command = ["git", "describe", "--always", "--dirty", "--abbrev=12"]
     found = subprocess.run(command, cwd=Path(__file__).parent, capture_output=True, text=True, check=False)
     return found.stdout.strip() or "unknown"
