@@ -1,12 +1,11 @@
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+from command import SCRIPT
 from sweepjax_cli import app
 
 SMALL = ["run", "--n", "20", "--lambda", "0.5", "--realizations", "8", "--chunk", "8"]
-SCRIPT = [sys.executable, "-P", "-c", "import sys; from sweepjax_cli import app; sys.exit(app())"]
 
 
 @pytest.fixture(scope="module")

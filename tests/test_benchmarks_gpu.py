@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import pytest
 from jax import lax
 
-import sweepjax  # noqa: F401  # before the checkout is on the path: the installed one is tested
+from sweepjax.solvers.limit import solve_limit  # before the checkout is on the path: the installed one is tested
 
 CHECKOUT = Path(__file__).parent.parent
 N, K, M = 3, 5, 7
@@ -85,6 +85,20 @@ def test_lanes_side_by_side_execute_both_sides_of_a_branch(roofline, lanes, exec
 
     tally = roofline.Tally(lambda flags: lax.map(choose, flags, batch_size=lanes), jnp.array([False, False]))
     assert [count for _, count in sorted(tally.sites, key=lambda pair: pair[0].flops)] == executions
+
+
+def test_lanes_with_a_proved_minimum_look_for_no_margin(roofline):
+    x = jax.random.normal(jax.random.key(0), (2, 40, 8), jnp.float32)
+    with jax.enable_x64(True):
+        alone, together = roofline.Tally(solve_limit, x[0]), roofline.Tally(jax.vmap(solve_limit), x)
+    assert together.answer.certified.all()
+    assert not together.answer.separable.any()
+    # Twice: in lanes factors are of both precisions.
+    assert 0 < factors(together) <= 2 * factors(alone)
+
+
+def factors(tally):
+    return sum(count for site, count in tally.sites if site.kind == "Cholesky")
 
 
 def test_the_least_time_is_of_memory_or_of_the_products(roofline):

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from command import SCRIPT
 from sweepjax_cli import app
 
 import sweepjax as sj
@@ -17,7 +18,6 @@ from sweepjax.grid import Sweep
 from sweepjax.store import Store
 
 POINT = ["--n", "20", "--lambda", "0.5"]
-SCRIPT = [sys.executable, "-P", "-c", "import sys; from sweepjax_cli import app; sys.exit(app())"]
 LONG = [*SCRIPT, "run", *POINT, "--realizations", "1600", "--chunk", "32", "-o"]
 
 
@@ -168,6 +168,25 @@ def test_an_interrupted_run_says_so_leaves_no_temporaries_and_goes_on(number, st
     assert not list((tmp_path / "a").glob("*.tmp"))
     assert app([*LONG[len(SCRIPT) :], str(tmp_path / "a")]) == 0
     assert same_rows(straight, tmp_path / "a")
+
+
+IMPORTER = """\
+import os, signal
+try:
+    os.kill(os.getpid(), signal.SIGUSR1)
+except BaseException:
+    raise ImportError from None
+"""
+
+
+def test_an_interruption_that_an_import_would_swallow_is_one_all_the_same(tmp_path):
+    (tmp_path / "importer.py").write_text(IMPORTER)
+    code = "import sys; from sweepjax_cli._errors import exit_code; sys.exit(exit_code(lambda: __import__('importer')))"
+    found, command = os.environ | {"PYTHONPATH": str(tmp_path)}, [sys.executable, "-P", "-c", code]
+    done = subprocess.run(command, env=found, capture_output=True, text=True, check=False)
+    assert done.returncode == 130
+    assert done.stderr.startswith("sweepjax: interrupted")
+    assert done.stderr.count("\n") == 1
 
 
 @pytest.mark.slow

@@ -13,6 +13,7 @@ import pandas as pd
 import patient
 import psutil
 import pytest
+from command import SCRIPT
 from sweepjax_cli import app
 
 import sweepjax as sj
@@ -23,7 +24,6 @@ from sweepjax.executors.local import Local
 from sweepjax.grid import Sweep
 from sweepjax.run import ENGINE, account, fill, open_store, share
 
-SCRIPT = [sys.executable, "-P", "-c", "import sys; from sweepjax_cli import app; sys.exit(app())"]
 SWEEP = ["run", "--n", "8", "--d", "3,4,5", "--realizations", "16", "--chunk", "8", "--solver", "poison:Poison"]
 SLOW = ["run", "--n", "8", "--d", "3,4", "--realizations", "80", "--chunk", "4", "--solver", "patient:Patient"]
 LONG = ["run", "--n", "8", "--d", "3,4", "--realizations", "120", "--chunk", "2", "--solver", "patient:Patient"]

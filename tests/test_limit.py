@@ -193,6 +193,15 @@ def test_a_factor_at_one_point_proves_nothing_false_at_another(seed):
     assert bool(proved) == (not linear_program_separates(x))
 
 
+def test_nothing_is_proved_where_the_points_that_curve_have_no_weight():
+    x = np.array([[1, 1e-3], [-1, 1e-3], [0, 1]])  # separable, and nearly not without the last one
+    weights, p = np.ones(3), np.array([0.5, 0.5, 1e-9])
+    curvature = np.linalg.eigvalsh(x.T * weights @ x)[0]
+    assert np.linalg.norm(p @ x) < curvature
+    with jax.enable_x64(True):
+        assert not surrounds(*(jnp.asarray(value) for value in (x, p, weights, curvature)))
+
+
 def test_a_nan_in_the_data_is_an_uncertified_row_not_an_error():
     x = gaussian(6, 2)
     x[4, 1] = np.nan

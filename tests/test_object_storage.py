@@ -15,6 +15,7 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 from botocore.exceptions import ClientError
+from command import SCRIPT
 from moto.server import ThreadedMotoServer
 from s3fs import S3FileSystem
 from sweepjax_cli import app
@@ -29,7 +30,6 @@ from sweepjax.store import Conflict, Store
 BUCKET = "bucket"
 PROBE = ["run", "--n", "20", "--lambda", "0.5", "--solver", "probe:Bits", "--chunk", "8"]
 WHOLE = [*PROBE, "--realizations", "44"]
-SCRIPT = [sys.executable, "-P", "-c", "import sys; from sweepjax_cli import app; sys.exit(app())"]
 SETTINGS = {
     "AWS_ACCESS_KEY_ID": "key",
     "AWS_SECRET_ACCESS_KEY": "secret",

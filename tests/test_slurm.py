@@ -4,12 +4,12 @@ import shutil
 import signal
 import socket
 import subprocess
-import sys
 import sysconfig
 import time
 from pathlib import Path
 
 import pytest
+from command import SCRIPT
 from sweepjax_cli import app
 
 import sweepjax as sj
@@ -220,7 +220,7 @@ def test_a_time_limit_may_be_near_before_the_scheduler_is_there(printed, tools):
 
 
 def test_a_run_heeds_the_signal_of_a_time_limit_and_that_of_an_end_right_after_it(here):
-    command = [sys.executable, "-P", "-c", "import sys; from sweepjax_cli import app; sys.exit(app())", "run", *PATIENT]
+    command = [*SCRIPT, "run", *PATIENT]
     environment = os.environ | {"PYTHONPATH": str(HERE)}
     process = subprocess.Popen([*command, "-o", "run"], stderr=subprocess.PIPE, text=True, env=environment)
     wait_for(lambda: list(Path("run").glob("*.parquet")) or process.poll() is not None, seconds=60)
