@@ -1,4 +1,4 @@
-"""Peak memory of one whole run, in a process of its own: `python -m benchmarks.memory REALIZATIONS`."""
+"""Peak memory of one whole run, in a process of its own: `python -m benchmarks.memory REALIZATIONS LANES`."""
 
 import resource
 import subprocess
@@ -13,15 +13,15 @@ from sweepjax.run import fill, open_store, share
 CHUNK_ROWS = 256
 
 
-def peak(realizations: int) -> float:
+def peak(realizations: int, lanes: int = 0) -> float:
     """Return the peak resident memory in MiB of a fresh process that runs n = 400, d = 120."""
-    command = [sys.executable, "-m", "benchmarks.memory", str(realizations)]
+    command = [sys.executable, "-m", "benchmarks.memory", str(realizations), str(lanes)]
     return float(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
 
 
-def main(realizations: int) -> None:
+def main(realizations: int, lanes: int) -> None:
     """Run, and print the peak."""
-    sweep, engine = Sweep().replaced(n=400, d=120, realizations=realizations), Engine()
+    sweep, engine = Sweep().replaced(n=400, d=120, realizations=realizations), Engine(lanes=lanes)
     with TemporaryDirectory() as out:
         store = open_store(sweep, out, chunk_rows=CHUNK_ROWS, engine=engine)
         fill(store, share(sweep, store.chunk_rows), engine=engine, watch=lambda what, rows: None)
@@ -37,4 +37,4 @@ def _peak_kibibytes() -> float:
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]))
+    main(*map(int, sys.argv[1:]))

@@ -31,7 +31,7 @@ from sweepjax.types import Chunk, Columns, Family, Problem
 BATCH_ELEMENTS = 10**7  # numbers of data computed between two looks at the keyboard
 MOST_PER_BATCH = 64
 BYTES_PER_NUMBER = 64  # of a lane's working memory, over its dataset's float32 numbers
-SHORTEST_WAIT, LONGEST_WAIT = 1e-4, 0.05  # seconds between two looks at whether a batch is done
+SHORTEST_WAIT, LONGEST_WAIT = 1e-4, 0.005  # seconds between two looks at whether a batch is done
 
 
 PATH = "_path"  # among the measured columns: the parameters themselves, for observables

@@ -73,6 +73,22 @@ def test_a_chunk_that_fails_three_times_is_told_and_the_rest_go_on(cluster, here
     assert set(rows("a")["d"]) == {3, 5}
 
 
+def test_a_worker_keeps_to_the_programs_it_has_and_leaves_others_theirs():
+    sweep = Sweep(solver="poison:Poison").replaced(n=8, d="3,4,5", realizations=16)
+    crew = dask._Crew(None, None, share(sweep, 8), 1.0)
+    given = [crew._chosen(worker).family.tasks[0].model.d for worker in "abaabb"]
+    assert given == [3, 4, 3, 5, 4, 5]
+    assert crew._chosen("a") is None
+
+
+def test_workers_of_our_own_share_the_cores_and_have_one_device_each(monkeypatch):
+    monkeypatch.setattr(os, "sched_getaffinity", lambda pid: range(8), raising=False)
+    monkeypatch.setenv("XLA_FLAGS", "--xla_cpu_enable_fast_math=false")
+    environments = dask._environments("cpu", 3)
+    assert environments == 3 * [{"NPROC": "2", "XLA_FLAGS": f"--xla_cpu_enable_fast_math=false {dask.ONE_DEVICE}"}]
+    assert len(dask._environments("cpu", 0)) == 8
+
+
 @pytest.mark.parametrize("how", ["raise", "die"])
 def test_what_happens_to_a_chunk_once_is_made_good(how, cluster, here):
     once = ["--set", f"how={how}", "--set", f"once={here / 'once'}"]

@@ -24,12 +24,15 @@ from sweepjax.types import Chunk
 LOOK = 1.0  # seconds between two looks at the keyboard
 SLOWER = 20  # times the slowest chunk so far: a worker that takes longer is taken to hang
 DEATHS = 6  # of workers over one chunk, until it is given up: unlike an exception, a death need not be its fault
+AHEAD = 256  # chunks from which the next for a worker is chosen
 SILENCE = 60.0  # seconds without a heartbeat, until a worker of our own cluster is taken to be dead
 DEVICES = (
     "import jax, sys; found = jax.local_devices(backend=sys.argv[1] or None); print(found[0].platform, len(found))"
 )
 # Ctrl-C reaches every process of a terminal; it is for this one to end its workers.
 DEAF = "import signal; signal.signal(signal.SIGINT, signal.SIG_IGN)"
+# Dask's choice for it makes every large array a new mapping of memory, which costs an eighth of the speed.
+TRIM = "MALLOC_TRIM_THRESHOLD_"
 ONE_DEVICE = "--xla_force_host_platform_device_count=1"
 
 
@@ -64,7 +67,7 @@ class Dask:
         """
         with self._client() as client:
             try:
-                yield from _Crew(client, compute, self.patience).settled(iter(chunks), watch)
+                yield from _Crew(client, compute, iter(chunks), self.patience).settled(watch)
             except OSError:
                 where = self.scheduler or "of this run"
                 advice = "finished rows are safe, so start it again and then run the same command"
@@ -106,19 +109,20 @@ class _Attempt:
 class _Crew:
     """The workers of a cluster, and what each has in hand: one chunk, so that none is blamed for another."""
 
-    def __init__(self, client: Any, compute: Compute, patience: float) -> None:
-        self.client, self.compute, self.patience = client, compute, patience
+    def __init__(self, client: Any, compute: Compute, chunks: Iterator[Chunk], patience: float) -> None:
+        self.client, self.compute, self.chunks, self.patience = client, compute, chunks, patience
+        self.ahead: list[Chunk] = []
+        self.families: dict[str, str] = {}  # of which each worker was given a chunk last
         self.out: dict[str, tuple[Any, _Attempt]] = {}
         self.ended: SimpleQueue[Any] = SimpleQueue()
         self.slowest, self.looked = 0.0, time.monotonic()
 
-    def settled(self, chunks: Iterator[Chunk], watch: Watch) -> Settled:
+    def settled(self, watch: Watch) -> Settled:
         """Yield chunks as they are settled; the next is sent before the last is fetched and kept."""
         ended: tuple[Any, _Attempt] | None = None
         while True:
-            workers = len(self.client.nthreads())
-            for chunk in islice(chunks, max(0, max(workers, 1) - len(self.out))):
-                self._send(_Attempt(chunk))
+            workers = self.client.nthreads()
+            self._hand_out(workers)
             if ended and (outcome := self._outcome(*ended)):
                 watch("rows", ended[1].chunk.rows)
                 yield ended[1].chunk, outcome
@@ -127,18 +131,39 @@ class _Crew:
             watch("computing" if workers else "waiting for workers", 0)
             ended = self._next()
 
+    def _hand_out(self, workers: Iterable[str]) -> None:
+        """Give each worker that has nothing in hand a chunk; where there is no worker, one waits for the first."""
+        workers, busy = list(workers), {attempt.place for _, attempt in self.out.values()}
+        free = [address for address in workers if address not in busy] or [""]
+        for address in free[: max(0, max(len(workers), 1) - len(self.out))]:
+            if chunk := self._chosen(address):
+                self._send(_Attempt(chunk, place=address))
+
+    def _chosen(self, worker: str) -> Chunk | None:
+        """Return a chunk whose program the worker has already, or else one whose program no other has."""
+        self.ahead += islice(self.chunks, AHEAD - len(self.ahead))
+        if not self.ahead:
+            return None
+        own, all_had = self.families.get(worker), set(self.families.values())
+        chunk = min(self.ahead, key=lambda chunk: (chunk.family.id != own, chunk.family.id in all_had))
+        self.ahead.remove(chunk)
+        self.families[worker] = chunk.family.id
+        return chunk
+
     def _send(self, attempt: _Attempt) -> None:
         from cloudpickle import dumps  # noqa: PLC0415  an extra
 
-        where: dict[str, Any] = {}
-        if attempt.failed_on:
-            others = [address for address in self.client.nthreads() if address not in attempt.failed_on]
-            where = {"workers": others, "allow_other_workers": True} if others else {}
+        workers = [attempt.place] if attempt.place else self._others(attempt.failed_on)
+        where: Any = {"workers": workers, "allow_other_workers": True} if workers else {}
         # As bytes: a scheduler reads what it passes on, and need not know the plug-ins of a sweep.
         task = dumps((self.compute, attempt.chunk))
         future = self.client.submit(_one_at_a_time, task, pure=False, **where)
         self.out[future.key] = future, attempt
         future.add_done_callback(self.ended.put)
+
+    def _others(self, failed_on: tuple[str, ...]) -> list[str]:
+        """Return the workers on which a chunk has not failed, if it has failed at all."""
+        return [address for address in self.client.nthreads() if address not in failed_on] if failed_on else []
 
     def _next(self) -> tuple[Any, _Attempt] | None:
         """Return the next chunk that comes back; nothing where none does for a while.
@@ -215,6 +240,7 @@ def _unwatched(what: str, rows: int) -> None:
 @contextmanager
 def _own_cluster(device: str, workers: int) -> Iterator[Any]:
     """Start a scheduler and one process a core or GPU on this machine, and end them with all they have in hand."""
+    import dask  # noqa: PLC0415  an extra
     from distributed import Nanny, Scheduler, SpecCluster  # noqa: PLC0415
 
     environments = _environments(device, workers)
@@ -235,7 +261,8 @@ def _own_cluster(device: str, workers: int) -> Iterator[Any]:
         "worker_ttl": SILENCE,
     }
     quiet: Any = logging.WARNING  # declared a bool, used as a level
-    cluster: Any = SpecCluster(specs, {"cls": Scheduler, "options": options}, silence_logs=quiet)
+    with dask.config.set({f"distributed.nanny.pre-spawn-environ.{TRIM}": None}):
+        cluster: Any = SpecCluster(specs, {"cls": Scheduler, "options": options}, silence_logs=quiet)
     with cluster:
         nannies = logging.getLogger("distributed.nanny")
         nannies.setLevel(logging.WARNING)  # they say which worker is lost
