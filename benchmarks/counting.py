@@ -103,11 +103,13 @@ class Tally:
                 return self._while(params, counts, *values)
             case "scan":
                 return self._scan(params, counts, *values)
+            case "platform_index":  # what is counted is what is computed elsewhere than on a CPU: lanes as a batch
+                return counts, jnp.int32(params["platforms"].index(None))
             case "cond":
                 return lax.switch(
                     values[0], [partial(self._run, one) for one in params["branches"]], counts, *values[1:]
                 )
-        inner = params.get("jaxpr", params.get("call_jaxpr"))
+        inner = next((params[name] for name in ("jaxpr", "call_jaxpr", "call") if name in params), None)
         if inner is not None:
             return self._run(inner, counts, *values)
         results = equation.primitive.bind(*values, **params)

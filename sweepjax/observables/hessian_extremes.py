@@ -8,6 +8,8 @@ from jax import lax
 from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Float
 
+from sweepjax.lapack import one_by_one
+
 
 def hessian_extremes(model: Any, data: Any, params: Any) -> Float[Array, "t 2"]:
     """Smallest and largest eigenvalue of the Hessian of the training loss in all p parameters.
@@ -20,9 +22,14 @@ def hessian_extremes(model: Any, data: Any, params: Any) -> Float[Array, "t 2"]:
     def extremes(each: Any) -> Float[Array, "2"]:
         y, unravel = ravel_pytree(each)
         hessian = jax.hessian(lambda y: model.training_loss(unravel(y), wide))(y)
-        return jnp.linalg.eigvalsh(hessian)[jnp.array([0, -1])]
+        return _eigenvalues(hessian)[jnp.array([0, -1])]
 
     return lax.map(extremes, params)
+
+
+@one_by_one
+def _eigenvalues(hessian: Float[Array, "p p"]) -> Float[Array, " p"]:
+    return jnp.linalg.eigvalsh(hessian)
 
 
 def _widened(leaf: Array) -> Array:

@@ -9,6 +9,8 @@ import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Bool, Float
 
+from sweepjax.lapack import one_by_one
+
 STRIPS, NARROWEST = 3, 64  # of a Gram matrix at most, and columns of one: with many, half the work is saved
 
 
@@ -24,8 +26,7 @@ class Factor(NamedTuple):
 
     def solve(self, r: Float[Array, " d"]) -> Float[Array, " d"]:
         """Return H⁻¹ r."""
-        y = jax.scipy.linalg.cho_solve((self.upper.T, True), r.astype(self.upper.dtype))
-        return y.astype(r.dtype)
+        return _solved(self.upper, r.astype(self.upper.dtype)).astype(r.dtype)
 
     @property
     def succeeded(self) -> Bool[Array, ""]:
@@ -40,14 +41,23 @@ def factorise(h: Float[Array, "d d"], first: Float[Array, ""] | float, least: fl
 
     def attempt(carry: tuple[Array, Factor]) -> tuple[Array, Factor]:
         shift, _ = carry
-        shifted = h.at[diagonal, diagonal].add(shift * mean)
-        # The primitive itself: its function would clear the other half, which nobody reads, in a pass over all.
-        upper = lax.linalg.cholesky_p.bind(shifted.T).T
+        upper = _cholesky(h.at[diagonal, diagonal].add(shift * mean))
         return jnp.maximum(30 * shift, jnp.asarray(least, dtype=h.dtype)), Factor(upper, shift)
 
     first = jnp.asarray(first, dtype=h.dtype)
     start = first, Factor(jnp.full_like(h, jnp.nan), first)
     return lax.while_loop(lambda carry: ~carry[1].succeeded & (carry[0] < 1), attempt, start)[1]
+
+
+@one_by_one
+def _cholesky(h: Float[Array, "d d"]) -> Float[Array, "d d"]:
+    # The primitive itself: its function would clear the other half, which nobody reads, in a pass over all.
+    return lax.linalg.cholesky_p.bind(h.T).T
+
+
+@one_by_one
+def _solved(upper: Float[Array, "d d"], r: Float[Array, " d"]) -> Float[Array, " d"]:
+    return jax.scipy.linalg.cho_solve((upper.T, True), r)
 
 
 def hessian(x: Float[Array, "n d"], p: Float[Array, " n"]) -> Float[Array, "d d"]:
