@@ -110,6 +110,7 @@ def margin_400(effort: Effort) -> list[Row]:
         (Match(each(peers.svc), f"scikit-learn SVC, {SVC}", 5e-5, 100), 3),
         (Match(each(peers.linear_svc), f"scikit-learn LinearSVC hinge, {LINEAR_SVC}", 1e-6, None), 3),
         (Match(each(peers.clarabel_qp), "Clarabel QP, tol for 1e-6", 1e-6, 100), 3),
+        (Match(each(peers.highs_qp), "HiGHS QP, without regularisation", 5e-5, None), 3),
         (Match(each(peers.nnls), "SciPy nnls", 1e-6, 5), 7),
     ]
     cases = [
@@ -224,8 +225,7 @@ def _batches(chunk: Any) -> list[tuple[Any, Any]]:
 
 def _call(batches: list[tuple[Any, Any]]) -> None:
     with limited(1, "blas"):
-        for program, arguments in batches:
-            jax.block_until_ready(program(*arguments))
+        jax.block_until_ready([program(*arguments) for program, arguments in batches])
 
 
 def _compilation(family: Any) -> float:

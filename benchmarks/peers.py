@@ -12,6 +12,7 @@ from itertools import groupby
 from typing import Any
 
 import clarabel
+import highspy
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -185,6 +186,30 @@ def clarabel_qp(x: np.ndarray, goal: Goal) -> Solve:
         return np.array(clarabel.DefaultSolver(quadratic, np.zeros(d), rows, -np.ones(n), cones, settings).solve().x)
 
     return _loosest(fit, (1e-5, 1e-6, 1e-8), goal)
+
+
+def highs_qp(x: np.ndarray, goal: Goal) -> Solve:
+    """HiGHS's active-set method on min ½‖w‖² subject to x_i·w ≥ 1; smaller tolerances than its own it does not meet."""
+    (n, d), model = x.shape, highspy.HighsModel()
+    model.lp_.num_col_, model.lp_.num_row_, model.lp_.col_cost_ = d, n, np.zeros(d)
+    model.lp_.col_lower_, model.lp_.col_upper_ = np.full(d, -np.inf), np.full(d, np.inf)
+    model.lp_.row_lower_, model.lp_.row_upper_ = np.ones(n), np.full(n, np.inf)
+    rows, model.lp_.a_matrix_.format_ = model.lp_.a_matrix_, highspy.MatrixFormat.kRowwise
+    rows.start_, rows.index_, rows.value_ = d * np.arange(n + 1), np.tile(np.arange(d), n), x.ravel()
+    half = model.hessian_
+    half.dim_, half.format_ = d, highspy.HessianFormat.kTriangular
+    half.start_, half.index_, half.value_ = np.arange(d + 1), np.arange(d), np.ones(d)
+
+    def solve() -> np.ndarray:
+        solver = highspy.Highs()
+        solver.setOptionValue("output_flag", False)
+        solver.setOptionValue("threads", torch.get_num_threads())
+        solver.setOptionValue("qp_regularization_value", 0.0)
+        solver.passModel(model)
+        solver.run()
+        return np.array(solver.getSolution().col_value)
+
+    return solve
 
 
 def nnls(x: np.ndarray, goal: Goal) -> Solve:

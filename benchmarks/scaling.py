@@ -71,16 +71,20 @@ class Part(NamedTuple):
 
 
 def batches(family: Family, engine: Engine = ENGINE) -> list[float]:
-    """Return milliseconds of a core a draw, of each batch of rows after a first one that compiles."""
-    lanes, found = engine.width(family), []
-    size = engine.batch_rows(family, lanes)
-    chunk = Chunk(family, 0, 10**6)
-    engine._batch(chunk, 0, lanes, lambda what, rows: None)
-    while len(found) < LEAST_BATCHES or sum(found) * size / len(engine.devices) < 1e3 * LEAST_SECONDS:
-        begun = time.perf_counter()
-        engine._batch(chunk, size * (1 + len(found)), lanes, lambda what, rows: None)
-        found.append(1e3 * (time.perf_counter() - begun) * len(engine.devices) / size)
-    return found
+    """Return milliseconds of a core a draw, of each batch of rows after two, of which the first compiles."""
+    size = engine.batch_rows(family, engine.width(family))
+    engine.compute(Chunk(family, 0, size))
+    first = _seconds(engine, Chunk(family, size, 2 * size))[0]
+    count = max(LEAST_BATCHES, math.ceil(LEAST_SECONDS / first))
+    seconds = _seconds(engine, Chunk(family, 2 * size, (2 + count) * size))
+    return [1e3 * each * len(engine.devices) / size for each in seconds]
+
+
+def _seconds(engine: Engine, chunk: Chunk) -> list[float]:
+    """Return the seconds between batches that are done."""
+    done = [time.perf_counter()]
+    engine.compute(chunk, lambda what, rows: done.append(time.perf_counter()))
+    return np.diff(done).tolist()
 
 
 def family(n: int, d: int) -> Family:
@@ -174,7 +178,8 @@ def draw(points: list[Point], path: Path) -> None:
                 x, y = zip(*((point.x, point.value) for point in group), strict=True)
                 axis.loglog(x, y, "o-", label=f"{name}: {slope(name, group).exponent:.2f}")
         axis.set_xlabel({"1/": "1/|1 - 2λ|"}.get(label, label))
-        axis.legend(title="exponent at the end", fontsize=8, title_fontsize=8)
+        if axis.get_lines():
+            axis.legend(title="exponent at the end", fontsize=8, title_fontsize=8)
     axes[0].set_ylabel("ms of one core a draw")
     figure.savefig(path, dpi=150)
 

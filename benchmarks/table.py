@@ -12,7 +12,19 @@ from typing import NamedTuple
 
 from threadpoolctl import threadpool_info
 
-LIBRARIES = ("sweepjax", "jax", "jaxlib", "numpy", "scipy", "optax", "diffrax", "torch", "scikit-learn", "clarabel")
+LIBRARIES = (
+    "sweepjax",
+    "jax",
+    "jaxlib",
+    "numpy",
+    "scipy",
+    "optax",
+    "diffrax",
+    "torch",
+    "scikit-learn",
+    "clarabel",
+    "highspy",
+)
 HEADER = (
     "job",
     "ours",

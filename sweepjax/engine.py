@@ -9,7 +9,7 @@ import inspect
 import os
 import time
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import cache, cached_property, partial
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -86,8 +86,10 @@ class Engine:
 
     def _compute(self, chunk: Chunk, lanes: int, watch: Watch) -> Columns:
         size, parts = self.batch_rows(chunk.family, lanes), []
-        for start in range(chunk.start, chunk.stop, size):
-            parts.append(self._batch(chunk, start, lanes, watch))
+        starts = range(chunk.start, chunk.stop, size)
+        begun = _one_ahead(self._begun(chunk, start, lanes, watch) for start in starts)
+        for start, batch in zip(starts, begun, strict=True):
+            parts.append(jax.device_get(_awaited(batch)))
             watch("rows", min(size, chunk.stop - start))
         return join(parts, chunk.rows)
 
@@ -138,9 +140,10 @@ class Engine:
     def _programs(self) -> dict[Any, Any]:
         return {}
 
-    def _batch(self, chunk: Chunk, start: int, lanes: int, watch: Watch) -> Columns:
+    def _begun(self, chunk: Chunk, start: int, lanes: int, watch: Watch) -> Columns:
+        """Begin a batch, and return its columns as they will be."""
         program = self.program(chunk.family, lanes, watch)
-        return jax.device_get(_awaited(program(*self._arguments(chunk, start, lanes))))
+        return program(*self._arguments(chunk, start, lanes))
 
     def _arguments(self, chunk: Chunk, start: int, lanes: int) -> tuple[Row, Array]:
         index = start + np.arange(self.batch_rows(chunk.family, lanes))
@@ -221,6 +224,15 @@ def dataset(row: Any) -> Any:
     with jax.enable_x64(True):
         keys = realization_keys(model, np.uint32(row["seed"]), np.uint32(row["realization"]))
         return jax.jit(drawn)(model, keys, True)
+
+
+def _one_ahead(batches: Iterator[Columns]) -> Iterator[Columns]:
+    """Yield each batch once the next has begun, so that no device waits until the slowest is done and fetched."""
+    batch = next(batches)
+    for following in batches:
+        yield batch
+        batch = following
+    yield batch
 
 
 def _awaited(columns: Columns) -> Columns:

@@ -14,8 +14,8 @@ JOBS = {
     "s_norm, n = 400": 5,
     "s_norm, n = 2400, d = 930 to 1110": 4,
     "s_norm, n = 2400, d = 1173 to 1191": 1,
-    "margin, n = 400, d = 240 to 320": 4,
-    "margin, n = 400, d = 208": 4,
+    "margin, n = 400, d = 240 to 320": 5,
+    "margin, n = 400, d = 208": 5,
     "margin, n = 2400, d = 1290 to 1500": 1,
     "whole run, n = 400": 1,
     "peak memory of a run": 1,
@@ -29,13 +29,16 @@ JOBS = {
 }
 
 
+CHECKOUT = Path(__file__).parent.parent
+
+
 @pytest.fixture(scope="module")
 def table(tmp_path_factory):
-    for library in ("clarabel", "diffrax", "sklearn", "torch"):
+    for library in ("clarabel", "diffrax", "highspy", "sklearn", "torch"):
         pytest.importorskip(library)
-    out, checkout = tmp_path_factory.mktemp("benchmarks"), Path(__file__).parent.parent
+    out = tmp_path_factory.mktemp("benchmarks")
     command = [sys.executable, "-m", "benchmarks", "--short", "--out", str(out)]
-    subprocess.run(command, cwd=checkout, check=True, capture_output=True, timeout=1800)
+    subprocess.run(command, cwd=CHECKOUT, check=True, capture_output=True, timeout=1800)
     assert "| ratio (min to max) |" in (out / "table.md").read_text()
     return pd.read_csv(out / "table.csv", comment="#")
 
@@ -52,7 +55,7 @@ def test_times_and_ratios_are_positive_and_finite(table):
 def test_no_row_of_ours_is_uncertified_or_far_from_the_reference(table):
     kernels = table[table["error"].notna()]
     limits = kernels[~kernels["job"].str.startswith("gradient")]
-    assert len(limits) == 19
+    assert len(limits) == 21
     assert (kernels["uncertified"] == 0).all()
     assert (limits["error"] < 1e-6).all()
 
@@ -74,3 +77,14 @@ def test_every_peer_comes_close_or_is_said_to_stop_short(table):
     complete = table[table["note"].isna() & table["their_error"].notna()]
     assert (complete["their_error"] <= 1e-4).all()
     assert len(complete) >= 8
+
+
+def test_every_cost_is_measured_against_every_size(tmp_path):
+    command = [sys.executable, "-m", "benchmarks.scaling", "--short", "--out", str(tmp_path)]
+    subprocess.run(command, cwd=CHECKOUT, check=True, capture_output=True, timeout=900)
+    points = pd.read_csv(tmp_path / "scaling.csv", comment="#")
+    sizes = points[points["unit"].isin(["ms", "rows/s", "MiB"])].groupby("curve").size()
+    assert len(sizes) == 3
+    assert (sizes == 2).all()
+    assert (points["value"] > 0).all()
+    assert (tmp_path / "scaling.png").stat().st_size > 10_000

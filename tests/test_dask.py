@@ -8,6 +8,7 @@ import sys
 import time
 from contextlib import suppress
 from pathlib import Path
+from types import SimpleNamespace
 
 import pandas as pd
 import patient
@@ -79,6 +80,19 @@ def test_a_worker_keeps_to_the_programs_it_has_and_leaves_others_theirs():
     given = [crew._chosen(worker).family.tasks[0].model.d for worker in "abaabb"]
     assert given == [3, 4, 3, 5, 4, 5]
     assert crew._chosen("a") is None
+
+
+@pytest.mark.parametrize(("alive", "cancelled"), [({"b": ()}, True), ({"a": (), "b": ()}, False), ({}, False)])
+def test_a_chunk_that_waits_for_a_worker_that_is_gone_is_sent_again(alive, cancelled):
+    told = []
+    client = SimpleNamespace(cluster=None, processing=lambda: alive)
+    crew = dask._Crew(client, None, iter(()), 1.0)
+    crew.out["key"] = (
+        SimpleNamespace(cancel=lambda: told.append("cancelled")),
+        dask._Attempt(None, place="a", asked="a"),
+    )
+    crew._look_round()
+    assert told == cancelled * ["cancelled"]
 
 
 def test_workers_of_our_own_share_the_cores_and_have_one_device_each(monkeypatch):

@@ -103,6 +103,7 @@ class _Attempt:
     chunk: Chunk
     failed_on: tuple[str, ...] = ()
     place: str = ""
+    asked: tuple[str, ...] = ()  # where the scheduler was asked to send it
     since: float = field(default_factory=time.monotonic)
 
 
@@ -153,17 +154,17 @@ class _Crew:
     def _send(self, attempt: _Attempt) -> None:
         from cloudpickle import dumps  # noqa: PLC0415  an extra
 
-        workers = [attempt.place] if attempt.place else self._others(attempt.failed_on)
-        where: Any = {"workers": workers, "allow_other_workers": True} if workers else {}
+        attempt.asked = (attempt.place,) if attempt.place else self._others(attempt.failed_on)
+        where: Any = {"workers": attempt.asked, "allow_other_workers": True} if attempt.asked else {}
         # As bytes: a scheduler reads what it passes on, and need not know the plug-ins of a sweep.
         task = dumps((self.compute, attempt.chunk))
         future = self.client.submit(_one_at_a_time, task, pure=False, **where)
         self.out[future.key] = future, attempt
         future.add_done_callback(self.ended.put)
 
-    def _others(self, failed_on: tuple[str, ...]) -> list[str]:
+    def _others(self, failed_on: tuple[str, ...]) -> tuple[str, ...]:
         """Return the workers on which a chunk has not failed, if it has failed at all."""
-        return [address for address in self.client.nthreads() if address not in failed_on] if failed_on else []
+        return tuple(address for address in self.client.nthreads() if address not in failed_on) if failed_on else ()
 
     def _next(self) -> tuple[Any, _Attempt] | None:
         """Return the next chunk that comes back; nothing where none does for a while.
@@ -185,30 +186,39 @@ class _Crew:
         return future, attempt
 
     def _look_round(self) -> None:
-        """Note which worker has which chunk, end those that have had theirs for too long, replace those given up."""
+        """Note which worker has which chunk, end those that have had theirs for too long, replace those given up.
+
+        A chunk whose worker died while no other was there waits for just that one: it is sent again.
+        """
         self.looked = now = time.monotonic()
         if self.client.cluster:
             self.client.cluster.scale(len(self.client.cluster.worker_spec))
-        places = {key: address for address, keys in self.client.processing().items() for key in keys}
-        for key, (_, attempt) in self.out.items():
+        processing = self.client.processing()
+        places = {key: address for address, keys in processing.items() for key in keys}
+        for key, (future, attempt) in self.out.items():
             place = places.get(key, "")
             if place != attempt.place:
                 attempt.place, attempt.since = place, now
             if place and self.slowest and now - attempt.since > max(self.patience, SLOWER * self.slowest):
                 self.client.run(_die, workers=[place], wait=False)
+            if not place and processing and attempt.asked and not processing.keys() & attempt.asked:
+                future.cancel()
 
     def _outcome(self, future: Any, attempt: _Attempt) -> Outcome | None:
         """Return what became of a chunk, or send it again."""
         from distributed import CancelledError, KilledWorker  # noqa: PLC0415
 
         try:
-            outcome = future.result()  # computed again, if the worker that held it is lost by now
+            outcome = future.result(timeout=SILENCE)  # computed again, if the worker that held it is lost by now
         except CancelledError:
-            return self._send(attempt)
+            return self._send(_Attempt(attempt.chunk, attempt.failed_on))
         except KilledWorker as error:
             last = error.last_worker.address
             return Failed(f"every time its worker died, the last at {last}", error.allowed_failures + 1)
         except Exception as error:
+            if future.status == "pending":  # it is not: there was no worker to do so at that moment
+                future.cancel()
+                return self._send(_Attempt(attempt.chunk, attempt.failed_on))
             if future.status != "error":
                 raise
             raise RuntimeError(f"a worker cannot compute any chunk ({error}); finished rows are safe") from error
