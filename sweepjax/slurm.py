@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
-NOTICE = 90  # seconds before the time limit at which a part is told to stop
+NOTICE, EARLY = 90, 60  # seconds before the time limit at which a part is told to stop; SLURM may be early
 NAME = re.compile(r"[\w.+-]+(,[\w.+-]+)*", re.ASCII)
 TIME = re.compile(r"(\d+-)?\d+(:\d+){0,2}", re.ASCII)
 MEMORY = re.compile(r"[1-9]\d*[KMGT]?", re.ASCII)
@@ -29,6 +29,9 @@ class Request:
 
     def __post_init__(self) -> None:
         _check("time", self.time, TIME, "give minutes, hours:minutes:seconds or days-hours")
+        if 0 < _seconds(self.time) < NOTICE + EARLY + 30:
+            why = f"leaves no time to compute: SLURM tells a job up to {NOTICE + EARLY} s before its limit to stop"
+            raise ValueError(f"--time {self.time!r} {why}; give three minutes or more, or 0 for no limit")
         _check("memory", self.memory, MEMORY, "give a whole number and K, M, G or T, such as 16G")
         for name in ("partition", "account"):
             _check(name, getattr(self, name), NAME, "give a name as SLURM knows it")
@@ -59,6 +62,17 @@ def script(arguments: Sequence[str], out: str, request: Request) -> str:
 def _check(name: str, text: str | None, pattern: re.Pattern[str], advice: str) -> None:
     if text is not None and not pattern.fullmatch(text):
         raise ValueError(f"--{name} {text!r} is not understood; {advice}")
+
+
+def _seconds(time: str) -> int:
+    """Return a time as SLURM reads it: minutes, [hours:]minutes:seconds or days-hours[:minutes[:seconds]]."""
+    days, _, clock = time.rpartition("-")
+    parts = [int(part) for part in clock.split(":")]
+    if days or len(parts) == 3:
+        hours, minutes, seconds = [*parts, 0, 0][:3]
+    else:
+        hours, minutes, seconds = [0, *parts, 0][:3]
+    return ((24 * int(days or 0) + hours) * 60 + minutes) * 60 + seconds
 
 
 def _options(request: Request) -> list[str]:

@@ -126,6 +126,8 @@ def test_without_gpus_none_is_asked_for_and_none_is_used(printed, tools):
         ("--dask", "0"),
         ("--time", "an hour"),
         ("--time", "1:2:3:4"),
+        ("--time", "2:59"),
+        ("--time", "0:2:30"),
         ("--memory", "16 GB"),
         ("--memory", "0"),
         ("--partition", "a\n#SBATCH --exclusive"),
@@ -332,9 +334,9 @@ def bits(path):
 
 @pytest.mark.slow
 def test_an_array_whose_time_limit_is_too_short_ends_with_every_row_once(cluster, printed):
-    """SLURM looks at time limits every 30 s, and a part takes 32 s at least, so each is interrupted at least once."""
-    whole = ["--realizations", "256"]
-    job = submitted(printed("run", "--parts", "2", "--gpus", "0", "--time", "1", "--", *PATIENT, *whole))
+    """The notice comes 30 to 90 s after the start, and the rows of a part take 100 s at least."""
+    whole = ["--realizations", "800"]
+    job = submitted(printed("run", "--parts", "2", "--gpus", "0", "--time", "3", "--", *PATIENT, *whole))
     check_restarted(job, whole, parts=2)
 
 
