@@ -24,7 +24,6 @@ from matplotlib import pyplot as plt
 from benchmarks.kernel import ENGINE
 from benchmarks.memory import peak
 from benchmarks.roofline import FOLDER, circumstances, markdown, write
-from sweepjax.engine import Engine
 from sweepjax.grid import Sweep
 from sweepjax.presets import preset
 from sweepjax.types import Chunk, Family
@@ -70,20 +69,20 @@ class Part(NamedTuple):
     share: float
 
 
-def batches(family: Family, engine: Engine = ENGINE) -> list[float]:
+def batches(shape: Family) -> list[float]:
     """Return milliseconds of a core a draw, of each batch of rows after two, of which the first compiles."""
-    size = engine.batch_rows(family, engine.width(family))
-    engine.compute(Chunk(family, 0, size))
-    first = _seconds(engine, Chunk(family, size, 2 * size))[0]
+    size = ENGINE.batch_rows(shape, ENGINE.width(shape))
+    ENGINE.compute(Chunk(shape, 0, size))
+    first = _seconds(Chunk(shape, size, 2 * size))[0]
     count = max(LEAST_BATCHES, math.ceil(LEAST_SECONDS / first))
-    seconds = _seconds(engine, Chunk(family, 2 * size, (2 + count) * size))
-    return [1e3 * each * len(engine.devices) / size for each in seconds]
+    seconds = _seconds(Chunk(shape, 2 * size, (2 + count) * size))
+    return [1e3 * each * len(ENGINE.devices) / size for each in seconds]
 
 
-def _seconds(engine: Engine, chunk: Chunk) -> list[float]:
+def _seconds(chunk: Chunk) -> list[float]:
     """Return the seconds between batches that are done."""
     done = [time.perf_counter()]
-    engine.compute(chunk, lambda what, rows: done.append(time.perf_counter()))
+    ENGINE.compute(chunk, lambda what, rows: done.append(time.perf_counter()))
     return np.diff(done).tolist()
 
 

@@ -15,6 +15,7 @@ import patient
 import psutil
 import pytest
 from command import SCRIPT
+from distributed import Client
 from sweepjax_cli import app
 
 import sweepjax as sj
@@ -89,10 +90,29 @@ def test_a_chunk_that_waits_for_a_worker_that_is_gone_is_sent_again(alive, cance
     crew = dask._Crew(client, None, iter(()), 1.0)
     crew.out["key"] = (
         SimpleNamespace(cancel=lambda: told.append("cancelled")),
-        dask._Attempt(None, place="a", asked="a"),
+        dask._Attempt(None, place="a", asked=("a",)),
     )
     crew._look_round()
     assert told == cancelled * ["cancelled"]
+
+
+def test_a_result_that_nobody_computes_again_is_sent_again(monkeypatch):
+    def result(timeout):
+        raise TimeoutError
+
+    sent, told = [], []
+    crew = dask._Crew(None, None, iter(()), 1.0)
+    monkeypatch.setattr(crew, "_send", sent.append)
+    future = SimpleNamespace(status="pending", result=result, cancel=lambda: told.append("cancelled"))
+    assert crew._outcome(future, dask._Attempt("chunk", failed_on=("a",), place="b")) is None
+    assert [(attempt.chunk, attempt.failed_on, attempt.place) for attempt in sent] == [("chunk", ("a",), "")]
+    assert told == ["cancelled"]
+
+
+def test_workers_of_our_own_keep_the_memory_that_they_free(cluster):
+    with Client(cluster, set_as_default=False) as client:
+        settings = client.run(os.environ.get, dask.TRIM)
+    assert list(settings.values()) == [None, None]
 
 
 def test_workers_of_our_own_share_the_cores_and_have_one_device_each(monkeypatch):

@@ -143,6 +143,11 @@ def test_what_slurm_would_not_understand_is_refused(option, text, here, capsys):
     assert "; give " in err
 
 
+@pytest.mark.parametrize("time", ["3", "0", "2:30:00", "0-0:3"])
+def test_a_time_limit_that_leaves_time_is_taken(time, printed):
+    assert f"#SBATCH --time={time}\n" in printed("run", "--time", time, "--", *POINT)
+
+
 def test_what_run_would_not_understand_is_refused_before_it_waits_in_a_queue(here, capsys):
     assert app(["slurm", "run", "--", "--lamda", "0.5"]) == 2
     assert "did you mean --lambda" in capsys.readouterr().err
