@@ -31,6 +31,7 @@ Solve = Callable[[], np.ndarray]
 SolveAll = Callable[[], list[np.ndarray]]
 ADAM_RATES, ADAM_STEPS = (0.1, 0.03, 0.01, 0.003), 6000
 SCANNED = 2000  # steps at most where all draws are trained together
+HIGHS_SECONDS = 3.0  # a draw at most: its active set cycles on many, and takes half a second on the others
 
 
 def one_by_one(peer: Callable[[np.ndarray, Goal], Solve], draws: list[np.ndarray], goals: list[Goal]) -> SolveAll:
@@ -205,6 +206,7 @@ def highs_qp(x: np.ndarray, goal: Goal) -> Solve:
         solver.setOptionValue("output_flag", False)
         solver.setOptionValue("threads", torch.get_num_threads())
         solver.setOptionValue("qp_regularization_value", 0.0)
+        solver.setOptionValue("time_limit", HIGHS_SECONDS)
         solver.passModel(model)
         solver.run()
         return np.array(solver.getSolution().col_value)
