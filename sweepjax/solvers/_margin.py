@@ -22,12 +22,14 @@ from sweepjax.solvers._linear import Factor, factorise, hessian, refined, widene
 Pair = tuple[Float[Array, " d"], Float[Array, " n"]]  # a direction w and multipliers a ≥ 0 with w ≈ Σ a_i y_i
 
 PROMISING = 3e-2  # relative gap below which a guess of the active set is worth correcting
-IDENTIFIED = 1e-2  # relative gap at which the interior point's guess is tried
+IDENTIFIED = 3e-3  # relative gap at which the interior point's guess is tried
 CLOSED = 1e-7  # relative gap that ends the search
 VANISHING = 1e-9  # upper bound on the margin, in units of the typical ‖y_i‖, taken for zero
 WARM = 0.1  # complementarity of a start from a direction that separates, relative to that from none
+FAR = 100.0  # margins from the boundary, at which a start from none lies
 INTERIOR, ACTIVE = 40, 6  # iterations at most, in all and of one try
-RESIDUAL, REFINEMENTS = 1e-6, 25  # of a step's linear system, relative, and the conjugate gradients at most
+ASTRAY = 0.1  # share of the constraints that change their side where a try leads nowhere
+RESIDUAL, REFINEMENTS = 1e-3, 25  # of a step's linear system, relative, and the conjugate gradients at most
 STRICTER = 1e-2  # the next goal, relative to the last
 TRIES = 4  # of the guess, and of the active sets that the interior point shows at one goal after the other
 
@@ -66,7 +68,7 @@ def unknown(y: Float[Array, "n d"]) -> Margin:
     return Margin(jnp.zeros(y.shape[1], dtype=jnp.float64), -infinite, infinite, jnp.int32(0), jnp.int32(0))
 
 
-def hard_margin(y: Float[Array, "n d"], guess: Pair, hint: Pair, wanted: Bool[Array, ""]) -> Margin:
+def hard_margin(y: Float[Array, "n d"], guess: Pair | None, hint: Pair, wanted: Bool[Array, ""]) -> Margin:
     """Close the gap of a guess of the direction w [d] and multipliers a [n], if there is a margin.
 
     Args:
@@ -77,8 +79,9 @@ def hard_margin(y: Float[Array, "n d"], guess: Pair, hint: Pair, wanted: Bool[Ar
     """
     y = y.astype(jnp.float64)
     radius = largest_norm(y)
-    best = _bounded(y, radius, guess, jnp.int32(0))
-    point = _start(y, *(jnp.where(best.lower > 0, *both) for both in zip(guess, hint, strict=True)))
+    best = _bounded(y, radius, guess or hint, jnp.int32(0))
+    # What Newton's method leaves shows the active set, but starts the interior point worse than nothing does.
+    point = _start(y, *(guess or jax.tree.map(jnp.zeros_like, hint)))
 
     def attempt(carry: tuple[Int[Array, ""], Interior, Array, Margin]) -> tuple[Any, ...]:
         tries, before, active, best = carry
@@ -93,17 +96,17 @@ def hard_margin(y: Float[Array, "n d"], guess: Pair, hint: Pair, wanted: Bool[Ar
         tries, point, _, best = carry
         return wanted & ~(best.gap <= CLOSED) & ~point.hopeless & (tries < TRIES)
 
-    return lax.while_loop(goes_on, attempt, (jnp.int32(0), point, guess[1] > 0, best))[3]
+    return lax.while_loop(goes_on, attempt, (jnp.int32(0), point, (guess or hint)[1] > 0, best))[3]
 
 
 def _start(y: Float[Array, "n d"], w: Float[Array, " d"], a: Float[Array, " n"]) -> Interior:
-    """Start near a direction that separates; else along the mean, so far out that |y_i·w| is typically ten margins."""
+    """Start near a direction that separates; else along the mean, so far out that |y_i·w| is typically FAR margins."""
     mean = jnp.mean(y, axis=0)
     least = jnp.min(y @ w)
     warm = least > 0
-    w = jnp.where(warm, w / least, 10 * mean / jnp.std(y @ mean))
+    w = jnp.where(warm, w / least, FAR * mean / jnp.std(y @ mean))
     m = y @ w - 1
-    s = jnp.where(warm, jnp.maximum(m, WARM * jnp.mean(m)), jnp.maximum(m, 0) + 1)
+    s = jnp.where(warm, jnp.maximum(m, WARM * jnp.mean(m)), jnp.maximum(m, 0) + 0.1 * FAR)
     total = jnp.vdot(w, w)
     floor = jnp.where(warm, WARM / s, 1.0) * total / m.size
     a = jnp.where(warm, jnp.maximum(a * total / jnp.sum(a), floor), floor)
@@ -182,17 +185,18 @@ def _longest(value: Float[Array, " n"], change: Float[Array, " n"]) -> Float[Arr
 def _corrected(y: Float[Array, "n d"], radius: Float[Array, ""], active: Bool[Array, " n"], start: Margin) -> Margin:
     """Solve y_i·w = 1 on the guessed active set, and correct the guess until the gap closes."""
 
-    def correct(carry: tuple[Array, Margin]) -> tuple[Array, Margin]:
-        active, best = carry
+    def correct(carry: tuple[Array, Margin, Array]) -> tuple[Array, Margin, Array]:
+        active, best, _ = carry
         w, a = _equality(y, active)
         found = _bounded(y, radius, (w, jnp.maximum(a, 0)), best.factors + 1)
-        return (active & (a > 0)) | (~active & (y @ w < 1)), _better(best, found)
+        following = (active & (a > 0)) | (~active & (y @ w < 1))
+        return following, _better(best, found), jnp.mean(following ^ active) < ASTRAY
 
-    return lax.while_loop(
-        lambda carry: (carry[1].gap > CLOSED) & (carry[1].factors < start.factors + ACTIVE) & (start.gap < PROMISING),
-        correct,
-        (active, start),
-    )[1]
+    def goes_on(carry: tuple[Array, Margin, Array]) -> Bool[Array, ""]:
+        _, best, near = carry
+        return near & (best.gap > CLOSED) & (best.factors < start.factors + ACTIVE)
+
+    return lax.while_loop(goes_on, correct, (active, start, start.gap < PROMISING))[1]
 
 
 def _equality(y: Float[Array, "n d"], active: Bool[Array, " n"]) -> tuple[Array, Array]:

@@ -7,7 +7,7 @@ The step is capped by the spread of the exponents, without which near-critical d
 """
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -20,10 +20,12 @@ from sweepjax.solvers._messages import near_minimum
 
 CONVERGED = 1e-10  # relative length of a step from which on the minimum counts as reached
 SETTLED = 1e-26  # squared Newton decrement at which nothing is left to gain
-CHORDS = 40  # steps with one factor at most
+HANDED_OVER = 1e-6  # that at which a float64 factor goes on faster than one of float32
+STEPS = 40  # with one factor at most
+CONTRACTION = 0.3  # of the decrement by a step, on average, with which a factor is good enough
 ROUGH, FACTORS = 12, 60  # float32 factors at most, factors in all at most
 NEAR = 1e-2  # squared Newton decrement from which on a float64 factor is expected to lead to convergence
-PROVABLE = 1e-11  # least curvature looked for, relative to the trace of the Hessian
+PROVABLE = 1e-7  # least curvature looked for, relative to the trace of the Hessian
 STRUGGLING = 1e-4  # diagonal shift, relative to the mean, at which float32 is given up
 
 
@@ -42,6 +44,14 @@ class Iterate(NamedTuple):
     certified: Bool[Array, ""]  # the origin is proved to lie inside the convex hull
     tried: Bool[Array, ""]  # the proof was tried before
     finished: Bool[Array, ""]
+
+
+class Direction(NamedTuple):
+    """That of the last step, the preconditioned gradient y there, and the decrement q."""
+
+    v: Float[Array, " d"]
+    y: Float[Array, " d"]
+    q: Float[Array, ""]
 
 
 def minimise(x: Float[Array, "n d"], wanted: Bool[Array, ""]) -> Iterate:
@@ -77,7 +87,7 @@ def _round(rough: Float[Array, "n d"], exact: Float[Array, "n d"], it: Iterate) 
     factor, curvature = lax.cond(
         in_float64, lambda: _exact_factor(exact, p, it.provable), lambda: _rough_factor(rough, p)
     )
-    after = _chords(exact, factor, it)
+    after = _descend(exact, factor, it, jnp.where(in_float64, SETTLED, HANDED_OVER))
     certified = after.converged & surrounds(exact, jax.nn.softmax(after.z), p, curvature)
     tried = in_float64 & it.provable & after.converged
     return after._replace(
@@ -106,46 +116,51 @@ def _exact_factor(
     return factor, jnp.where(factor.succeeded, least_curvature(x, trace, -factor.shift * mean), 0.0)
 
 
-def _chords(x: Float[Array, "n d"], factor: Factor, it: Iterate) -> Iterate:
-    """Step with one factor while it contracts the decrement well, to the rounding error of float64 if it does."""
+def _descend(x: Float[Array, "n d"], factor: Factor, it: Iterate, settled: Float[Array, ""]) -> Iterate:
+    """Step with one factor, as long as it contracts the decrement well, to the one that is settled for."""
 
-    def step(carry: tuple[Iterate, Int[Array, ""], Bool[Array, ""]]) -> tuple[Iterate, Int[Array, ""], Bool[Array, ""]]:
-        now, k, _ = carry
-        following = _step(x, factor.solve, now)
-        contracts = following.decrement < 0.3 * now.decrement
-        return following, k + 1, contracts
+    def goes_on(carry: tuple[Iterate, Direction, Float[Array, ""], Int[Array, ""]]) -> Bool[Array, ""]:
+        now, _, bar, k = carry
+        return ~now.separated & (now.decrement > settled) & (now.decrement <= bar) & (k < STEPS)
 
-    def goes_on(carry: tuple[Iterate, Int[Array, ""], Bool[Array, ""]]) -> Bool[Array, ""]:
-        now, k, contracts = carry
-        return ~now.separated & (now.decrement > SETTLED) & contracts & (k < CHORDS)
+    def step(carry: tuple[Iterate, Direction, Float[Array, ""], Int[Array, ""]]) -> tuple[Any, ...]:
+        now, last, bar, k = carry
+        following, direction = _step(x, factor.solve, now, last)
+        return following, direction, jnp.where(k == 0, following.decrement, CONTRACTION * bar), k + 1
 
+    infinite = jnp.full_like(it.decrement, jnp.inf)
     it = it._replace(
-        factors=it.factors + 1,
-        shift=factor.shift,
-        decrement=jnp.full_like(it.decrement, jnp.inf),
-        converged=jnp.zeros_like(it.converged),
+        factors=it.factors + 1, shift=factor.shift, decrement=infinite, converged=jnp.zeros_like(it.converged)
     )
-    return lax.while_loop(goes_on, step, (it, jnp.int32(0), jnp.ones((), dtype=bool)))[0]
+    none = Direction(jnp.zeros_like(it.s), jnp.zeros_like(it.s), infinite)
+    return lax.while_loop(goes_on, step, (it, none, infinite, jnp.int32(0)))[0]
 
 
-def _step(x: Float[Array, "n d"], solve: Callable[[Array], Array], it: Iterate) -> Iterate:
-    """One damped step: capped by the spread of the exponents, then backtracked on log Σ exp."""
-    r = jax.nn.softmax(it.z) @ x
+def _step(
+    x: Float[Array, "n d"], solve: Callable[[Array], Array], it: Iterate, last: Direction
+) -> tuple[Iterate, Direction]:
+    """One step of conjugate gradients: to the minimum of the parabola along the line, backtracked on log Σ exp."""
+    p = jax.nn.softmax(it.z)
+    r = p @ x
     y = solve(r)
     q = r @ y
-    direction = -y / (1 - jnp.clip(q, 0.0, 0.9))
+    direction = jnp.maximum(0, (q - r @ last.y) / last.q) * last.v - y
+    direction = jnp.where(r @ direction < 0, direction, -y)
     dz = x @ direction
+    slope = p @ dz
+    newton = -slope / (p @ jnp.square(dz - slope))
     spread = jnp.maximum(4.0, jnp.max(it.z) - jnp.min(it.z))
     value = jax.nn.logsumexp(it.z)
-    slope = 1e-4 * jnp.minimum(q, 1e3 * jnp.abs(value) + 1)
+    least = 1e-4 * jnp.maximum(slope, -1e3 * jnp.abs(value) - 1)
 
     def rises(t: Float[Array, ""]) -> Bool[Array, ""]:
-        return ~(jax.nn.logsumexp(it.z + t * dz) <= value - t * slope + 1e-13 * jnp.abs(value))
+        return ~(jax.nn.logsumexp(it.z + t * dz) <= value + t * least + 1e-13 * jnp.abs(value))
 
-    longest = jnp.minimum(1.0, spread / jnp.max(jnp.abs(dz)))
+    longest = jnp.minimum(newton, spread / jnp.max(jnp.abs(dz)))
     t = lax.while_loop(lambda t: rises(t) & (t > 1e-8), lambda t: t / 2, longest)
     # An old factor may point uphill; standing still, it is replaced.
     t = jnp.where(rises(t), 0.0, t)
     s, z = it.s + t * direction, it.z + t * dz
-    converged = it.converged | ((t == 1) & (jnp.linalg.norm(direction) <= CONVERGED * jnp.linalg.norm(s)))
-    return it._replace(s=s, z=z, decrement=q, separated=jnp.max(z) < 0, converged=converged)
+    converged = it.converged | ((t == newton) & (jnp.linalg.norm(y) <= CONVERGED * jnp.linalg.norm(s)))
+    it = it._replace(s=s, z=z, decrement=q, separated=jnp.max(z) < 0, converged=converged)
+    return it, Direction(direction, y, q)

@@ -60,7 +60,7 @@ def solve_limit(x: Float[Array, "n d"]) -> Answer:
     hint = minimum.s, jax.nn.softmax(minimum.z)
     # In lanes both branches are executed; then no loop starts where a minimum is certified.
     wanted = ~minimum.certified
-    margin = lax.cond(wanted, lambda: hard_margin(-x, guess or hint, hint, wanted), lambda: unknown(-x))
+    margin = lax.cond(wanted, lambda: hard_margin(-x, guess, hint, wanted), lambda: unknown(-x))
     separated = separates(-exact, margin.w)
     separable = separated | (minimum.separated & ~minimum.certified)
     certified = jnp.where(separable, separated & (margin.gap <= MARGIN_GAP), minimum.certified & minimum.converged)
