@@ -13,6 +13,7 @@ from sweepjax import theory
 from sweepjax.engine import Engine, dataset
 from sweepjax.grid import Sweep
 from sweepjax.run import run
+from sweepjax.solvers import _newton
 from sweepjax.solvers._certificates import convexity_needed, margin_bounds, separates, surrounds
 from sweepjax.solvers.limit import columns, solve_limit
 
@@ -200,6 +201,24 @@ def test_nothing_is_proved_where_the_points_that_curve_have_no_weight():
     assert np.linalg.norm(p @ x) < curvature
     with jax.enable_x64(True):
         assert not surrounds(*(jnp.asarray(value) for value in (x, p, weights, curvature)))
+
+
+def test_a_descent_given_up_too_early_goes_on_where_no_margin_is_found(monkeypatch):
+    monkeypatch.setattr(_newton, "EARLY", 1)
+    monkeypatch.setattr(_newton, "FAR_OFF", 0.0)
+    hasty = jax.jit(solve_limit)
+    more = 0
+    for seed in range(8):
+        x = gaussian(40, 18, seed)
+        with jax.enable_x64(True):
+            answer = hasty(jnp.asarray(x))
+        usual = solved(x)
+        assert answer.certified
+        assert bool(answer.separable) == usual["separable"]
+        if not usual["separable"]:
+            assert np.linalg.norm(answer.minimum.s) == pytest.approx(usual["s_norm"], rel=1e-9)
+            more += answer.margin.factors > 0
+    assert more
 
 
 def test_a_nan_in_the_data_is_an_uncertified_row_not_an_error():

@@ -6,7 +6,9 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import lax
+from jaxlib.lapack import prepare_lapack_call
 from jaxtyping import Array, Bool, Float
 
 from sweepjax.lapack import one_by_one
@@ -17,8 +19,7 @@ STRIPS, NARROWEST = 3, 64  # of a Gram matrix at most, and columns of one: with 
 class Factor(NamedTuple):
     """A Cholesky factor H = UᵀU and the diagonal shift it took, relative to the mean diagonal.
 
-    U is the upper half of `upper`; the other half is not cleared. LAPACK is column-major: the transposes
-    below make every layout agree, so that nothing is copied.
+    U is the upper half of `upper`; the other half is not cleared.
     """
 
     upper: Float[Array, "d d"]
@@ -51,8 +52,17 @@ def factorise(h: Float[Array, "d d"], first: Float[Array, ""] | float, least: fl
 
 @one_by_one
 def _cholesky(h: Float[Array, "d d"]) -> Float[Array, "d d"]:
-    # The primitive itself: its function would clear the other half, which nobody reads, in a pass over all.
-    return lax.linalg.cholesky_p.bind(h.T).T
+    # The primitives themselves: their functions would clear the other half, which nobody reads, in a pass over all.
+    return lax.platform_dependent(h, cpu=_potrf, default=lambda h: lax.linalg.cholesky_p.bind(h.T).T)
+
+
+def _potrf(h: Float[Array, "d d"]) -> Float[Array, "d d"]:
+    """LAPACK's own routine, which takes our rows for its columns: XLA's layouts for the primitive cost three copies."""
+    result = jax.ShapeDtypeStruct(h.shape, h.dtype), jax.ShapeDtypeStruct((), np.int32)
+    name = prepare_lapack_call("potrf_ffi", h.dtype)
+    call = jax.ffi.ffi_call(name, result, input_output_aliases={0: 0}, vmap_method="sequential")
+    upper, failed = call(h, uplo=np.uint8(ord("L")))
+    return upper.at[-1, -1].set(jnp.where(failed == 0, upper[-1, -1], jnp.nan))
 
 
 @one_by_one

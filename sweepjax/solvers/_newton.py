@@ -24,6 +24,7 @@ HANDED_OVER = 1e-6  # that at which a float64 factor goes on faster than one of 
 STEPS = 40  # with one factor at most
 CONTRACTION = 0.3  # of the decrement by a step, on average, with which a factor is good enough
 ROUGH, FACTORS = 12, 60  # float32 factors at most, factors in all at most
+EARLY, FAR_OFF = 2, 0.3  # factors after which a larger squared decrement tells of rows that are separable
 NEAR = 1e-2  # squared Newton decrement from which on a float64 factor is expected to lead to convergence
 PROVABLE = 1e-7  # least curvature looked for, relative to the trace of the Hessian
 STRUGGLING = 1e-4  # diagonal shift, relative to the mean, at which float32 is given up
@@ -45,6 +46,16 @@ class Iterate(NamedTuple):
     tried: Bool[Array, ""]  # the proof was tried before
     finished: Bool[Array, ""]
 
+    @property
+    def goes_on(self) -> Bool[Array, ""]:
+        """Whether there is anything left to do."""
+        return ~(self.separated | self.finished) & (self.factors < FACTORS)
+
+    @property
+    def doubtful(self) -> Bool[Array, ""]:
+        """Whether rows that have a minimum would be nearer to it by now."""
+        return (self.factors >= EARLY) & (self.decrement > FAR_OFF)
+
 
 class Direction(NamedTuple):
     """That of the last step, the preconditioned gradient y there, and the decrement q."""
@@ -54,29 +65,33 @@ class Direction(NamedTuple):
     q: Float[Array, ""]
 
 
-def minimise(x: Float[Array, "n d"], wanted: Bool[Array, ""]) -> Iterate:
+def begin(x: Float[Array, "n d"], wanted: Bool[Array, ""]) -> Iterate:
+    """Message passing's S, or the step from S = 0 with an isotropic Hessian if that is lower.
+
+    Where it is not `wanted` no loop starts, now or later.
+    """
+    rough, exact = x.astype(jnp.float32), x.astype(jnp.float64)
+    first = -jnp.mean(exact, axis=0) / jnp.mean(jnp.square(exact))
+    s, near = near_minimum(rough, wanted) if 2 * x.shape[1] <= x.shape[0] else (first, jnp.zeros((), dtype=bool))
+    lower = jax.nn.logsumexp(exact @ s) < jax.nn.logsumexp(exact @ first)
+    s = jnp.where(lower, s, first)
+    z = exact @ s
+    zero, false = jnp.zeros((), dtype=exact.dtype), jnp.zeros((), dtype=bool)
+    none = jnp.zeros((), dtype=jnp.int32)
+    return Iterate(s, z, zero + jnp.inf, zero, none, near & lower, ~false, jnp.max(z) < 0, false, false, false, ~wanted)
+
+
+def minimise(x: Float[Array, "n d"], it: Iterate, patient: Bool[Array, ""]) -> Iterate:
     """Descend until the rows are separated, or the minimum is reached and certified.
 
-    Where it is not `wanted` no loop starts.
+    Who is not `patient` stops where the decrement says that there may be no minimum.
     """
     rough, exact = x.astype(jnp.float32), x.astype(jnp.float64)
     return lax.while_loop(
-        lambda it: ~(it.separated | it.finished) & (it.factors < FACTORS),
+        lambda it: it.goes_on & (patient | ~it.doubtful),
         lambda it: _round(rough, exact, it),
-        _start(rough, exact, wanted),
+        it,
     )
-
-
-def _start(rough: Float[Array, "n d"], x: Float[Array, "n d"], wanted: Bool[Array, ""]) -> Iterate:
-    """Message passing's S, or the step from S = 0 with an isotropic Hessian if that is lower."""
-    first = -jnp.mean(x, axis=0) / jnp.mean(jnp.square(x))
-    s, near = near_minimum(rough, wanted) if 2 * x.shape[1] <= x.shape[0] else (first, jnp.zeros((), dtype=bool))
-    lower = jax.nn.logsumexp(x @ s) < jax.nn.logsumexp(x @ first)
-    s = jnp.where(lower, s, first)
-    z = x @ s
-    zero, false = jnp.zeros((), dtype=x.dtype), jnp.zeros((), dtype=bool)
-    none = jnp.zeros((), dtype=jnp.int32)
-    return Iterate(s, z, zero + jnp.inf, zero, none, near & lower, ~false, jnp.max(z) < 0, false, false, false, ~wanted)
 
 
 def _round(rough: Float[Array, "n d"], exact: Float[Array, "n d"], it: Iterate) -> Iterate:

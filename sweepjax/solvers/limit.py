@@ -14,7 +14,7 @@ from jaxtyping import Array, Bool, Float
 from sweepjax.solvers._certificates import separates
 from sweepjax.solvers._margin import Margin, hard_margin, unknown
 from sweepjax.solvers._messages import near_margin
-from sweepjax.solvers._newton import Iterate, minimise
+from sweepjax.solvers._newton import Iterate, begin, minimise
 from sweepjax.types import Columns, Problem, plugin
 
 MARGIN_GAP = 1e-6
@@ -51,16 +51,28 @@ def solve_limit(x: Float[Array, "n d"]) -> Answer:
     """Decide whether the rows are separable from the origin, and solve what exists.
 
     What one solver has proved the next does not start on. Above λ = 1/2 most draws are separable, and
-    message passing shows it at once; below, the descent proves most draws inseparable.
+    message passing shows it at once; below, the descent proves most draws inseparable. If it does not within a few
+    steps it waits for the search of a margin, and goes on only where none is found.
     """
     n, d = x.shape
     exact, always = x.astype(jnp.float64), jnp.ones((), dtype=bool)
     guess = near_margin(-x) if 2 * d > n else None
-    minimum = minimise(x, ~separates(-exact, guess[0]) if guess else always)
-    hint = minimum.s, jax.nn.softmax(minimum.z)
-    # In lanes both branches are executed; then no loop starts where a minimum is certified.
-    wanted = ~minimum.certified
-    margin = lax.cond(wanted, lambda: hard_margin(-x, guess, hint, wanted), lambda: unknown(-x))
+
+    def attempt(carry: tuple[Bool[Array, ""], Iterate, Margin]) -> tuple[Bool[Array, ""], Iterate, Margin]:
+        again, minimum, before = carry
+        minimum = minimise(x, minimum, again)
+        hint = minimum.s, jax.nn.softmax(minimum.z)
+        # In lanes both branches are executed; then no loop starts where a minimum is certified.
+        wanted = ~minimum.certified
+        margin = lax.cond(wanted, lambda: hard_margin(-x, guess, hint, wanted), lambda: unknown(-x))
+        return always, minimum, margin._replace(factors=margin.factors + before.factors)
+
+    def undecided(carry: tuple[Bool[Array, ""], Iterate, Margin]) -> Bool[Array, ""]:
+        again, minimum, margin = carry
+        return ~again | (minimum.goes_on & ~separates(-exact, margin.w))
+
+    start = begin(x, ~separates(-exact, guess[0]) if guess else always)
+    _, minimum, margin = lax.while_loop(undecided, attempt, (~always, start, unknown(-x)))
     separated = separates(-exact, margin.w)
     separable = separated | (minimum.separated & ~minimum.certified)
     certified = jnp.where(separable, separated & (margin.gap <= MARGIN_GAP), minimum.certified & minimum.converged)
