@@ -29,7 +29,7 @@ WARM = 0.1  # complementarity of a start from a direction that separates, relati
 FAR = 100.0  # margins from the boundary, at which a start from none lies
 INTERIOR, ACTIVE = 40, 6  # iterations at most, in all and of one try
 ASTRAY = 0.1  # share of the constraints that change their side where a try leads nowhere
-RESIDUAL, REFINEMENTS = 1e-3, 25  # of a step's linear system, relative, and the conjugate gradients at most
+RESIDUAL, REFINEMENTS = 1e-6, 25  # of a step's linear system, relative, and the conjugate gradients at most
 STRICTER = 1e-2  # the next goal, relative to the last
 TRIES = 4  # of the guess, and of the active sets that the interior point shows at one goal after the other
 
