@@ -1,8 +1,8 @@
-"""Damped Newton on log Σ exp(x_i·S), whose minimiser is S_∞ wherever one exists.
+"""Newton's method on log Σ exp(x_i·S), whose minimiser is S_∞ wherever one exists.
 
-Message passing comes near the minimum. Each Hessian is factorised once and serves several chord steps
-with float64 gradients. As long as these are far from the minimum factors are of float32, good enough to
-precondition; the last is of float64 and carries the certificate. Most draws need that one only.
+Message passing comes near the minimum. Each Hessian is factorised once and preconditions conjugate
+gradients on the function itself. As long as these are far from the minimum factors are of float32; the
+last is of float64, leads to the minimum and carries the certificate. Most draws need that one only.
 The step is capped by the spread of the exponents, without which near-critical draws stall.
 """
 
