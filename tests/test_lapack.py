@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from sweepjax.lapack import one_by_one
+from sweepjax.solvers._linear import factorise
 
 # With jnp.linalg.cholesky itself each device waits for a thread that the other holds, for ever.
 BATCHES = """
@@ -44,3 +45,19 @@ def test_elsewhere_lanes_are_one_batch():
     traced = jax.jit(jax.vmap(one_by_one(jnp.linalg.cholesky))).trace(jnp.ones((3, 5, 5)))
     loops = {name: traced.lower(lowering_platforms=(name,)).as_text().count("while") for name in ("cpu", "cuda")}
     assert loops["cuda"] == 0 < loops["cpu"]
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_a_factor_is_that_of_the_upper_half_and_shifted_until_there_is_one(dtype):
+    rng = np.random.default_rng(1)
+    x = rng.standard_normal((3, 9, 6))
+    h = np.einsum("kni,knj->kij", x, x)
+    h[2] -= 2 * np.eye(6) * np.linalg.eigvalsh(h[2])[0]  # not positive definite
+    r = rng.standard_normal(6)
+    with jax.enable_x64(True):
+        upper = jnp.asarray(np.triu(h) - 7 * np.tri(6, k=-1), dtype)
+        factors = jax.vmap(lambda h: factorise(h, 0.0, 1e-3))(upper)
+        found = jax.vmap(lambda factor: factor.solve(jnp.asarray(r, dtype)))(factors)
+    shifted = h + (np.asarray(factors.shift) * np.trace(h, axis1=1, axis2=2) / 6)[:, None, None] * np.eye(6)
+    assert (np.asarray(factors.shift) > 0).tolist() == [False, False, True]
+    np.testing.assert_allclose(found, np.linalg.solve(shifted, r), rtol=1e-3 if dtype == np.float32 else 1e-9)
