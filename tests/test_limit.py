@@ -93,6 +93,13 @@ def test_nonnegative_least_squares_finds_the_same_margin(rows):
         assert row["margin"] == pytest.approx(nearest_hull_point(np.asarray(dataset(row).x, dtype=float)), rel=1e-6)
 
 
+def test_most_minima_take_one_factor(rows):
+    # Of 100 draws at λ = 0.4: message passing comes near enough, and the factor leads on and proves.
+    below = rows.query("lam < 0.45 and not separable")
+    assert below.iterations.median() == 1
+    assert below.iterations.mean() < 1.5
+
+
 def test_the_forces_balance_at_the_minimum(rows):
     assert rows["residual"].max() < 1e-12
 

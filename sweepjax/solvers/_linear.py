@@ -6,12 +6,10 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jax import lax
-from jaxlib.lapack import prepare_lapack_call
 from jaxtyping import Array, Bool, Float
 
-from sweepjax.lapack import one_by_one
+from sweepjax.lapack import cholesky, one_by_one
 
 STRIPS, NARROWEST = 3, 64  # of a Gram matrix at most, and columns of one: with many, half the work is saved
 
@@ -42,27 +40,12 @@ def factorise(h: Float[Array, "d d"], first: Float[Array, ""] | float, least: fl
 
     def attempt(carry: tuple[Array, Factor]) -> tuple[Array, Factor]:
         shift, _ = carry
-        upper = _cholesky(h.at[diagonal, diagonal].add(shift * mean))
+        upper = cholesky(h.at[diagonal, diagonal].add(shift * mean))
         return jnp.maximum(30 * shift, jnp.asarray(least, dtype=h.dtype)), Factor(upper, shift)
 
     first = jnp.asarray(first, dtype=h.dtype)
     start = first, Factor(jnp.full_like(h, jnp.nan), first)
     return lax.while_loop(lambda carry: ~carry[1].succeeded & (carry[0] < 1), attempt, start)[1]
-
-
-@one_by_one
-def _cholesky(h: Float[Array, "d d"]) -> Float[Array, "d d"]:
-    # The primitives themselves: their functions would clear the other half, which nobody reads, in a pass over all.
-    return lax.platform_dependent(h, cpu=_potrf, default=lambda h: lax.linalg.cholesky_p.bind(h.T).T)
-
-
-def _potrf(h: Float[Array, "d d"]) -> Float[Array, "d d"]:
-    """LAPACK's own routine, which takes our rows for its columns: XLA's layouts for the primitive cost three copies."""
-    result = jax.ShapeDtypeStruct(h.shape, h.dtype), jax.ShapeDtypeStruct((), np.int32)
-    name = prepare_lapack_call("potrf_ffi", h.dtype)
-    call = jax.ffi.ffi_call(name, result, input_output_aliases={0: 0}, vmap_method="sequential")
-    upper, failed = call(h, uplo=np.uint8(ord("L")))
-    return upper.at[-1, -1].set(jnp.where(failed == 0, upper[-1, -1], jnp.nan))
 
 
 @one_by_one

@@ -68,20 +68,20 @@ def unknown(y: Float[Array, "n d"]) -> Margin:
     return Margin(jnp.zeros(y.shape[1], dtype=jnp.float64), -infinite, infinite, jnp.int32(0), jnp.int32(0))
 
 
-def hard_margin(y: Float[Array, "n d"], guess: Pair | None, hint: Pair, wanted: Bool[Array, ""]) -> Margin:
+def hard_margin(y: Float[Array, "n d"], guess: Pair, wanted: Bool[Array, ""], *, warm: bool) -> Margin:
     """Close the gap of a guess of the direction w [d] and multipliers a [n], if there is a margin.
 
     Args:
         y: the rows, to be separated from the origin.
         guess: multipliers that show the active set.
-        hint: where the interior point starts if the guess separates nothing.
         wanted: false where no loop shall start.
+        warm: whether the interior point starts from the guess, if that separates. What Newton's method leaves
+            is a worse start than none.
     """
     y = y.astype(jnp.float64)
     radius = largest_norm(y)
-    best = _bounded(y, radius, guess or hint, jnp.int32(0))
-    # What Newton's method leaves shows the active set, but starts the interior point worse than nothing does.
-    point = _start(y, *(guess or jax.tree.map(jnp.zeros_like, hint)))
+    best = _bounded(y, radius, guess, jnp.int32(0))
+    point = _start(y, *(guess if warm else jax.tree.map(jnp.zeros_like, guess)))
 
     def attempt(carry: tuple[Int[Array, ""], Interior, Array, Margin]) -> tuple[Any, ...]:
         tries, before, active, best = carry
@@ -96,7 +96,7 @@ def hard_margin(y: Float[Array, "n d"], guess: Pair | None, hint: Pair, wanted: 
         tries, point, _, best = carry
         return wanted & ~(best.gap <= CLOSED) & ~point.hopeless & (tries < TRIES)
 
-    return lax.while_loop(goes_on, attempt, (jnp.int32(0), point, (guess or hint)[1] > 0, best))[3]
+    return lax.while_loop(goes_on, attempt, (jnp.int32(0), point, guess[1] > 0, best))[3]
 
 
 def _start(y: Float[Array, "n d"], w: Float[Array, " d"], a: Float[Array, " n"]) -> Interior:

@@ -56,15 +56,16 @@ def solve_limit(x: Float[Array, "n d"]) -> Answer:
     """
     n, d = x.shape
     exact, always = x.astype(jnp.float64), jnp.ones((), dtype=bool)
-    guess = near_margin(-x) if 2 * d > n else None
+    warm = 2 * d > n
+    guess = near_margin(-x) if warm else None
 
     def attempt(carry: tuple[Bool[Array, ""], Iterate, Margin]) -> tuple[Bool[Array, ""], Iterate, Margin]:
         again, minimum, before = carry
         minimum = minimise(x, minimum, again)
-        hint = minimum.s, jax.nn.softmax(minimum.z)
+        pair = guess or (minimum.s, jax.nn.softmax(minimum.z))
         # In lanes both branches are executed; then no loop starts where a minimum is certified.
         wanted = ~minimum.certified
-        margin = lax.cond(wanted, lambda: hard_margin(-x, guess, hint, wanted), lambda: unknown(-x))
+        margin = lax.cond(wanted, lambda: hard_margin(-x, pair, wanted, warm=warm), lambda: unknown(-x))
         return always, minimum, margin._replace(factors=margin.factors + before.factors)
 
     def undecided(carry: tuple[Bool[Array, ""], Iterate, Margin]) -> Bool[Array, ""]:
