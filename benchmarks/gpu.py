@@ -166,7 +166,7 @@ def machine(limits: list[Limit]) -> Machine:
 def _line(engine: Engine, device: Machine, family: Family, repetitions: int) -> Line:
     lanes = engine.width(family)
     rows = engine.batch_rows(family, lanes)
-    run = partial(engine.program(family, lanes), *engine._arguments(Chunk(family, 0, rows), 0, lanes))
+    run = partial(engine.program(family, lanes), *engine.arguments(Chunk(family, 0, rows), 0, lanes, engine.devices[0]))
     ms, failed = 1e3 * _median(run, repetitions) / rows, _failed(jax.device_get(run()))
     sites = tally(family, lanes, lanes).sites
     parts = [1e3 * seconds / lanes for seconds in device.parts(sites).values()]

@@ -7,12 +7,11 @@ from functools import partial
 from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
 
-import jax
 import numpy as np
 
 from benchmarks import peers
 from benchmarks.hardware import hardware
-from benchmarks.kernel import ENGINE, Batch, batch
+from benchmarks.kernel import ENGINE, Batch, batch, solved
 from benchmarks.memory import CHUNK_ROWS, peak
 from benchmarks.reference import Goal, margin_goal, minimum_goal
 from benchmarks.table import Row
@@ -132,7 +131,7 @@ def whole_run(effort: Effort) -> list[Row]:
     lam = "0.42" if effort.short else "0.42,0.48,0.55"
     sweep = Sweep().replaced(n=400, lam=lam, realizations=effort.draws or (8 if effort.short else 512))
     compiling = [_compilation(family) for family in sweep.families()]
-    arguments = [batch for chunk in sweep.chunks(default_chunk_rows(sweep)) for batch in _batches(chunk)]
+    arguments = [_batches(chunk) for chunk in sweep.chunks(default_chunk_rows(sweep))]
     pair = alternate(partial(_run, sweep), partial(_call, arguments), effort.repetitions(7))
     row = compared(
         "whole run, n = 400", pair, sweep.rows_total, "the bare compiled programs on the same chunks", 1 / 1.15
@@ -216,16 +215,15 @@ def _run(sweep: Sweep) -> int:
     return int(np.sum(~certified))
 
 
-def _batches(chunk: Any) -> list[tuple[Any, Any]]:
-    lanes = ENGINE.width(chunk.family)
+def _batches(chunk: Any) -> tuple[Any, list[tuple[Any, ...]]]:
+    lanes, device = ENGINE.width(chunk.family), ENGINE.devices[0]
     starts = range(chunk.start, chunk.stop, ENGINE.batch_rows(chunk.family, lanes))
-    program = ENGINE.program(chunk.family, lanes)
-    return [(program, ENGINE._arguments(chunk, start, lanes)) for start in starts]
+    return ENGINE.program(chunk.family, lanes), [ENGINE.arguments(chunk, start, lanes, device) for start in starts]
 
 
-def _call(batches: list[tuple[Any, Any]]) -> None:
-    with limited(1, "blas"):
-        jax.block_until_ready([program(*arguments) for program, arguments in batches])
+def _call(chunks: list[tuple[Any, list[tuple[Any, ...]]]]) -> None:
+    for program, batches in chunks:
+        solved(program, batches)
 
 
 def _compilation(family: Any) -> float:

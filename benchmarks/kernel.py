@@ -1,4 +1,4 @@
-"""Our side: the bare kernels on given data, mapped over the devices as the engine does it."""
+"""Our side: the bare kernels on given data, dealt to the devices as the engine does it."""
 
 from functools import partial
 from typing import Any, NamedTuple
@@ -7,11 +7,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
-from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from jaxtyping import Array, Float
 
 from benchmarks.reference import Start
 from benchmarks.timing import limited
+from sweepjax.dealing import dealt
 from sweepjax.engine import Engine, dataset, drawn
 from sweepjax.keys import realization_keys
 from sweepjax.models.logistic import Dataset, Logistic, Weights
@@ -19,65 +19,85 @@ from sweepjax.solvers.limit import columns, solve_limit
 from sweepjax.types import Columns, Problem, describe
 
 ENGINE = Engine()
+PIECES = 16  # of the draws, at most: a device that is done takes the next
 
 
 class Batch(NamedTuple):
-    """Draws of one shape on the devices, and the program compiled for them."""
+    """Draws of one shape in pieces of one size, and the program compiled for one."""
 
-    x: Float[Array, "r n d"]
+    pieces: list[Float[Array, "r n d"]]
     program: Any
+
+    @property
+    def x(self) -> Float[np.ndarray, "r n d"]:
+        return np.concatenate(self.pieces)
 
     def solve(self) -> dict[str, np.ndarray]:
         """Return the columns of the draws [r]; masked where a quantity does not exist."""
-        with limited(1, "blas"):
-            found = jax.device_get(self.program(self.x))
-        return {name: _masked(value) for name, value in found.items()}
+        return solved(self.program, [(piece,) for piece in self.pieces])
+
+
+def solved(program: Any, pieces: list[tuple[Any, ...]]) -> dict[str, np.ndarray]:
+    """Return the columns that a program gives for all pieces."""
+    with limited(1, "blas"):
+        parts = dict(dealt(lambda _, piece: jax.device_get(program(*piece)), ENGINE.hands, pieces))
+    found = jax.tree.map(lambda *leaves: np.concatenate(leaves), *(parts[place] for place in range(len(pieces))))
+    return {name: _masked(value) for name, value in found.items()}
+
+
+def piece_size(count: int) -> int:
+    """Return the draws of a piece."""
+    return -(-count // PIECES)
 
 
 def batch(n: int, d: int, count: int, *, separable: bool) -> Batch:
-    """Draw the first `count` realizations of seed 0 that are separable, or not; count is rounded up to the devices."""
-    count += -count % len(ENGINE.devices)
+    """Draw the first `count` realizations of seed 0 that are separable, or not; count is rounded up to whole pieces."""
+    size = piece_size(count)
+    count += -count % size
     chosen, program, start = np.empty((0, n, d), dtype=np.float32), None, 0
     while len(chosen) < count:
         drawn = np.stack([_rows(n, d, realization) for realization in range(start, start + count)])
-        program = program or _program(drawn)
-        fits = Batch(_placed(drawn), program).solve()["separable"] == separable
+        program = program or _program(drawn[:size])
+        fits = Batch(_pieces(drawn, size), program).solve()["separable"] == separable
         chosen, start = np.concatenate([chosen, drawn[fits]]), start + count
-    return Batch(_placed(chosen[:count]), program)
+    return Batch(_pieces(chosen[:count], size), program)
 
 
 class Trainings(NamedTuple):
-    """Draws of one model and their starts on the devices, and the program compiled to train them."""
+    """Draws of one model and their starts in pieces of one size, and the program compiled to train one."""
 
     settings: tuple[Any, Any, Float[Array, " t"]]
-    data: Dataset
-    start: Weights
+    pieces: list[tuple[Dataset, Weights]]
     program: Any
+
+    @property
+    def data(self) -> Dataset:
+        return jax.tree.map(lambda *leaves: np.concatenate(leaves), *(data for data, _ in self.pieces))
 
     def starts(self) -> list[Start]:
         """Return where each training begins, in float64 for the peers."""
-        parts = jax.device_get((self.data.x, self.start.s, self.start.b))
-        return [Start.of(*part) for part in zip(*parts, strict=True)]
+        parts = [zip(*jax.device_get((data.x, start.s, start.b)), strict=True) for data, start in self.pieces]
+        return [Start.of(*each) for part in parts for each in part]
 
     def solve(self) -> dict[str, np.ndarray]:
         """Return the columns of the draws: [r t], or [r] where they are said once a row."""
-        with limited(1, "blas"):
-            found = jax.device_get(self.program(*self.settings, self.data, self.start))
-        return {name: _masked(value) for name, value in found.items()}
+        return solved(self.program, [(*self.settings, *piece) for piece in self.pieces])
 
 
 def trainings(
     model: Logistic, solver: Any, times: Float[np.ndarray, " t"], count: int, *, curves: bool = True
 ) -> Trainings:
-    """Draw the first `count` realizations of seed 0, rounded up to the devices, to be trained up to `times`.
+    """Draw the first `count` realizations of seed 0, rounded up to whole pieces, to be trained up to `times`.
 
     What is recorded are all columns of the model, or ‖S‖ and b alone where no `curves` of losses are wanted.
     """
-    index = np.arange(count + -count % len(ENGINE.devices), dtype=np.uint32)
+    size, device = piece_size(count), ENGINE.devices[0]
+    index = np.arange(count + -count % size, dtype=np.uint32)
     with jax.enable_x64(True):
-        draws = jax.device_put(jax.jit(_draws)(model, index), _sharding())
-        settings = jax.device_put((model, solver, times), NamedSharding(_sharding().mesh, PartitionSpec()))
-        return Trainings(settings, *draws, _trained(curves).lower(*settings, *draws).compile())
+        draw = jax.jit(_draws)
+        pieces = [draw(model, each) for each in np.split(index, len(index) // size)]
+        settings = jax.device_put((model, solver, times), device)
+        return Trainings(settings, pieces, _trained(curves).lower(*settings, *pieces[0]).compile())
 
 
 def _draws(model: Logistic, index: Array) -> tuple[Dataset, Weights]:
@@ -99,9 +119,7 @@ def _trained(curves: bool) -> Any:
 
         return lax.map(train, (data, start))
 
-    whole, split = PartitionSpec(), PartitionSpec("r")
-    specs = {"in_specs": (whole, whole, whole, split, split), "out_specs": split}
-    return jax.jit(jax.shard_map(share, mesh=_sharding().mesh, check_vma=False, **specs))
+    return jax.jit(share)
 
 
 def _weights(params: Weights) -> Columns:
@@ -117,19 +135,12 @@ def _program(x: np.ndarray) -> Any:
     def share(x: Array) -> Any:
         return lax.map(lambda rows: columns(rows, solve_limit(rows)), x)
 
-    mapped = jax.shard_map(
-        share, mesh=_sharding().mesh, in_specs=PartitionSpec("r"), out_specs=PartitionSpec("r"), check_vma=False
-    )
     with jax.enable_x64(True):
-        return jax.jit(mapped).lower(_placed(x)).compile()
+        return jax.jit(share).lower(x).compile()
 
 
-def _placed(x: np.ndarray) -> Array:
-    return jax.device_put(x, _sharding())
-
-
-def _sharding() -> NamedSharding:
-    return NamedSharding(Mesh(np.array(ENGINE.devices), ("r",)), PartitionSpec("r"))
+def _pieces(x: np.ndarray, size: int) -> list[Array]:
+    return [jax.device_put(piece, ENGINE.devices[0]) for piece in np.split(x, len(x) // size)]
 
 
 def _masked(value: Any) -> np.ndarray:

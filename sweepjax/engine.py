@@ -1,16 +1,17 @@
 """The only map, jit, precision switch and device placement.
 
-A chunk is computed in equal batches, each one call of one compiled program: the realization axis is
-split over the devices, and each device maps over its share with a fixed number of lanes in flight.
+A chunk is computed in equal batches, each one call of one compiled program, which maps over its rows with
+a fixed number of lanes in flight. The device that is done first takes the next batch: one program over
+several devices would have each wait for the slowest, and draws near a transition differ much.
 """
 
 import dataclasses
 import inspect
 import os
-import time
 from collections import OrderedDict
-from collections.abc import Callable, Iterator
-from functools import cache, cached_property, partial
+from collections.abc import Callable
+from contextlib import closing
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -18,21 +19,19 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
-from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from jaxtyping import Array, ArrayLike, Bool, UInt32
 from threadpoolctl import threadpool_limits
 
 from sweepjax.chunking import ELEMENTS, dataset_elements, effort
 from sweepjax.columns import join, labels
+from sweepjax.dealing import dealt
 from sweepjax.keys import Keys, realization_keys
 from sweepjax.plugins import find
 from sweepjax.types import Chunk, Columns, Family, Problem
 
-BATCH_ELEMENTS = 10**7  # numbers of data computed between two looks at the keyboard
-MOST_PER_BATCH = 64
+BATCH_ELEMENTS = 3 * 10**6  # numbers of data of a batch, enough to make calling it cost nothing
+MOST_PER_BATCH = 32
 BYTES_PER_NUMBER = 64  # of a lane's working memory, over its dataset's float32 numbers
-SHORTEST_WAIT, LONGEST_WAIT = 1e-4, 0.005  # seconds between two looks at whether a batch is done
-
 
 PATH = "_path"  # among the measured columns: the parameters themselves, for observables
 Watch = Callable[[str, int], None]  # ("compiling", 0), ("computing", 0), ("rows", how many more are done)
@@ -85,13 +84,29 @@ class Engine:
                 lanes //= 2
 
     def _compute(self, chunk: Chunk, lanes: int, watch: Watch) -> Columns:
-        size, parts = self.batch_rows(chunk.family, lanes), []
+        size = self.batch_rows(chunk.family, lanes)
         starts = range(chunk.start, chunk.stop, size)
-        begun = _one_ahead(self._begun(chunk, start, lanes, watch) for start in starts)
-        for start, batch in zip(starts, begun, strict=True):
-            parts.append(jax.device_get(_awaited(batch)))
-            watch("rows", min(size, chunk.stop - start))
-        return join(parts, chunk.rows)
+        hands = [(device, self.program(chunk.family, lanes, watch, device)) for device in self.hands]
+
+        def batch(hand: tuple[Any, Any], start: int) -> Columns:
+            device, program = hand
+            return jax.device_get(program(*self.arguments(chunk, start, lanes, device)))
+
+        parts: dict[int, Columns] = {}
+        with closing(dealt(batch, hands, starts)) as done:
+            for place, columns in done:
+                parts[place] = columns
+                watch("rows", min(size, chunk.stop - starts[place]))
+        return join([parts[place] for place in range(len(starts))], chunk.rows)
+
+    @property
+    def hands(self) -> tuple[Any, ...]:
+        """The device of each batch in flight.
+
+        A CPU's devices are all the same cores, and share the program of the first; another has its next batch waiting.
+        """
+        first = self.devices[0]
+        return (first,) * len(self.devices) if first.platform == "cpu" else 2 * self.devices
 
     def width(self, family: Family) -> int:
         """Return the lanes in flight per device: one on a CPU, where the dataset stays in cache.
@@ -107,52 +122,46 @@ class Engine:
         return max(1, min(limit // (BYTES_PER_NUMBER * size), ELEMENTS // (size * len(self.devices)), 4096))
 
     def batch_rows(self, family: Family, lanes: int) -> int:
-        """Return the rows of one call: a multiple of devices times lanes, small enough to interrupt."""
+        """Return the rows of one call: a multiple of the lanes, small enough to interrupt."""
         task = family.tasks[0]
         elements = dataset_elements(task.model) * effort(task.solver, task.times)
         rounds = max(1, min(MOST_PER_BATCH, BATCH_ELEMENTS // elements) // lanes)
-        return len(self.devices) * lanes * rounds
+        return lanes * rounds
 
-    def program(self, family: Family, lanes: int, watch: Watch = lambda what, rows: None) -> Any:
-        """Return the compiled program of a family's batches; families of one shape share it."""
-        arguments = self._arguments(Chunk(family, 0, 1), 0, lanes)
+    def program(self, family: Family, lanes: int, watch: Watch = lambda what, rows: None, device: Any = None) -> Any:
+        """Return the program of a family's batches, compiled for one device, by default the first.
+
+        Families of one shape share it.
+        """
+        device = device or self.devices[0]
+        arguments = self.arguments(Chunk(family, 0, 1), 0, lanes, device)
         observables = family.tasks[0].observables
-        shape = jax.tree.structure(arguments), *(leaf.shape for leaf in jax.tree.leaves(arguments)), lanes, observables
+        leaves, structure = jax.tree.flatten(arguments)
+        shape = device, lanes, observables, structure, *(leaf.shape for leaf in leaves)
         if shape not in self._programs:
             watch("compiling", 0)
             with jax.enable_x64(True):
-                self._programs[shape] = _mapped(self.devices, lanes, observables).lower(*arguments).compile()
+                self._programs[shape] = _mapped(lanes, observables).lower(*arguments).compile()
             watch("computing", 0)
         return self._programs[shape]
 
     def lower(self, family: Family, platform: str) -> Any:
         """Return a family's program lowered for a platform such as "cuda", which need not be here."""
         lanes = self.width(family)
-        arguments = self._arguments(Chunk(family, 0, 1), 0, lanes)
+        arguments = self.arguments(Chunk(family, 0, 1), 0, lanes, self.devices[0])
         with jax.enable_x64(True):
-            return (
-                _mapped(self.devices, lanes, family.tasks[0].observables)
-                .trace(*arguments)
-                .lower(lowering_platforms=(platform,))
-            )
+            return _mapped(lanes, family.tasks[0].observables).trace(*arguments).lower(lowering_platforms=(platform,))
 
     @cached_property
     def _programs(self) -> dict[Any, Any]:
         return {}
 
-    def _begun(self, chunk: Chunk, start: int, lanes: int, watch: Watch) -> Columns:
-        """Begin a batch, and return its columns as they will be."""
-        program = self.program(chunk.family, lanes, watch)
-        return program(*self._arguments(chunk, start, lanes))
-
-    def _arguments(self, chunk: Chunk, start: int, lanes: int) -> tuple[Row, Array]:
+    def arguments(self, chunk: Chunk, start: int, lanes: int, device: Any) -> tuple[Row, Array]:
+        """Return what the program takes for the batch that begins with row `start`, on a device."""
         index = start + np.arange(self.batch_rows(chunk.family, lanes))
         rows, times = _rows(chunk, index), np.asarray(chunk.family.tasks[0].times, dtype=np.float64)
         with jax.enable_x64(True):
-            return jax.device_put((rows, times), (self._sharding(PartitionSpec("r")), self._sharding(PartitionSpec())))
-
-    def _sharding(self, spec: PartitionSpec) -> NamedSharding:
-        return NamedSharding(_mesh(self.devices), spec)
+            return jax.device_put((rows, times), device)
 
 
 def realization(row: Row, times: Array, observables: tuple[str, ...] = ()) -> Columns:
@@ -226,45 +235,18 @@ def dataset(row: Any) -> Any:
         return jax.jit(drawn)(model, keys, True)
 
 
-def _one_ahead(batches: Iterator[Columns]) -> Iterator[Columns]:
-    """Yield each batch once the next has begun, so that no device waits until the slowest is done and fetched."""
-    batch = next(batches)
-    for following in batches:
-        yield batch
-        batch = following
-    yield batch
-
-
-def _awaited(columns: Columns) -> Columns:
-    """Wait in short sleeps, between which Python takes notice of signals; fetching the columns would not let it."""
-    pause = SHORTEST_WAIT
-    while not all(leaf.is_ready() for leaf in jax.tree.leaves(columns)):
-        time.sleep(pause)
-        pause = min(1.2 * pause, LONGEST_WAIT)
-    return columns
-
-
-def _mapped(devices: tuple[Any, ...], lanes: int, observables: tuple[str, ...]) -> Any:
-    """Return the jitted map of `realization` over rows, `lanes` at a time on each device."""
+def _mapped(lanes: int, observables: tuple[str, ...]) -> Any:
+    """Return the jitted map of `realization` over rows, `lanes` at a time."""
     compute = partial(realization, observables=observables)
 
     def one(row: Row, times: Array) -> Columns:
         absent = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), jax.eval_shape(compute, row, times))
         return lax.cond(row.wanted, compute, lambda row, times: absent, row, times)
 
-    def share(rows: Row, times: Array) -> Columns:
+    def batch(rows: Row, times: Array) -> Columns:
         return lax.map(lambda row: one(row, times), rows, batch_size=lanes if lanes > 1 else None)
 
-    spec = PartitionSpec("r")
-    mapped = jax.shard_map(
-        share, mesh=_mesh(devices), in_specs=(spec, PartitionSpec()), out_specs=spec, check_vma=False
-    )
-    return jax.jit(mapped)
-
-
-@cache
-def _mesh(devices: tuple[Any, ...]) -> Mesh:
-    return Mesh(np.array(devices), ("r",))
+    return jax.jit(batch)
 
 
 def _rows(chunk: Chunk, index: np.ndarray) -> Row:

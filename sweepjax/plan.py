@@ -63,7 +63,7 @@ def plan(sweep: Sweep, *, engine: Engine, chunk_rows: int = 0) -> Plan:
         rows=sweep.rows_total,
         lanes=lanes,
         devices=len(engine.devices),
-        batch_rows=engine.batch_rows(families[0], lanes),
+        batch_rows=len(engine.devices) * engine.batch_rows(families[0], lanes),
         batch_bytes=max(each.batch_bytes for each in pilots),
         compiling=sweep.family_count * _average([each.compiling for each in pilots]),
         computing=sweep.rows_total * _average([each.row for each in pilots]),
@@ -92,12 +92,12 @@ def pilot(family: Family, engine: Engine) -> Pilot:
     columns, rows, seconds = _timed(family, engine, lanes)
     one, every = (file_bytes(columns, count) for count in (1, rows))
     row_bytes = (every - one) / max(rows - 1, 1)
-    return Pilot(compiling, seconds / rows, _held(memory), one - row_bytes, row_bytes)
+    return Pilot(compiling, seconds / rows, len(engine.devices) * _held(memory), one - row_bytes, row_bytes)
 
 
 def _timed(family: Family, engine: Engine, lanes: int) -> tuple[Columns, int, float]:
     """Return columns, how many rows they are, and the seconds they took: one batch, or as much as a second allows."""
-    rows, most = len(engine.devices) * lanes, engine.batch_rows(family, lanes)
+    rows, most = (len(engine.devices) * each for each in (lanes, engine.batch_rows(family, lanes)))
     while True:
         start = time.perf_counter()
         columns = engine.compute(Chunk(family, 0, rows))
@@ -116,7 +116,7 @@ def file_bytes(columns: Columns, rows: int) -> int:
 
 
 def _held(memory: Any) -> int:
-    """Return the bytes a program holds on all its devices: its arguments, results and working space."""
+    """Return the bytes a batch holds: its arguments, results and working space."""
     return memory.temp_size_in_bytes + memory.argument_size_in_bytes + memory.output_size_in_bytes if memory else 0
 
 

@@ -9,7 +9,7 @@ import sweepjax_cli
 import sweepjax
 
 FLOORS = [
-    ["types", "threefry", "lapack"],
+    ["types", "threefry", "lapack", "dealing"],
     ["keys", "plugins", "axes", "theory", "places"],
     ["times", "fields"],
     ["spelling"],

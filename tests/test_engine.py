@@ -13,7 +13,7 @@ import pytest
 
 import sweepjax as sj
 from sweepjax.columns import labels
-from sweepjax.engine import Engine, _one_ahead, dataset
+from sweepjax.engine import Engine, dataset
 from sweepjax.grid import Sweep
 from sweepjax.types import Chunk
 
@@ -62,19 +62,6 @@ def test_rows_agree_over_widths_to_the_promised_accuracy():
     pd.testing.assert_frame_equal(one[["separable", "certified"]], wide[["separable", "certified"]])
     for name in ("s_norm", "loss_inf", "margin", "positive_mean"):
         np.testing.assert_allclose(one[name], wide[name], rtol=1e-5, err_msg=name)
-
-
-def test_the_next_batch_begins_before_one_is_fetched():
-    told = []
-
-    def begun():
-        for k in range(3):
-            told.append(f"{k} begun")
-            yield k
-
-    for k in _one_ahead(begun()):
-        told += [f"{k} fetched"]
-    assert told == ["0 begun", "1 begun", "0 fetched", "2 begun", "1 fetched", "2 fetched"]
 
 
 def test_the_same_width_gives_the_same_bits_twice():
