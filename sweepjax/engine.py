@@ -10,6 +10,7 @@ import inspect
 import os
 from collections import OrderedDict
 from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import closing
 from functools import cached_property, partial
 from pathlib import Path
@@ -31,6 +32,7 @@ from sweepjax.types import Chunk, Columns, Family, Problem
 
 BATCH_ELEMENTS = 3 * 10**6  # numbers of data of a batch, enough to make calling it cost nothing
 MOST_PER_BATCH = 32
+COMPILERS = 2  # programs compiled at once at most
 BYTES_PER_NUMBER = 64  # of a lane's working memory, over its dataset's float32 numbers
 
 PATH = "_path"  # among the measured columns: the parameters themselves, for observables
@@ -133,16 +135,27 @@ class Engine:
 
         Families of one shape share it.
         """
-        device = device or self.devices[0]
+        compiled = self._compiled(family, lanes, device or self.devices[0])
+        if not compiled.done():
+            watch("compiling", 0)
+            wait([compiled])
+            watch("computing", 0)
+        return compiled.result()
+
+    def prepare(self, family: Family) -> None:
+        """Begin to compile what a family needs, beside whatever is computed meanwhile."""
+        for device in set(self.hands):
+            self._compiled(family, self.width(family), device)
+
+    def _compiled(self, family: Family, lanes: int, device: Any) -> Future[Any]:
+        """Return the program, or the promise of it; what failed before is tried again."""
         arguments = self.arguments(Chunk(family, 0, 1), 0, lanes, device)
         observables = family.tasks[0].observables
         leaves, structure = jax.tree.flatten(arguments)
         shape = device, lanes, observables, structure, *(leaf.shape for leaf in leaves)
-        if shape not in self._programs:
-            watch("compiling", 0)
-            with jax.enable_x64(True):
-                self._programs[shape] = _mapped(lanes, observables).lower(*arguments).compile()
-            watch("computing", 0)
+        before = self._programs.get(shape)
+        if not before or (before.done() and before.exception()):
+            self._programs[shape] = self._compilers.submit(_compile, lanes, observables, arguments)
         return self._programs[shape]
 
     def lower(self, family: Family, platform: str) -> Any:
@@ -153,8 +166,12 @@ class Engine:
             return _mapped(lanes, family.tasks[0].observables).trace(*arguments).lower(lowering_platforms=(platform,))
 
     @cached_property
-    def _programs(self) -> dict[Any, Any]:
+    def _programs(self) -> dict[Any, Future[Any]]:
         return {}
+
+    @cached_property
+    def _compilers(self) -> ThreadPoolExecutor:
+        return ThreadPoolExecutor(min(COMPILERS, _cores()))
 
     def arguments(self, chunk: Chunk, start: int, lanes: int, device: Any) -> tuple[Row, Array]:
         """Return what the program takes for the batch that begins with row `start`, on a device."""
@@ -247,6 +264,11 @@ def _mapped(lanes: int, observables: tuple[str, ...]) -> Any:
         return lax.map(lambda row: one(row, times), rows, batch_size=lanes if lanes > 1 else None)
 
     return jax.jit(batch)
+
+
+def _compile(lanes: int, observables: tuple[str, ...], arguments: tuple[Row, Array]) -> Any:
+    with jax.enable_x64(True):
+        return _mapped(lanes, observables).lower(*arguments).compile()
 
 
 def _rows(chunk: Chunk, index: np.ndarray) -> Row:

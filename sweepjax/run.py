@@ -5,6 +5,7 @@ its task and index. Rows are computed and kept a chunk at a time; running again 
 """
 
 import traceback
+from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import replace
@@ -19,7 +20,7 @@ from sweepjax.executors._outcomes import Done, Executor, Failed, Outcome
 from sweepjax.executors.local import Local
 from sweepjax.footers import label
 from sweepjax.grid import Sweep
-from sweepjax.places import place
+from sweepjax.places import AT_ONCE, place
 from sweepjax.store import Store, read
 from sweepjax.types import Chunk
 
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 
 
 ENGINE, LOCAL = Engine(), Local()
+AHEAD = 2  # families whose programs are compiled beside the computing
 
 
 class Part(NamedTuple):
@@ -62,7 +64,9 @@ def fill(  # noqa: PLR0913  two of them only listen
     report: Report = raised,
 ) -> None:
     """Compute and keep what chunks the store lacks, report those that fail. Safe to interrupt, safe to repeat."""
-    with closing(execute(partial(attempt, replace(engine)), store.missing(chunks), watch)) as settled:
+    engine, missing = replace(engine), store.missing(chunks)
+    waiting = _prepared(_of_this_process(engine), missing) if execute == LOCAL else missing
+    with closing(execute(partial(attempt, engine), waiting, watch)) as settled:
         for chunk, outcome in settled:
             if isinstance(outcome, Failed):
                 report(chunk, outcome)
@@ -80,6 +84,18 @@ def attempt(engine: Engine, chunk: Chunk, watch: Watch) -> Outcome:
         raise
     except Exception:
         return Failed(traceback.format_exc())
+
+
+def _prepared(engine: Engine, chunks: Iterator[Chunk]) -> Iterator[Chunk]:
+    """Pass chunks on, and have the programs of the next families compiled meanwhile."""
+    waiting: deque[Chunk] = deque()
+    for chunk in chunks:
+        if not waiting or chunk.family is not waiting[-1].family:
+            engine.prepare(chunk.family)
+        waiting.append(chunk)
+        if len({id(each.family) for each in waiting}) > AHEAD or len(waiting) > AT_ONCE:
+            yield waiting.popleft()
+    yield from waiting
 
 
 @cache

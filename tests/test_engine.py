@@ -15,6 +15,7 @@ import sweepjax as sj
 from sweepjax.columns import labels
 from sweepjax.engine import Engine, dataset
 from sweepjax.grid import Sweep
+from sweepjax.run import _prepared
 from sweepjax.types import Chunk
 
 SWEEP = Sweep().replaced(n=20, d=10, sigma="0.5,1,2", seed="3,7", realizations=10)
@@ -74,6 +75,38 @@ def test_a_scan_over_floats_and_seeds_is_one_program():
         (family,) = sweep.families()
         engine.compute(Chunk(family, 0, 4), lambda what, rows: compiled.append(what))
     assert compiled.count("compiling") == 1
+
+
+def test_a_program_prepared_is_not_waited_for_again():
+    engine, told = Engine(), []
+    (family,) = PROBE.families()
+    engine.prepare(family)
+    first = engine.program(family, 1)
+    assert engine.program(family, 1, lambda what, rows: told.append(what)) is first
+    assert not told
+
+
+def test_a_program_that_failed_to_compile_is_tried_again(tmp_path):
+    sweep = SWEEP.replaced(solver="poison:Poison", bad="10", once=str(tmp_path / "failed"))
+    engine, (family,) = Engine(), sweep.families()
+    with pytest.raises(ArithmeticError, match="poison"):
+        engine.program(family, 1)
+    assert engine.program(family, 1)
+
+
+def test_programs_of_two_more_families_are_begun_before_the_first_chunk_is_computed():
+    told = []
+
+    class Told(Engine):
+        def prepare(self, family):
+            told.append(f"prepare {family.tasks[0].model.n}")
+
+    for chunk in _prepared(Told(), PROBE.replaced(n="20,30,40,50", lam="0.5", realizations=4).chunks(8)):
+        model = chunk.family.tasks[0].model
+        told.append(f"compute {model.n}")
+    assert told[:4] == ["prepare 20", "prepare 30", "prepare 40", "compute 20"]
+    assert told.index("prepare 50") < told.index("compute 30")
+    assert [line for line in told if line.startswith("compute")] == sorted(told)[: len(told) - 4]
 
 
 def test_row_i_is_realization_i_div_tasks_of_task_i_mod_tasks():
