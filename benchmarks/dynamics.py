@@ -9,7 +9,7 @@ import numpy as np
 from benchmarks import dynamic_peers as peers
 from benchmarks.hardware import hardware
 from benchmarks.jobs import Effort, compared
-from benchmarks.kernel import Trainings, trainings
+from benchmarks.kernel import Trainings, solved, trainings
 from benchmarks.reference import Path, Start, descent, flow
 from benchmarks.table import Row
 from benchmarks.timing import alternate
@@ -36,8 +36,7 @@ class Case(NamedTuple):
 
     def solve(self) -> dict[str, np.ndarray]:
         """Return our columns of all draws."""
-        found = [batch.solve() for batch in self.batches]
-        return {name: np.ma.concatenate([columns[name] for columns in found]) for name in found[0]}
+        return solved([call for batch in self.batches for call in batch.calls])
 
 
 class Rival(NamedTuple):

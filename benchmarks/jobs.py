@@ -11,7 +11,7 @@ import numpy as np
 
 from benchmarks import peers
 from benchmarks.hardware import hardware
-from benchmarks.kernel import ENGINE, Batch, batch, solved
+from benchmarks.kernel import ENGINE, Batch, Call, batch, solved
 from benchmarks.memory import CHUNK_ROWS, peak
 from benchmarks.reference import Goal, margin_goal, minimum_goal
 from benchmarks.table import Row
@@ -131,8 +131,8 @@ def whole_run(effort: Effort) -> list[Row]:
     lam = "0.42" if effort.short else "0.42,0.48,0.55"
     sweep = Sweep().replaced(n=400, lam=lam, realizations=effort.draws or (8 if effort.short else 512))
     compiling = [_compilation(family) for family in sweep.families()]
-    arguments = [_batches(chunk) for chunk in sweep.chunks(default_chunk_rows(sweep))]
-    pair = alternate(partial(_run, sweep), partial(_call, arguments), effort.repetitions(7))
+    calls = [call for chunk in sweep.chunks(default_chunk_rows(sweep)) for call in _batches(chunk)]
+    pair = alternate(partial(_run, sweep), partial(solved, calls), effort.repetitions(7))
     row = compared(
         "whole run, n = 400", pair, sweep.rows_total, "the bare compiled programs on the same chunks", 1 / 1.15
     )
@@ -173,8 +173,7 @@ def _against(case: Case, match: Match, repetitions: int) -> Row:
         solve = match.peer(case.draws, goals)
 
     def ours() -> dict[str, np.ndarray]:
-        found = [batch.solve() for batch in case.batches]
-        return {key: np.ma.concatenate([columns[key] for columns in found]) for key in (case.column, "certified")}
+        return solved([call for batch in case.batches for call in batch.calls])
 
     def theirs() -> list[np.ndarray]:
         with limited(len(ENGINE.devices)):
@@ -215,15 +214,10 @@ def _run(sweep: Sweep) -> int:
     return int(np.sum(~certified))
 
 
-def _batches(chunk: Any) -> tuple[Any, list[tuple[Any, ...]]]:
+def _batches(chunk: Any) -> list[Call]:
     lanes, device = ENGINE.width(chunk.family), ENGINE.devices[0]
-    starts = range(chunk.start, chunk.stop, ENGINE.batch_rows(chunk.family, lanes))
-    return ENGINE.program(chunk.family, lanes), [ENGINE.arguments(chunk, start, lanes, device) for start in starts]
-
-
-def _call(chunks: list[tuple[Any, list[tuple[Any, ...]]]]) -> None:
-    for program, batches in chunks:
-        solved(program, batches)
+    starts, program = range(chunk.start, chunk.stop, ENGINE.batch_rows(chunk.family, lanes)), ENGINE.program
+    return [(program(chunk.family, lanes), ENGINE.arguments(chunk, start, lanes, device)) for start in starts]
 
 
 def _compilation(family: Any) -> float:

@@ -19,7 +19,8 @@ from sweepjax.solvers.limit import columns, solve_limit
 from sweepjax.types import Columns, Problem, describe
 
 ENGINE = Engine()
-PIECES = 16  # of the draws, at most: a device that is done takes the next
+Call = tuple[Any, tuple[Any, ...]]  # a compiled program and its arguments
+PIECES = 8  # of the draws of a shape, at most: a device that is done takes the next
 
 
 class Batch(NamedTuple):
@@ -32,16 +33,17 @@ class Batch(NamedTuple):
     def x(self) -> Float[np.ndarray, "r n d"]:
         return np.concatenate(self.pieces)
 
-    def solve(self) -> dict[str, np.ndarray]:
-        """Return the columns of the draws [r]; masked where a quantity does not exist."""
-        return solved(self.program, [(piece,) for piece in self.pieces])
+    @property
+    def calls(self) -> list[Call]:
+        """What there is to compute; each call is one piece."""
+        return [(self.program, (piece,)) for piece in self.pieces]
 
 
-def solved(program: Any, pieces: list[tuple[Any, ...]]) -> dict[str, np.ndarray]:
-    """Return the columns that a program gives for all pieces."""
+def solved(calls: list[Call]) -> dict[str, np.ndarray]:
+    """Return the columns of all calls, one after the other; masked where a quantity does not exist."""
     with limited(1, "blas"):
-        parts = dict(dealt(lambda _, piece: jax.device_get(program(*piece)), ENGINE.hands, pieces))
-    found = jax.tree.map(lambda *leaves: np.concatenate(leaves), *(parts[place] for place in range(len(pieces))))
+        parts = dict(dealt(lambda _, call: jax.device_get(call[0](*call[1])), ENGINE.hands, calls))
+    found = jax.tree.map(lambda *leaves: np.concatenate(leaves), *(parts[place] for place in range(len(calls))))
     return {name: _masked(value) for name, value in found.items()}
 
 
@@ -58,7 +60,7 @@ def batch(n: int, d: int, count: int, *, separable: bool) -> Batch:
     while len(chosen) < count:
         drawn = np.stack([_rows(n, d, realization) for realization in range(start, start + count)])
         program = program or _program(drawn[:size])
-        fits = Batch(_pieces(drawn, size), program).solve()["separable"] == separable
+        fits = solved(Batch(_pieces(drawn, size), program).calls)["separable"] == separable
         chosen, start = np.concatenate([chosen, drawn[fits]]), start + count
     return Batch(_pieces(chosen[:count], size), program)
 
@@ -81,7 +83,12 @@ class Trainings(NamedTuple):
 
     def solve(self) -> dict[str, np.ndarray]:
         """Return the columns of the draws: [r t], or [r] where they are said once a row."""
-        return solved(self.program, [(*self.settings, *piece) for piece in self.pieces])
+        return solved(self.calls)
+
+    @property
+    def calls(self) -> list[Call]:
+        """What there is to compute; each call is one piece."""
+        return [(self.program, (*self.settings, *piece)) for piece in self.pieces]
 
 
 def trainings(
