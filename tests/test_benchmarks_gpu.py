@@ -87,6 +87,7 @@ def test_lanes_side_by_side_execute_both_sides_of_a_branch(roofline, lanes, exec
     assert [count for _, count in sorted(tally.sites, key=lambda pair: pair[0].flops)] == executions
 
 
+@pytest.mark.slow
 def test_lanes_with_a_proved_minimum_look_for_no_margin(roofline):
     x = jax.random.normal(jax.random.key(0), (2, 40, 8), jnp.float32)
     with jax.enable_x64(True):

@@ -83,6 +83,7 @@ def test_every_solver_starts_from_the_same_weights_and_data(flows):
             np.testing.assert_allclose(curve(frame, name)[:, 0], curve(flow, name)[:, 0], rtol=1e-12)
 
 
+@pytest.mark.slow  # the compiler of every day
 def test_widths_agree_to_the_promised_accuracy():
     everyday.run("import test_trajectories; test_trajectories.check_widths()")
 
