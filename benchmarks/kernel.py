@@ -72,10 +72,6 @@ class Trainings(NamedTuple):
     pieces: list[tuple[Dataset, Weights]]
     program: Any
 
-    @property
-    def data(self) -> Dataset:
-        return jax.tree.map(lambda *leaves: np.concatenate(leaves), *(data for data, _ in self.pieces))
-
     def starts(self) -> list[Start]:
         """Return where each training begins, in float64 for the peers."""
         parts = [zip(*jax.device_get((data.x, start.s, start.b)), strict=True) for data, start in self.pieces]

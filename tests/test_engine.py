@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import everyday
 import jax
@@ -77,13 +78,23 @@ def test_a_scan_over_floats_and_seeds_is_one_program():
     assert compiled.count("compiling") == 1
 
 
-def test_a_program_prepared_is_not_waited_for_again():
+def test_a_program_that_is_prepared_is_not_waited_for():
     engine, told = Engine(), []
     (family,) = PROBE.families()
     engine.prepare(family)
-    first = engine.program(family, 1)
-    assert engine.program(family, 1, lambda what, rows: told.append(what)) is first
+    (compiled,) = engine._programs.values()
+    program = compiled.result()
+    assert engine.program(family, 1, lambda what, rows: told.append(what)) is program
     assert not told
+
+
+def test_a_cpu_has_a_batch_for_each_device_and_one_program_others_two_batches_for_each():
+    class Elsewhere(Engine):
+        devices = tuple(SimpleNamespace(platform="gpu", id=k) for k in range(2))
+
+    first, second = Elsewhere.devices
+    assert Engine().hands == Engine().devices[:1] * 2
+    assert Elsewhere().hands == (first, second, first, second)
 
 
 def test_a_program_that_failed_to_compile_is_tried_again(tmp_path):
@@ -106,7 +117,9 @@ def test_programs_of_two_more_families_are_begun_before_the_first_chunk_is_compu
         told.append(f"compute {model.n}")
     assert told[:4] == ["prepare 20", "prepare 30", "prepare 40", "compute 20"]
     assert told.index("prepare 50") < told.index("compute 30")
-    assert [line for line in told if line.startswith("compute")] == sorted(told)[: len(told) - 4]
+    assert [line for line in told if line.startswith("compute")] == [
+        f"compute {n}" for n in (20, 30, 40, 50) for _ in "abc"
+    ]
 
 
 def test_row_i_is_realization_i_div_tasks_of_task_i_mod_tasks():
