@@ -118,7 +118,7 @@ def cpu() -> str:
 
 
 def git() -> str:
-    command = ["git", "describe", "--always", "--dirty", "--abbrev=12"]
+    command = ["git", "--no-optional-locks", "describe", "--always", "--dirty", "--abbrev=12"]
     found = subprocess.run(command, cwd=Path(__file__).parent, capture_output=True, text=True, check=False)
     return found.stdout.strip() or "unknown"
 
