@@ -7,7 +7,7 @@ from functools import cache
 from typing import NamedTuple
 
 import numpy as np
-from scipy.linalg.lapack import dpotrf
+from scipy.linalg.lapack import dpotrf, spotrf
 
 from benchmarks.kernel import ENGINE
 from benchmarks.timing import limited
@@ -17,15 +17,18 @@ SMALL, LARGE = 400 * 192, 2400 * 1110  # floats of a dataset that stays in a cor
 
 
 class Hardware(NamedTuple):
-    """Rates of all devices together: flop/s in float64, bytes/s as NumPy's fastest reader, a maximum, reads float32."""
+    """Rates of all devices together: flop/s, and bytes/s as NumPy's fastest reader, a maximum, reads float32."""
 
     product: float
+    product_float32: float
     cholesky: float
+    cholesky_float32: float
     cache: float
     memory: float
 
     def __str__(self) -> str:
         rates = f"products {self.product / 1e9:.0f} GF/s, Cholesky factors {self.cholesky / 1e9:.0f} GF/s in float64"
+        rates += f"; {self.product_float32 / 1e9:.0f} and {self.cholesky_float32 / 1e9:.0f} in float32"
         return f"{rates}; {self.cache / 1e9:.0f} GB/s read from the cache, {self.memory / 1e9:.0f} GB/s from memory"
 
     def minimum(self, n: int, d: int) -> float:
@@ -34,7 +37,11 @@ class Hardware(NamedTuple):
 
     def reads(self, passes: float, n: int, d: int) -> float:
         """Seconds to read a float32 dataset so often."""
-        return passes * 4 * n * d / (self.cache if n * d <= 2 * SMALL else self.memory)
+        return passes * 4 * n * d / self.bandwidth(n * d)
+
+    def bandwidth(self, floats: int) -> float:
+        """Bytes a second at which a dataset of so many floats is read."""
+        return self.cache if floats <= 2 * SMALL else self.memory
 
 
 @cache
@@ -43,9 +50,12 @@ def hardware() -> Hardware:
     rng = np.random.default_rng(0)
     a = rng.standard_normal((SIDE, SIDE))
     positive = np.asfortranarray(a @ a.T + SIDE * np.eye(SIDE))
+    narrow, narrow_positive = a.astype(np.float32), positive.astype(np.float32)
     return Hardware(
         _rate(lambda: a @ a, 2 * SIDE**3),
+        _rate(lambda: narrow @ narrow, 2 * SIDE**3),
         _rate(lambda: dpotrf(positive, lower=1), SIDE**3 / 3),
+        _rate(lambda: spotrf(narrow_positive, lower=1), SIDE**3 / 3),
         _reading(SMALL, 400),
         _reading(LARGE, 8),
     )

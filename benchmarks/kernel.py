@@ -20,7 +20,7 @@ from sweepjax.types import Columns, Problem, describe
 
 ENGINE = Engine()
 Call = tuple[Any, tuple[Any, ...]]  # a compiled program and its arguments
-PIECES = 8  # of the draws of a shape, at most: a device that is done takes the next
+PIECES = 4  # of the draws of a shape, at most: a device that is done takes the next
 
 
 class Batch(NamedTuple):
@@ -97,13 +97,15 @@ def trainings(
     size, device = piece_size(count), ENGINE.devices[0]
     index = np.arange(count + -count % size, dtype=np.uint32)
     with jax.enable_x64(True):
-        draw = jax.jit(_draws)
+        draw = jax.jit(draws)
         pieces = [draw(model, each) for each in np.split(index, len(index) // size)]
         settings = jax.device_put((model, solver, times), device)
         return Trainings(settings, pieces, _trained(curves).lower(*settings, *pieces[0]).compile())
 
 
-def _draws(model: Logistic, index: Array) -> tuple[Dataset, Weights]:
+def draws(model: Logistic, index: Array) -> tuple[Dataset, Weights]:
+    """Return datasets of seed 0 and where training them begins, for realizations [r]."""
+
     def draw(realization: Array) -> tuple[Dataset, Weights]:
         keys = realization_keys(model, np.uint32(0), realization)
         data = drawn(model, keys, np.bool_(True))

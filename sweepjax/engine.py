@@ -32,6 +32,7 @@ from sweepjax.types import Chunk, Columns, Family, Problem
 
 BATCH_ELEMENTS = 3 * 10**6  # numbers of data of a batch, enough to make calling it cost nothing
 MOST_PER_BATCH = 32
+LARGE = 4  # rows of a batch that may exceed it as often: each call maps its working memory anew, page by page
 COMPILERS = 2  # programs compiled at once at most
 BYTES_PER_NUMBER = 64  # of a lane's working memory, over its dataset's float32 numbers
 
@@ -127,8 +128,8 @@ class Engine:
         """Return the rows of one call: a multiple of the lanes, small enough to interrupt."""
         task = family.tasks[0]
         elements = dataset_elements(task.model) * effort(task.solver, task.times)
-        rounds = max(1, min(MOST_PER_BATCH, BATCH_ELEMENTS // elements) // lanes)
-        return lanes * rounds
+        fitting = max(BATCH_ELEMENTS // elements, min(LARGE, LARGE * BATCH_ELEMENTS // elements))
+        return lanes * max(1, min(MOST_PER_BATCH, fitting) // lanes)
 
     def program(self, family: Family, lanes: int, watch: Watch = lambda what, rows: None, device: Any = None) -> Any:
         """Return the program of a family's batches, compiled for one device, by default the first.

@@ -5,6 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -77,6 +78,17 @@ def test_every_peer_comes_close_or_is_said_to_stop_short(table):
     complete = table[table["note"].isna() & table["their_error"].notna()]
     assert (complete["their_error"] <= 1e-4).all()
     assert len(complete) >= 8
+
+
+def test_a_draw_takes_longer_than_what_is_unavoidable_in_it(tmp_path):
+    command = [sys.executable, "-m", "benchmarks.profile", "--short", "--out", str(tmp_path)]
+    subprocess.run(command, cwd=CHECKOUT, check=True, capture_output=True, timeout=900)
+    lines = pd.read_csv(tmp_path / "profile.csv", comment="#")
+    parts = lines.filter(like="ms_")
+    assert (parts.drop(columns="ms_cholesky") > 0).all(axis=None)
+    assert (lines["ms_cholesky"] > 0).equals(lines["kernel"].str.startswith("limit"))
+    assert np.allclose(parts.sum(axis=1) / lines["ms"], lines["share"])
+    assert (lines["share"] < 1).all()
 
 
 def test_every_cost_is_measured_against_every_size(tmp_path):

@@ -33,6 +33,21 @@ def plain(column):
     return column.astype(float).filled(np.nan) if np.ma.isMaskedArray(column) else column
 
 
+@pytest.mark.parametrize(
+    ("options", "size"),
+    [
+        ({"n": 400, "d": 192}, 32),
+        ({"n": 800, "d": 400}, 9),
+        ({"n": 2400, "d": 1110}, 4),
+        ({"n": 40_000, "d": 16_000}, 1),
+        ({"n": 2400, "d": 1110, "solver": "gradient_descent", "until": 2000}, 1),
+    ],
+)
+def test_a_batch_is_long_enough_to_pay_and_short_enough_to_interrupt(options, size):
+    (family,) = Sweep().replaced(**options).families()
+    assert Engine(device="cpu").batch_rows(family, 1) == size
+
+
 def test_datasets_are_the_same_bits_for_every_width():
     # The quick compiler rounds differently in a vector and in its rest.
     everyday.run("import test_engine; test_engine.check_widths()")

@@ -1,0 +1,97 @@
+"""`python -m benchmarks.profile`: what the time of a draw goes to on this machine, and what of it is unavoidable.
+
+The engine's programs are timed on all devices. The executions of every product, factorisation and triangular solve are
+counted on the same rows (as `benchmarks.roofline` does it) and taken at the best rates that this machine shows in the
+same run; drawing the data is timed alone. What is left is elementwise work, and what is slower than these rates.
+"""
+
+import argparse
+import statistics
+from functools import partial
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+
+from benchmarks.hardware import hardware
+from benchmarks.kernel import ENGINE, Call, draws, solved
+from benchmarks.roofline import FOLDER, Machine, circumstances, kernels, markdown, tally, title, write
+from benchmarks.timing import seconds
+from sweepjax.dealing import dealt
+from sweepjax.types import Chunk, Family
+
+CALLS, REPETITIONS = 8, 7  # of a program with rows of its own each; of the timing
+LEGEND = """# Where the time goes
+
+Milliseconds a draw: seconds of all devices together / draws, medians of {repetitions} repetitions, compiled before.
+Memory, products and Cholesky are least times: Σ executions × max(bytes / bandwidth, flops / rate) over all products,
+factorisations and triangular solves of these very draws, by what bounds them, at the rates of the line `limits`
+(bandwidth: of the cache where a dataset stays in it). Drawing is measured. The share is their sum over the time; the
+rest is elementwise work (exponentials, line searches, copies) and what is slower than these rates.
+
+{lines}"""
+
+
+class Line(NamedTuple):
+    """A kernel, a draw, in milliseconds of all devices."""
+
+    kernel: str
+    draws: int
+    ms: float
+    ms_drawing: float
+    ms_memory: float
+    ms_products: float
+    ms_cholesky: float
+    share: float
+
+
+def line(family: Family, repetitions: int) -> Line:
+    """Time a kernel and its draws, and count what it computes."""
+    rows = ENGINE.batch_rows(family, 1)
+    count = rows * CALLS
+    index = np.arange(count, dtype=np.uint32).reshape(CALLS, rows)
+    program, first = ENGINE.program(family, 1), ENGINE.devices[0]
+    calls = [(program, ENGINE.arguments(Chunk(family, 0, count), int(part[0]), 1, first)) for part in index]
+    model = family.tasks[0].model
+    with jax.enable_x64(True):
+        draw = jax.jit(draws).lower(model, index[0]).compile()
+        drawings = [(draw, jax.device_put((model, part), first)) for part in index]
+    ms, drawing = (
+        1e3 * statistics.median(seconds(work) for _ in range(repetitions)) / count
+        for work in (partial(solved, calls), partial(_executed, drawings))
+    )
+    parts = [1e3 * least / count for least in machine(model.n * model.d).parts(tally(family, count, 1).sites).values()]
+    return Line._make([title(family), count, ms, drawing, *parts, (drawing + sum(parts)) / ms])
+
+
+def machine(elements: int) -> Machine:
+    """Return all devices together as the roofline sees them, for datasets of so many numbers."""
+    rates = hardware()
+    products = {"float64": rates.product, "float32": rates.product_float32}
+    factors = {"float64": rates.cholesky, "float32": rates.cholesky_float32}
+    return Machine(rates.bandwidth(elements), products, lambda precision, size: factors[precision])
+
+
+def _executed(calls: list[Call]) -> list[Any]:
+    return list(dealt(lambda _, call: jax.block_until_ready(call[0](*call[1])), ENGINE.hands, calls))
+
+
+def main() -> None:
+    """Measure, print and write."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.profile", description=__doc__)
+    parser.add_argument("--short", action="store_true", help="tiny sizes: only shows that everything runs")
+    parser.add_argument("--out", type=Path, metavar="DIR", help=f"where the tables go (full ones: {FOLDER})")
+    options = parser.parse_args()
+    repetitions = 1 if options.short else REPETITIONS
+    lines = [line(family, repetitions) for family in kernels(short=options.short)]
+    text = LEGEND.format(repetitions=repetitions, lines=markdown(lines))
+    print(text)
+    if folder := options.out or (None if options.short else FOLDER):
+        command = f"python -m benchmarks.profile{' --short' if options.short else ''}"
+        facts = circumstances(command, f"{len(ENGINE.devices)} CPU devices") | {"limits": str(hardware())}
+        write(folder / "profile", lines, text, facts)
+
+
+if __name__ == "__main__":
+    main()
