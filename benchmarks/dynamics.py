@@ -76,7 +76,7 @@ def _flows(effort: Effort, sigma: float, until: float, *, curves: bool = False) 
     """Both sides record ‖S‖ and b at all times; with `curves`, ours its losses and accuracies besides."""
     times = np.array(recorded_times("time", until, RECORDS))
     models = [Logistic(n=N, d=d, sigma=sigma) for d in effort.pick((D, 240))]
-    batches = [trainings(model, GradientFlow(), times, effort.count(16), curves=curves) for model in models]
+    batches = [trainings(model, GradientFlow(), times, effort.count(32), curves=curves) for model in models]
     starts = [start for batch in batches for start in batch.starts()]
     known = [flow(start, times) for start in starts]
     more = ", and its losses and accuracies" if curves else ""

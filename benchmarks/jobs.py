@@ -72,7 +72,7 @@ class Match(NamedTuple):
 
 def s_norm_400(effort: Effort) -> list[Row]:
     """S_∞ from easy to near-critical at n = 400."""
-    batches = [batch(400, d, effort.count(16), separable=False) for d in effort.pick((160, 168, 180, 188, 192))]
+    batches = [batch(400, d, effort.count(32), separable=False) for d in effort.pick((160, 168, 180, 188, 192))]
     case = _case("s_norm, n = 400", batches, "s_norm", minimum_goal)
     rivals = [
         (Match(each(peers.adam), f"PyTorch Adam, {RATES}, cut at 1e-4", 1e-4, 50), 5),
@@ -102,21 +102,24 @@ def s_norm_2400(effort: Effort) -> list[Row]:
 
 
 def margin_400(effort: Effort) -> list[Row]:
-    """The hard margin at n = 400, well above the transition and near it."""
-    away = [batch(400, d, effort.count(4), separable=True) for d in effort.pick((240, 280, 320))]
-    near = [batch(400, 208, effort.count(4), separable=True)]
+    """The hard margin at n = 400, well above the transition and near it; few draws where a peer takes long."""
+    few, many = effort.count(4), effort.count(16)
     matches = [
-        (Match(each(peers.svc), f"scikit-learn SVC, {SVC}", 5e-5, 100), 3),
-        (Match(each(peers.linear_svc), f"scikit-learn LinearSVC hinge, {LINEAR_SVC}", 1e-6, None), 3),
-        (Match(each(peers.clarabel_qp), "Clarabel QP, tol for 1e-6", 1e-6, 100), 3),
-        (Match(each(peers.highs_qp), f"HiGHS QP, at most {peers.HIGHS_SECONDS:.0f} s a draw", 5e-5, None), 3),
-        (Match(each(peers.nnls), "SciPy nnls", 1e-6, 5), 7),
+        (Match(each(peers.svc), f"scikit-learn SVC, {SVC}", 5e-5, 100), few, 3),
+        (Match(each(peers.linear_svc), f"scikit-learn LinearSVC hinge, {LINEAR_SVC}", 1e-6, None), few, 3),
+        (Match(each(peers.clarabel_qp), "Clarabel QP, tol for 1e-6", 1e-6, 100), many, 3),
+        (Match(each(peers.highs_qp), f"HiGHS QP, at most {peers.HIGHS_SECONDS:.0f} s a draw", 5e-5, None), few, 3),
+        (Match(each(peers.nnls), "SciPy nnls", 1e-6, 5), many, 7),
     ]
-    cases = [
-        _case("margin, n = 400, d = 240 to 320", away, "margin", margin_goal),
-        _case("margin, n = 400, d = 208", near, "margin", margin_goal),
-    ]
-    return [_against(case, match, effort.repetitions(usual)) for case in cases for match, usual in matches]
+    rows = []
+    for name, dimensions in (("d = 240 to 320", effort.pick((240, 280, 320))), ("d = 208", (208,))):
+        known = {count: _margins(f"margin, n = 400, {name}", dimensions, count) for count in {few, many}}
+        rows += [_against(known[count], match, effort.repetitions(usual)) for match, count, usual in matches]
+    return rows
+
+
+def _margins(job: str, dimensions: tuple[int, ...], count: int) -> Case:
+    return _case(job, [batch(400, d, count, separable=True) for d in dimensions], "margin", margin_goal)
 
 
 def margin_2400(effort: Effort) -> list[Row]:
