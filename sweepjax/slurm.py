@@ -138,11 +138,12 @@ until wait "$run"; code=$?; ! kill -0 "$run" 2> /dev/null; do :; done
 # 130 is interrupted and resumable; 138 and 143 are the same before `run` had begun to listen.
 job="$SLURM_ARRAY_JOB_ID"_"$SLURM_ARRAY_TASK_ID"
 case $code in 130 | 138 | 143)
-    # A job that is cancelled is no longer running, and is not to come back.
-    if [ "$(squeue --noheader --jobs="$job" --format=%T)" = RUNNING ]; then
+    # A cancelled job is no longer running, and is not to come back; one that is just being told is "signaling".
+    case "$(squeue --noheader --jobs="$job" --format=%T)" in RUNNING | SIGNALING)
         trap '' USR1 TERM
         scontrol requeue "$job"
-    fi
+        ;;
+    esac
     ;;
 esac
 exit "$code"

@@ -172,6 +172,13 @@ def test_an_interrupted_part_is_queued_again_and_no_other(code, printed, tools):
     assert called("scontrol") == ["requeue", "12_3"]
 
 
+def test_a_part_that_is_still_being_told_is_queued_again(printed, tools):
+    tools("sweepjax", "exit 130")
+    tools("squeue", "echo SIGNALING")
+    assert executed(printed("run", "--", *POINT)) == 130
+    assert called("scontrol") == ["requeue", "12_3"]
+
+
 def test_a_cancelled_part_is_not_queued_again(printed, tools):
     tools("sweepjax", "exit 130")
     tools("squeue", "echo COMPLETING")
