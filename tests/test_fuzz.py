@@ -169,6 +169,7 @@ def refused(self, compute, chunks, watch):
 @pytest.fixture(autouse=True)
 def nothing_long(monkeypatch):
     monkeypatch.setattr(Engine, "compute", computed)
+    monkeypatch.setattr(Engine, "prepare", lambda self, family: None)
     monkeypatch.setattr("sweepjax.plan.pilot", lambda family, engine: Pilot(1.0, 1e-3, 1000, 1000.0, 10.0))
     monkeypatch.setattr(Dask, "__call__", refused)
 
