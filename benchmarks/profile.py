@@ -12,13 +12,18 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
+import jax.numpy as jnp
 import numpy as np
+from jax import lax
+from jaxtyping import Array
 
 from benchmarks.hardware import hardware
-from benchmarks.kernel import ENGINE, Call, draws, solved
+from benchmarks.kernel import ENGINE, Call, solved
 from benchmarks.roofline import FOLDER, Machine, circumstances, kernels, markdown, tally, title, write
 from benchmarks.timing import seconds
 from sweepjax.dealing import dealt
+from sweepjax.engine import drawn
+from sweepjax.keys import realization_keys
 from sweepjax.types import Chunk, Family
 
 CALLS, REPETITIONS = 8, 7  # of a program with rows of its own each; of the timing
@@ -55,7 +60,7 @@ def line(family: Family, repetitions: int) -> Line:
     calls = [(program, ENGINE.arguments(Chunk(family, 0, count), int(part[0]), 1, first)) for part in index]
     model = family.tasks[0].model
     with jax.enable_x64(True):
-        draw = jax.jit(draws).lower(model, index[0]).compile()
+        draw = jax.jit(_summed).lower(model, index[0]).compile()
         drawings = [(draw, jax.device_put((model, part), first)) for part in index]
     ms, drawing = (
         1e3 * statistics.median(seconds(work) for _ in range(repetitions)) / count
@@ -63,6 +68,16 @@ def line(family: Family, repetitions: int) -> Line:
     )
     parts = [1e3 * least / count for least in machine(model.n * model.d).parts(tally(family, count, 1).sites).values()]
     return Line._make([title(family), count, ms, drawing, *parts, (drawing + sum(parts)) / ms])
+
+
+def _summed(model: Any, index: Array) -> Array:
+    """Draw datasets, each where the last one was, as a program does that goes on to solve it."""
+
+    def one(realization: Array) -> Array:
+        data = drawn(model, realization_keys(model, np.uint32(0), realization), np.bool_(True))
+        return jnp.sum(data.x)
+
+    return lax.map(one, index)
 
 
 def machine(elements: int) -> Machine:

@@ -32,7 +32,7 @@ from sweepjax.types import Chunk, Columns, Family, Problem
 
 BATCH_ELEMENTS = 3 * 10**6  # numbers of data of a batch, enough to make calling it cost nothing
 MOST_PER_BATCH = 32
-LARGE = 4  # rows of a batch that may exceed it as often: each call maps its working memory anew, page by page
+LARGE = 8  # rows of a batch that may exceed it as often: each call maps its working memory anew, page by page
 COMPILERS = 2  # programs compiled at once at most
 BYTES_PER_NUMBER = 64  # of a lane's working memory, over its dataset's float32 numbers
 

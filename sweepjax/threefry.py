@@ -16,6 +16,7 @@ from jaxtyping import Array, ArrayLike, UInt, UInt32
 
 ROTATIONS = ((13, 15, 26, 6), (17, 29, 16, 24))
 PARITY = 0x1BD11BDA
+DTYPES = {8: jnp.uint8, 16: jnp.uint16, 32: jnp.uint32, 64: jnp.uint64}
 
 
 def threefry(
@@ -59,10 +60,16 @@ def _split(key: UInt32[Array, "2"], shape: tuple[int, ...]) -> UInt32[Array, "..
 
 
 def _random_bits(key: UInt32[Array, "2"], bit_width: int, shape: tuple[int, ...]) -> UInt[Array, "..."]:
-    high, low = _counted(key, shape)
-    if bit_width == 64:
-        return (high.astype(jnp.uint64) << 32) | low.astype(jnp.uint64)
-    return (high ^ low).astype({8: jnp.uint8, 16: jnp.uint16, 32: jnp.uint32}[bit_width])
+    def drawn(key: UInt32[Array, "2"]) -> UInt[Array, "..."]:
+        high, low = _counted(key, shape)
+        if bit_width == 64:
+            return (high.astype(jnp.uint64) << 32) | low.astype(jnp.uint64)
+        return (high ^ low).astype(DTYPES[bit_width])
+
+    # Always drawn. The compiler fuses nothing into a branch, and twenty rounds in one loop with what is made of the
+    # bits are a chain so long that a processor does not overlap those of several elements: half as slow again.
+    always = (key[0] | jnp.uint32(1)) > 0
+    return lax.cond(always, drawn, lambda key: jnp.zeros(shape, DTYPES[bit_width]), key)
 
 
 THREEFRY = define_prng_impl(

@@ -78,7 +78,7 @@ def hard_margin(y: Float[Array, "n d"], guess: Pair, wanted: Bool[Array, ""], *,
         warm: whether the interior point starts from the guess, if that separates. What Newton's method leaves
             is a worse start than none.
     """
-    y = y.astype(jnp.float64)
+    rough, y = y.astype(jnp.float32), y.astype(jnp.float64)
     radius = largest_norm(y)
     best = _bounded(y, radius, guess, jnp.int32(0))
     point = _start(y, *(guess if warm else jax.tree.map(jnp.zeros_like, guess)))
@@ -86,7 +86,7 @@ def hard_margin(y: Float[Array, "n d"], guess: Pair, wanted: Bool[Array, ""], *,
     def attempt(carry: tuple[Int[Array, ""], Interior, Array, Margin]) -> tuple[Any, ...]:
         tries, before, active, best = carry
         best = _corrected(y, radius, active, best)
-        point = _iterate(y, before, ~(best.gap <= CLOSED))
+        point = _iterate(rough, y, before, ~(best.gap <= CLOSED))
         factors = best.factors + point.iterations - before.iterations
         best = _better(best, _bounded(y, radius, (point.w, point.a), factors))
         active = point.a / jnp.max(point.a) > point.s / jnp.max(point.s)
@@ -115,11 +115,11 @@ def _start(y: Float[Array, "n d"], w: Float[Array, " d"], a: Float[Array, " n"])
     return Interior(w, s, a, infinite, goal, yes, ~yes, jnp.int32(0))
 
 
-def _iterate(y: Float[Array, "n d"], point: Interior, wanted: Bool[Array, ""]) -> Interior:
+def _iterate(rough: Float[Array, "n d"], y: Float[Array, "n d"], point: Interior, wanted: Bool[Array, ""]) -> Interior:
     """Step until the gap is at its goal."""
     return lax.while_loop(
         lambda point: wanted & ~(point.gap <= point.goal) & ~point.hopeless & (point.iterations < INTERIOR),
-        lambda point: _assess(y, _step(y, point)),
+        lambda point: _assess(y, _step(rough, y, point)),
         point,
     )
 
@@ -132,7 +132,7 @@ def _assess(y: Float[Array, "n d"], point: Interior) -> Interior:
     return point._replace(gap=(upper - lower) / upper, hopeless=vanishes, iterations=point.iterations + 1)
 
 
-def _step(y: Float[Array, "n d"], point: Interior) -> Interior:
+def _step(rough: Float[Array, "n d"], y: Float[Array, "n d"], point: Interior) -> Interior:
     """One predictor-corrector step, with one factorisation.
 
     It is of float32 as long as that preconditions well enough. A step that shows that it does not is not taken;
@@ -144,7 +144,7 @@ def _step(y: Float[Array, "n d"], point: Interior) -> Interior:
     scale = jnp.max(weights)
     factor = lax.cond(
         point.rough,
-        lambda: _normal_factor(y.astype(jnp.float32), weights, scale, 1e-7),
+        lambda: _normal_factor(rough, weights, scale, 1e-7),
         lambda: _normal_factor(y, weights, scale, 1e-15),
     )
 
