@@ -86,8 +86,8 @@ def s_norm_400(effort: Effort) -> list[Row]:
 
 def s_norm_2400(effort: Effort) -> list[Row]:
     """S_∞ at the size of the paper's large experiment, away from the transition and near it."""
-    away = [batch(2400, d, effort.count(32), separable=False) for d in effort.pick((930, 1050, 1110))]
-    near = [batch(2400, d, effort.count(32), separable=False) for d in effort.pick((1173, 1182, 1191))]
+    away = [batch(2400, d, effort.count(16), separable=False) for d in effort.pick((930, 1050, 1110))]
+    near = [batch(2400, d, effort.count(16), separable=False) for d in effort.pick((1173, 1182, 1191))]
     newton = each(peers.newton), "NumPy damped Newton float64, with certificate", 1e-6, 5
     away_from = [
         Match(each(peers.adam), f"PyTorch Adam, {RATES}, cut at 1e-4", 1e-4, 2),
