@@ -26,7 +26,7 @@ from sweepjax.engine import drawn
 from sweepjax.keys import realization_keys
 from sweepjax.types import Chunk, Family
 
-CALLS, REPETITIONS = 8, 7  # of a program with rows of its own each; of the timing
+CALLS, REPETITIONS = 4, 5  # of a program with rows of its own each; of the timing
 LEGEND = """# Where the time goes
 
 Milliseconds a draw: seconds of all devices together / draws, medians of {repetitions} repetitions, compiled before.
