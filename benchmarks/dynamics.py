@@ -16,7 +16,7 @@ from benchmarks.timing import alternate
 from sweepjax.models.logistic import Logistic
 from sweepjax.solvers.gradient_descent import GradientDescent
 from sweepjax.solvers.gradient_flow import GradientFlow
-from sweepjax.times import recorded_times
+from sweepjax.sweep.times import recorded_times
 
 N, D = 400, 192
 RATE = 0.1

@@ -21,8 +21,8 @@ from jax import lax
 from jaxtyping import Array
 
 from benchmarks.roofline import FOLDER, Machine, circumstances, kernels, markdown, tally, title, write
-from sweepjax.chunking import ELEMENTS
-from sweepjax.engine import Engine
+from sweepjax.engine.engine import Engine
+from sweepjax.engine.sizes import ELEMENTS
 from sweepjax.presets import preset
 from sweepjax.types import Chunk, Columns, Family
 

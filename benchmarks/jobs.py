@@ -16,9 +16,9 @@ from benchmarks.memory import CHUNK_ROWS, peak
 from benchmarks.reference import Goal, margin_goal, minimum_goal
 from benchmarks.table import Row
 from benchmarks.timing import Pair, alternate, limited
-from sweepjax.chunking import default_chunk_rows
-from sweepjax.grid import Sweep
+from sweepjax.engine.sizes import default_chunk_rows
 from sweepjax.run import fill, open_store, share
+from sweepjax.sweep.sweep import Sweep
 
 Peer = Callable[[list[np.ndarray], list[Goal]], peers.SolveAll]
 

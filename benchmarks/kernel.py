@@ -11,8 +11,8 @@ from jaxtyping import Array, Float
 
 from benchmarks.reference import Start
 from benchmarks.timing import limited
-from sweepjax.dealing import dealt
-from sweepjax.engine import Engine, dataset, drawn
+from sweepjax.engine.dealing import dealt
+from sweepjax.engine.engine import Engine, dataset, drawn
 from sweepjax.keys import realization_keys
 from sweepjax.models.logistic import Dataset, Logistic, Weights
 from sweepjax.solvers.limit import columns, solve_limit

@@ -6,9 +6,9 @@ import sys
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from sweepjax.engine import Engine
-from sweepjax.grid import Sweep
+from sweepjax.engine.engine import Engine
 from sweepjax.run import fill, open_store, share
+from sweepjax.sweep.sweep import Sweep
 
 CHUNK_ROWS = 256
 

@@ -21,8 +21,8 @@ from benchmarks.hardware import hardware
 from benchmarks.kernel import ENGINE, Call, solved
 from benchmarks.roofline import FOLDER, Machine, circumstances, kernels, markdown, tally, title, write
 from benchmarks.timing import seconds
-from sweepjax.dealing import dealt
-from sweepjax.engine import drawn
+from sweepjax.engine.dealing import dealt
+from sweepjax.engine.engine import drawn
 from sweepjax.keys import realization_keys
 from sweepjax.types import Chunk, Family
 

@@ -24,13 +24,13 @@ from jax import lax
 
 from benchmarks import table
 from benchmarks.counting import Site, Sites, Tally
-from sweepjax.engine import Engine, _rows, realization
+from sweepjax.engine.engine import Engine, _rows, realization
 from sweepjax.models.logistic import Logistic
 from sweepjax.presets import preset
 from sweepjax.solvers.gradient_descent import GradientDescent
 from sweepjax.solvers.gradient_flow import GradientFlow
 from sweepjax.solvers.limit import Limit
-from sweepjax.times import recorded_times
+from sweepjax.sweep.times import recorded_times
 from sweepjax.types import Chunk, Columns, Family, Task, name_of
 
 FOLDER = Path("results") / "benchmarks"

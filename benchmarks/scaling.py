@@ -24,8 +24,8 @@ from matplotlib import pyplot as plt
 from benchmarks.kernel import ENGINE
 from benchmarks.memory import peak
 from benchmarks.roofline import FOLDER, circumstances, markdown, write
-from sweepjax.grid import Sweep
 from sweepjax.presets import preset
+from sweepjax.sweep.sweep import Sweep
 from sweepjax.types import Chunk, Family
 
 LEAST_SECONDS, LEAST_BATCHES = 3.0, 4  # of each point

@@ -11,7 +11,7 @@ from typing import Any
 
 import typer
 
-from sweepjax.places import of_a_bucket
+from sweepjax.store.paths import of_a_bucket
 
 COMPLETE, FAULT, USAGE, UNFINISHED, CONFLICT, DAMAGED, INTERRUPTED = 0, 1, 2, 3, 4, 5, 130
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
@@ -73,7 +73,7 @@ def sentence(error: Exception) -> str:
 
 def _code(error: Exception) -> int | None:
     # Imported late: it brings pyarrow along, which only an error has to wait for.
-    from sweepjax.store import Conflict, Damaged  # noqa: PLC0415
+    from sweepjax.store.store import Conflict, Damaged  # noqa: PLC0415
 
     kinds = {
         typer.TyperException: USAGE,

@@ -5,10 +5,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from ._options import value
 
 if TYPE_CHECKING:
-    from sweepjax.engine import Engine
-    from sweepjax.executors._outcomes import Executor
-    from sweepjax.grid import Sweep
+    from sweepjax.engine.engine import Engine
+    from sweepjax.executors import Executor
     from sweepjax.run import Part
+    from sweepjax.sweep.sweep import Sweep
     from sweepjax.target import Target
 
 DEVICES = ("cpu", "gpu", "tpu")
@@ -36,7 +36,7 @@ def part(text: str) -> "Part":
 
 def engine(batch: str, device: str | None) -> "Engine":
     """Return the engine of a kind of device, with that many lanes."""
-    from sweepjax.engine import Engine  # noqa: PLC0415
+    from sweepjax.engine.engine import Engine  # noqa: PLC0415
     from sweepjax.plugins import unknown  # noqa: PLC0415
 
     if device is not None and device not in DEVICES:

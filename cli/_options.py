@@ -25,7 +25,7 @@ def pairs(texts: Sequence[str], what: str) -> dict[str, str]:
 
 def checked_output(path: Path, suffixes: Sequence[str]) -> Path:
     """Refuse a file that could not be written, before any work is done for it."""
-    from sweepjax.store import RECORD  # noqa: PLC0415
+    from sweepjax.store.store import RECORD  # noqa: PLC0415
 
     if path.suffix not in suffixes:
         raise ValueError(f"-o {str(path)!r} is not understood; give a file that ends in {' or '.join(suffixes)}")
@@ -52,7 +52,7 @@ def replaced(path: Path) -> Iterator[Path]:
 @contextmanager
 def rows(paths: Sequence[Path]) -> Iterator["FileSystemDataset"]:
     """Open the rows of some directories; what turns out to be broken while they are read is named."""
-    from sweepjax.store import blaming, scan  # noqa: PLC0415
+    from sweepjax.store.store import blaming, scan  # noqa: PLC0415
 
     data = scan(paths)
     with blaming(data):
@@ -85,7 +85,7 @@ def plugin_options(name: str, cls: Any, texts: dict[str, str]) -> dict[str, Any]
 
 def value(option: str, text: str, kind: Any) -> Any:
     """Return the text, number or truth value that the text of an option stands for."""
-    from sweepjax.axes import parse_axis  # noqa: PLC0415
+    from sweepjax.sweep.axes import parse_axis  # noqa: PLC0415
 
     if kind is str:
         return text

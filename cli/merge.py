@@ -16,8 +16,8 @@ def merge(
 
     Nothing is written where two runs contradict each other or one of them is damaged.
     """
-    from sweepjax.merge import merge as merged  # noqa: PLC0415
-    from sweepjax.verify import advice  # noqa: PLC0415
+    from sweepjax.store.merge import merge as merged  # noqa: PLC0415
+    from sweepjax.store.verify import advice  # noqa: PLC0415
 
     store = merged(directories, out)
     held = store.summary()

@@ -12,10 +12,10 @@ from ._progress import Progress, progress
 from ._report import aligned, duration, size, uncertified
 
 if TYPE_CHECKING:
-    from sweepjax.executors._outcomes import Failed
-    from sweepjax.grid import Sweep
+    from sweepjax.executors import Failed
     from sweepjax.plan import Plan
-    from sweepjax.store import Store
+    from sweepjax.store.store import Store
+    from sweepjax.sweep.sweep import Sweep
     from sweepjax.target import Target
     from sweepjax.types import Chunk
 
@@ -83,7 +83,7 @@ def run(  # noqa: PLR0913, PLR0917  one parameter an option
 
 def _merged(options: dict[str, Any], fields: dict[str, str]) -> dict[str, Any]:
     """Return the options that were given, together with the fields that were set."""
-    from sweepjax.spelling import OPTIONS  # noqa: PLC0415
+    from sweepjax.sweep.spelling import OPTIONS  # noqa: PLC0415
 
     given = {name: value for name, value in options.items() if value is not None}
     for name in fields:
@@ -97,8 +97,8 @@ def _merged(options: dict[str, Any], fields: dict[str, str]) -> dict[str, Any]:
 def _base(file: Path | None, preset: str | None) -> "Sweep":
     """Return the sweep that the options change."""
     from sweepjax import presets  # noqa: PLC0415
-    from sweepjax.grid import Sweep  # noqa: PLC0415
-    from sweepjax.places import place  # noqa: PLC0415
+    from sweepjax.store.paths import place  # noqa: PLC0415
+    from sweepjax.sweep.sweep import Sweep  # noqa: PLC0415
 
     if file and preset:
         raise ValueError(f"{file} and --preset {preset} are both given; give one of them")
@@ -119,8 +119,8 @@ def _base(file: Path | None, preset: str | None) -> "Sweep":
 
 def _compute(sweep: "Sweep", how: _how.How, out: Path | None) -> int:
     """Fill the directory of a sweep, round by round if there is a target, and print it."""
-    from sweepjax.places import place  # noqa: PLC0415
     from sweepjax.run import default_directory  # noqa: PLC0415
+    from sweepjax.store.paths import place  # noqa: PLC0415
 
     directory, code = place(out or default_directory(sweep)), COMPLETE
     for each in how.target.rounds(sweep) if how.target else [sweep]:
@@ -165,7 +165,7 @@ def _filled(store: "Store", sweep: "Sweep", how: _how.How) -> Progress:
 
 def _finish(store: "Store", shown: Progress) -> int:
     """Say what was done, and whether every row is there and certified."""
-    from sweepjax.store import parquet_files  # noqa: PLC0415
+    from sweepjax.store.store import parquet_files  # noqa: PLC0415
 
     doubtful = uncertified(store.path) if parquet_files(store.path) else 0
     before = f" ({shown.stored} of them stored before)" if shown.stored else ""

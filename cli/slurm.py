@@ -29,8 +29,8 @@ def slurm(  # noqa: PLR0913, PLR0917  one parameter an option
 
     It goes on with the sweep of DIR, or does what the arguments of `run` say: sweepjax slurm DIR -- --preset margins
     """
-    from sweepjax import places  # noqa: PLC0415
     from sweepjax.slurm import Request, script  # noqa: PLC0415
+    from sweepjax.store import paths  # noqa: PLC0415
 
     request = Request(
         parts=_count("--parts", parts),
@@ -42,7 +42,7 @@ def slurm(  # noqa: PLR0913, PLR0917  one parameter an option
         account=account,
         workers=0 if dask is None else _count("--dask", dask),
     )
-    place = places.place(directory).absolute()
+    place = paths.place(directory).absolute()
     sweep = _parsed(arguments) if arguments else _recorded(place)
     typer.echo(script(sweep, str(place), request), nl=False)
 
@@ -64,8 +64,8 @@ def _parsed(arguments: list[str]) -> list[str]:
 
 def _recorded(directory: Path) -> list[str]:
     """Return the argument that goes on with the sweep of a directory."""
-    from sweepjax.grid import Sweep  # noqa: PLC0415
-    from sweepjax.store import RECORD, Store  # noqa: PLC0415
+    from sweepjax.store.store import RECORD, Store  # noqa: PLC0415
+    from sweepjax.sweep.sweep import Sweep  # noqa: PLC0415
 
     if not (directory / RECORD).exists():
         raise ValueError(f"{directory} holds no sweep yet; say which by the arguments of `run`, after --")

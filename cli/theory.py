@@ -14,8 +14,8 @@ def theory(
     sigma: Annotated[str, typer.Option(metavar="S", help="Standard deviation of the samples.")] = "1",
 ) -> None:
     """Print an exact or asymptotic quantity as CSV: lam,value."""
-    from sweepjax.fields import LAM  # noqa: PLC0415
     from sweepjax.plugins import unknown  # noqa: PLC0415
+    from sweepjax.sweep.fields import LAM  # noqa: PLC0415
     from sweepjax.theory.quantities import QUANTITIES, evaluate  # noqa: PLC0415
 
     if quantity not in QUANTITIES:

@@ -12,7 +12,7 @@ from ._report import aligned
 
 if TYPE_CHECKING:
     from sweepjax.recheck import Mismatch
-    from sweepjax.verify import Findings
+    from sweepjax.store.verify import Findings
 
 Lines = list[tuple[str, str]]
 
@@ -26,9 +26,9 @@ def verify(
 
     Missing rows are no fault. Rows that are not found again by --recheck are only reported, never removed.
     """
-    from sweepjax import verify as library  # noqa: PLC0415
-    from sweepjax.grid import Sweep  # noqa: PLC0415
-    from sweepjax.store import Store  # noqa: PLC0415
+    from sweepjax.store import verify as library  # noqa: PLC0415
+    from sweepjax.store.store import Store  # noqa: PLC0415
+    from sweepjax.sweep.sweep import Sweep  # noqa: PLC0415
 
     wanted = 0 if recheck is None else value("--recheck", recheck, int)
     if recheck is not None and wanted < 1:
@@ -70,7 +70,7 @@ def _sentence(found: "Mismatch") -> str:
 
 def _notes(directory: Path, findings: "Findings") -> Lines:
     """Return what is no fault: rows that are not there yet, temporaries."""
-    from sweepjax.verify import advice  # noqa: PLC0415
+    from sweepjax.store.verify import advice  # noqa: PLC0415
 
     missing = [("missing", advice(directory, findings.missing))] if findings.missing else []
     return missing + [(file.name, "is left of a write under way or cut off") for file in findings.leftovers]

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import jax
 from jaxtyping import Array, ArrayLike, Key, UInt32
 
-from sweepjax.threefry import THREEFRY
+from sweepjax.primitives.threefry import THREEFRY
 from sweepjax.types import name_of
 
 

@@ -8,10 +8,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from sweepjax.chunkfile import arrow
-from sweepjax.chunking import default_chunk_rows
-from sweepjax.engine import Engine
-from sweepjax.grid import Sweep, points_of
+from sweepjax.engine.engine import Engine
+from sweepjax.engine.sizes import default_chunk_rows
+from sweepjax.store.chunkfile import arrow
+from sweepjax.sweep.sweep import Sweep, points_of
 from sweepjax.types import Chunk, Columns, Family
 
 ENOUGH = 1.0  # seconds

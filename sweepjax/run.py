@@ -14,14 +14,14 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from sweepjax.chunking import default_chunk_rows
-from sweepjax.engine import Engine, Watch, outline, provenance
-from sweepjax.executors._outcomes import Done, Executor, Failed, Outcome
+from sweepjax.engine.engine import Engine, Watch, outline, provenance
+from sweepjax.engine.sizes import default_chunk_rows
+from sweepjax.executors import Done, Executor, Failed, Outcome
 from sweepjax.executors.local import Local
-from sweepjax.footers import label
-from sweepjax.grid import Sweep
-from sweepjax.places import AT_ONCE, place
-from sweepjax.store import Store, read
+from sweepjax.store.footers import label
+from sweepjax.store.paths import AT_ONCE, place
+from sweepjax.store.store import Store, read
+from sweepjax.sweep.sweep import Sweep
 from sweepjax.types import Chunk
 
 if TYPE_CHECKING:

@@ -8,13 +8,13 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from sweepjax.chunking import MOST_FILES, default_chunk_rows
-from sweepjax.engine import outline
-from sweepjax.grid import Sweep
+from sweepjax.engine.engine import outline
+from sweepjax.engine.sizes import MOST_FILES, default_chunk_rows
 from sweepjax.plugins import unknown
 from sweepjax.reducers._stream import source
 from sweepjax.reducers.mean import CLOCKS, SMALLEST_SKETCH, Mean
-from sweepjax.store import Store
+from sweepjax.store.store import Store
+from sweepjax.sweep.sweep import Sweep
 
 
 class Reached(NamedTuple):

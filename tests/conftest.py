@@ -32,5 +32,4 @@ os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.1")
 os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", tempfile.mkdtemp(prefix="sweepjax-"))
 
 # Not the plug-ins themselves: a float field is a number outside and a traced array inside a program.
-KERNELS = ("_certificates", "_linear", "_margin", "_messages", "_newton")
-install_import_hook([f"sweepjax.solvers.{name}" for name in KERNELS], "beartype.beartype")
+install_import_hook(["sweepjax.solvers._limit"], "beartype.beartype")

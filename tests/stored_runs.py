@@ -4,8 +4,8 @@ import numpy as np
 from scipy.stats import binom, norm
 
 from sweepjax.columns import labels
-from sweepjax.grid import Sweep
-from sweepjax.store import Store
+from sweepjax.store.store import Store
+from sweepjax.sweep.sweep import Sweep
 from sweepjax.theory.margin import margin
 from sweepjax.theory.s_inf import loss_inf, s_inf
 

@@ -6,7 +6,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from sweepjax.chunkfile import encode
+from sweepjax.store.chunkfile import encode
 
 
 def everything(path):

@@ -9,19 +9,11 @@ import sweepjax_cli
 import sweepjax
 
 FLOORS = [
-    ["types", "threefry", "lapack", "dealing"],
-    ["keys", "plugins", "axes", "theory", "places"],
-    ["times", "fields"],
-    ["spelling"],
-    ["grid"],
-    ["chunking", "presets"],
-    ["models", "solvers", "observables"],
-    ["columns", "chunkfile", "footers", "same_rows", "_independent", "executors", "reducers", "slurm"],
-    ["engine", "store"],
-    ["figures"],
-    ["run"],
-    ["plan", "verify"],
-    ["merge", "recheck", "report", "target"],
+    ["types", "plugins", "primitives", "theory"],
+    ["keys", "columns", "sweep", "models", "solvers", "observables", "executors"],
+    ["engine", "store", "presets", "reducers"],
+    ["run", "plan", "target", "slurm", "recheck", "figures"],
+    ["report"],
     ["cli"],
 ]
 FLOOR = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}

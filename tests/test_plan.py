@@ -1,10 +1,10 @@
 import pytest
 from sweepjax_cli import app
 
-from sweepjax.engine import Engine
-from sweepjax.grid import Sweep
+from sweepjax.engine.engine import Engine
 from sweepjax.plan import Plan, _average, file_bytes, pilot_families, plan
-from sweepjax.store import read
+from sweepjax.store.store import read
+from sweepjax.sweep.sweep import Sweep
 
 POINT = {"n": 20, "lam": 0.5}
 

@@ -10,7 +10,7 @@ import pytest
 from sweepjax_cli import app
 
 import sweepjax as sj
-from sweepjax.grid import Sweep
+from sweepjax.sweep.sweep import Sweep
 from sweepjax.target import Target
 
 SWEEP = Sweep().replaced(n=8, d="3,5", realizations=10)

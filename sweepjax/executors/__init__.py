@@ -1,1 +1,37 @@
-"""Where chunks are computed."""
+"""What becomes of a chunk: its columns, or an account of why there are none."""
+
+from collections.abc import Callable, Generator, Iterable, Mapping
+from typing import NamedTuple, Protocol
+
+from sweepjax.types import Chunk, Columns
+
+ATTEMPTS = 3
+
+Watch = Callable[[str, int], None]  # as of the engine
+
+
+class Done(NamedTuple):
+    """The columns of a chunk, and what the footer is to tell of the machine that computed them."""
+
+    columns: Columns
+    provenance: Mapping[str, str]
+
+
+class Failed(NamedTuple):
+    """Why a chunk has no columns, and after how many attempts it was given up."""
+
+    traceback: str
+    attempts: int = ATTEMPTS
+
+
+Outcome = Done | Failed
+Compute = Callable[[Chunk, Watch], Outcome]  # raises only what is no fault of the chunk
+Settled = Generator[tuple[Chunk, Outcome], None, None]
+
+
+class Executor(Protocol):
+    """Where chunks are computed."""
+
+    def __call__(self, compute: Compute, chunks: Iterable[Chunk], watch: Watch) -> Settled:
+        """Yield each chunk with what became of it, at once; one that fails is tried three times in all."""
+        ...

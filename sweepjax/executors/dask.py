@@ -18,7 +18,7 @@ from queue import Empty, SimpleQueue
 from threading import Lock
 from typing import Any
 
-from sweepjax.executors._outcomes import ATTEMPTS, Compute, Failed, Outcome, Settled, Watch
+from sweepjax.executors import ATTEMPTS, Compute, Failed, Outcome, Settled, Watch
 from sweepjax.types import Chunk
 
 LOOK = 1.0  # seconds between two looks at the keyboard

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from sweepjax.executors._outcomes import ATTEMPTS, Compute, Done, Outcome, Settled, Watch
+from sweepjax.executors import ATTEMPTS, Compute, Done, Outcome, Settled, Watch
 from sweepjax.types import Chunk
 
 

@@ -8,7 +8,7 @@ from jax import lax
 from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Float
 
-from sweepjax.lapack import one_by_one
+from sweepjax.primitives.lapack import one_by_one
 
 
 def hessian_extremes(model: Any, data: Any, params: Any) -> Float[Array, "t 2"]:

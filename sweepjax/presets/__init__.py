@@ -2,8 +2,8 @@
 
 from importlib import resources
 
-from sweepjax.grid import Sweep
 from sweepjax.plugins import unknown
+from sweepjax.sweep.sweep import Sweep
 
 
 def preset_names() -> list[str]:

@@ -11,7 +11,7 @@ from pyarrow.dataset import Dataset
 
 from sweepjax.reducers._stream import measured
 from sweepjax.report.cells import text
-from sweepjax.verify import Findings, advice
+from sweepjax.store.verify import Findings, advice
 
 MOST_FAULTS = 10
 FLAGS = {

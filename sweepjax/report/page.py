@@ -13,14 +13,14 @@ import pyarrow as pa
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 
-from sweepjax.chunkfile import footer
-from sweepjax.grid import Sweep
-from sweepjax.places import each
 from sweepjax.report.cells import text
 from sweepjax.report.checks import Check, checks
 from sweepjax.report.evidence import Picture, Table, pictures, tables
-from sweepjax.store import RECORD, Store, scan
-from sweepjax.verify import Findings, verify
+from sweepjax.store.chunkfile import footer
+from sweepjax.store.paths import each
+from sweepjax.store.store import RECORD, Store, scan
+from sweepjax.store.verify import Findings, verify
+from sweepjax.sweep.sweep import Sweep
 
 PLACE = ("chunk", "start", "stop", "family", "checksum")  # what a footer tells of its own file alone
 NAMES = {"version": "sweepjax", "jax": "JAX", "git": "git commit", "matmul_precision": "precision of products"}

@@ -10,8 +10,8 @@ import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Float
 
-from sweepjax.solvers import _integrate as integrate
 from sweepjax.solvers._flat import flat_gradient, flat_start, hessian_product, part_sizes
+from sweepjax.solvers._flow import integrate
 from sweepjax.types import Columns, Problem, parameter, plugin
 
 

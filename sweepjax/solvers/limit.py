@@ -11,10 +11,10 @@ import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Bool, Float
 
-from sweepjax.solvers._certificates import separates
-from sweepjax.solvers._margin import Margin, hard_margin, unknown
-from sweepjax.solvers._messages import near_margin
-from sweepjax.solvers._newton import Iterate, begin, minimise
+from sweepjax.solvers._limit.certificates import separates
+from sweepjax.solvers._limit.margin import Margin, hard_margin, unknown
+from sweepjax.solvers._limit.messages import near_margin
+from sweepjax.solvers._limit.newton import Iterate, begin, minimise
 from sweepjax.types import Columns, Problem, plugin
 
 MARGIN_GAP = 1e-6

@@ -1,0 +1,1 @@
+"""Numerics that every kernel shares."""

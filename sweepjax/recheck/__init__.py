@@ -1,0 +1,64 @@
+"""Some of the stored rows computed again: by our own engine one at a time, and by SciPy where it can."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from sweepjax.engine.engine import Engine, Watch, dataset
+from sweepjax.recheck.limit import contradictions
+from sweepjax.store.chunkfile import arrow
+from sweepjax.store.paths import content
+from sweepjax.store.same_rows import differences
+from sweepjax.store.verify import Findings
+from sweepjax.types import Chunk, name_of
+
+ONE_AT_A_TIME = Engine(lanes=1)
+
+
+class Mismatch(NamedTuple):
+    """A stored value that is not found again; `row` counts within the file."""
+
+    file: Path
+    row: int
+    column: str
+    stored: Any
+    recomputed: Any
+
+
+def recheck(
+    findings: Findings, rows: int, *, engine: Engine = ONE_AT_A_TIME, watch: Watch = lambda what, rows: None
+) -> Iterator[Mismatch]:
+    """Compute `rows` of the sound rows again and yield what differs; always the same ones, spread over the files."""
+    for file, chunk, row in chosen(findings.sound, rows):
+        stored = pq.ParquetFile(pa.BufferReader(content(file))).read().slice(row, 1)
+        alone = Chunk(chunk.family, chunk.start + row, chunk.start + row + 1)
+        columns = engine.compute(alone, watch)
+        again = pa.table({name: arrow(column) for name, column in columns.items()})
+        for found in differences(stored, again):
+            yield Mismatch(file, row, found.column, found.one, found.other)
+        for found in _independently(alone, stored):
+            yield Mismatch(file, row, found.column, found.stored, f"{found.found} by SciPy")
+
+
+def chosen(sound: dict[Path, Chunk], rows: int) -> Iterator[tuple[Path, Chunk, int]]:
+    """Yield one random row of each of equal shares of all rows, in the order of the files."""
+    files = sorted(sound)
+    ends = np.cumsum([sound[file].rows for file in files]) if files else np.zeros(1, dtype=int)
+    shares = min(rows, int(ends[-1]))
+    places = (np.arange(shares) + np.random.default_rng(0).random(shares)) * (ends[-1] / max(shares, 1))
+    for place in np.unique(places.astype(int)):
+        which = int(np.searchsorted(ends, place, side="right"))
+        chunk = sound[files[which]]
+        yield files[which], chunk, int(place - ends[which]) + chunk.rows
+
+
+def _independently(alone: Chunk, stored: pa.Table) -> Iterator[Any]:
+    task = alone.family.tasks[alone.start % len(alone.family.tasks)]
+    if name_of(task.solver) != "limit":
+        return iter(())
+    (row,) = stored.to_pylist()
+    return contradictions(row, np.asarray(task.model.signed_rows(dataset(row)), dtype=np.float64))

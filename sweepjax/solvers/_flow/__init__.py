@@ -1,0 +1,1 @@
+"""The parts of solver `gradient_flow`."""

@@ -1,0 +1,104 @@
+"""Weighted Gram matrices and the Cholesky factors that solvers share."""
+
+import itertools
+from collections.abc import Callable
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+from jaxtyping import Array, Bool, Float
+
+from sweepjax.primitives.lapack import cholesky, one_by_one
+
+STRIPS, NARROWEST = 3, 64  # of a Gram matrix at most, and columns of one: with many, half the work is saved
+
+
+class Factor(NamedTuple):
+    """A Cholesky factor H = UᵀU and the diagonal shift it took, relative to the mean diagonal.
+
+    U is the upper half of `upper`; the other half is not cleared.
+    """
+
+    upper: Float[Array, "d d"]
+    shift: Float[Array, ""]
+
+    def solve(self, r: Float[Array, " d"]) -> Float[Array, " d"]:
+        """Return H⁻¹ r."""
+        return _solved(self.upper, r.astype(self.upper.dtype)).astype(r.dtype)
+
+    @property
+    def succeeded(self) -> Bool[Array, ""]:
+        """Whether H was positive definite."""
+        return jnp.isfinite(self.upper[-1, -1])
+
+
+def factorise(h: Float[Array, "d d"], first: Float[Array, ""] | float, least: float) -> Factor:
+    """Factorise H + shift·mean(diag H)·I, from the first shift, then upwards from `least` until it succeeds."""
+    mean = jnp.trace(h) / h.shape[0]
+    diagonal = jnp.arange(h.shape[0])
+
+    def attempt(carry: tuple[Array, Factor]) -> tuple[Array, Factor]:
+        shift, _ = carry
+        upper = cholesky(h.at[diagonal, diagonal].add(shift * mean))
+        return jnp.maximum(30 * shift, jnp.asarray(least, dtype=h.dtype)), Factor(upper, shift)
+
+    first = jnp.asarray(first, dtype=h.dtype)
+    start = first, Factor(jnp.full_like(h, jnp.nan), first)
+    return lax.while_loop(lambda carry: ~carry[1].succeeded & (carry[0] < 1), attempt, start)[1]
+
+
+@one_by_one
+def _solved(upper: Float[Array, "d d"], r: Float[Array, " d"]) -> Float[Array, " d"]:
+    return jax.scipy.linalg.cho_solve((upper.T, True), r)
+
+
+def hessian(x: Float[Array, "n d"], p: Float[Array, " n"]) -> Float[Array, "d d"]:
+    """Return the upper half of Σ p_i x_i x_iᵀ, in strips from the diagonal on; what is left of them is zero."""
+    d, p = x.shape[1], p.astype(x.dtype)
+    strips = min(STRIPS, -(-d // NARROWEST))
+    ends = [d * k // strips for k in range(strips + 1)]
+    rows = [jnp.pad(_strip(x, p, *pair), ((0, 0), (pair[0], 0))) for pair in itertools.pairwise(ends)]
+    return jnp.concatenate(rows)
+
+
+def _strip(x: Float[Array, "n d"], p: Float[Array, " n"], first: int, last: int) -> Float[Array, "rows columns"]:
+    """Rows `first` to `last` from the diagonal on, by the product that each precision is fastest in on a CPU."""
+    if x.dtype == jnp.float32:
+        left, over = p[:, None] * x[:, first:last], 0
+    else:
+        left, over = x.T[first:last] * p, 1
+    return lax.dot_general(left, x[:, first:], (((over,), (0,)), ((), ())), precision=lax.Precision.HIGHEST)
+
+
+def widened(factor: Factor) -> Factor:
+    """Return a float32 factor as float64."""
+    return jax.tree.map(lambda leaf: leaf.astype(jnp.float64), factor)
+
+
+class Refined(NamedTuple):
+    """A solution, and whether its residual is what was asked for."""
+
+    v: Float[Array, " d"]
+    exact: Bool[Array, ""]
+
+
+def refined(
+    multiply: Callable[[Array], Array], factor: Factor, right: Float[Array, " d"], *, tolerance: float, most: int = 10
+) -> Refined:
+    """Solve multiply(v) = right by conjugate gradients which the factor preconditions, to a relative residual."""
+    goal = tolerance * jnp.linalg.norm(right)
+
+    def step(carry: tuple[Array, ...]) -> tuple[Array, ...]:
+        v, residual, p, rz, k = carry
+        product = multiply(p)
+        alpha = rz / jnp.vdot(p, product)
+        residual = residual - alpha * product
+        z = factor.solve(residual)
+        next_rz = jnp.vdot(residual, z)
+        return v + alpha * p, residual, z + next_rz / rz * p, next_rz, k + 1
+
+    z = factor.solve(right)
+    start = jnp.zeros_like(right), right, z, jnp.vdot(right, z), jnp.int32(0)
+    v, residual, *_ = lax.while_loop(lambda carry: (jnp.linalg.norm(carry[1]) > goal) & (carry[4] < most), step, start)
+    return Refined(v, jnp.linalg.norm(residual) <= goal)

@@ -1,0 +1,1 @@
+"""Where rows live: paths, chunk files, footers, and the verbs that read them."""

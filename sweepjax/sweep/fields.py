@@ -1,0 +1,166 @@
+"""What a sweep may vary: the fields of a model and a solver, the seed, and λ = d/n.
+
+An integer or text field is shape, each value its own compiled program; a float field is traced.
+"""
+
+import dataclasses
+from collections.abc import Iterator, Sequence
+from fractions import Fraction
+from itertools import product
+from typing import Any, NamedTuple
+
+from sweepjax.plugins import find, names, unknown
+from sweepjax.sweep.axes import exact, nearest, parse_axis
+from sweepjax.types import Allowed
+
+DEFAULT_LAM = "0.4:0.6"
+ASPECT = ("lam", "n", "d")
+MOST_SHAPES = 10**6
+LONGEST_SIDE = 2**31 - 1
+
+Quantised = tuple[float, int, int]
+
+
+class Field(NamedTuple):
+    """What an axis may hold: the type of its values, which are allowed, and the default."""
+
+    kind: type
+    allowed: Allowed
+    default: Any
+
+    def values(self, name: str, text: str | None) -> tuple[Any, ...]:
+        """Return the values a text stands for, all of them allowed; the default if there is no text."""
+        try:
+            values = (self.default,) if text is None else parse_axis(text, kind=self.kind)
+        except ValueError as error:
+            raise ValueError(f"{label(name)}: {error}") from None
+        for value in values:
+            self.check(name, value)
+        return values
+
+    def check(self, name: str, value: Any) -> None:
+        """Refuse a value that is not allowed."""
+        if value is dataclasses.MISSING:
+            raise ValueError(f"{name} has no default; give --set {name}=AXIS")
+        if not self.allowed.admits(value):
+            text = self.kind is str
+            given = repr(value) if text else f"{value:.12g}"
+            raise ValueError(f"{label(name)} = {given} is not allowed; give {'' if text else 'numbers '}{self.allowed}")
+
+
+SEED = Field(int, Allowed(at_least=0, below=2**32), 0)
+LAM = Field(float, Allowed(above=0), None)
+
+
+def label(name: str) -> str:
+    """Return the name of a field as it is typed."""
+    return "lambda" if name == "lam" else name
+
+
+def fields_of(cls: Any) -> dict[str, Field]:
+    """Return the fields of a plug-in that can be swept, in its own order."""
+    if not dataclasses.is_dataclass(cls):
+        raise ValueError(f"{cls!r} is no plug-in; decorate the class with sweepjax.types.plugin")
+    found = {field.name: field for field in dataclasses.fields(cls) if field.type in (int, float, str)}
+    return {name: Field(f.type, f.metadata.get("allowed", Allowed()), f.default) for name, f in found.items()}  # type: ignore[arg-type]
+
+
+def sweepable(model: Any, solver: Any) -> dict[str, Field]:
+    """Return everything an axis can be given for, by name."""
+    mine, others = fields_of(model), fields_of(solver)
+    if shared := [name for name in mine if name in others]:
+        raise ValueError(f"{shared[0]} is a field of both {model.__name__} and {solver.__name__}; rename one of them")
+    own = mine | others | {"seed": SEED}
+    sides = [mine[side].kind for side in ("n", "d") if side in mine]
+    return {"lam": LAM, **own} if sides == [int, int] and "lam" not in own else own
+
+
+def completed(texts: dict[str, str], fields: dict[str, Field]) -> dict[str, str]:
+    """Return the axis texts with those of lam and n that are missing supplied, two of lam, n and d in all."""
+    if not has_aspect(fields):
+        return {"lam": DEFAULT_LAM} | texts if "lam" in fields else texts
+    extra = {} if texts.keys() & {"lam", "d"} else {"lam": DEFAULT_LAM}
+    if "n" not in texts and not texts.keys() >= {"lam", "d"}:
+        extra["n"] = str(fields["n"].default)
+    return extra | texts
+
+
+def has_aspect(fields: dict[str, Field]) -> bool:
+    """Whether λ = d/n has a meaning: the model has integers n and d."""
+    return fields.get("lam") is LAM
+
+
+def quantised(values: dict[str, tuple[Any, ...]]) -> Iterator[Quantised]:
+    """Yield (λ asked for, n, d): d = round(λ n) or n = round(d/λ), in exact decimals, halves rounded up."""
+    lam, n, d = (values.get(name, ()) for name in ASPECT)
+    if max(len(lam), 1) * max(len(n), 1) * max(len(d), 1) > MOST_SHAPES:
+        raise ValueError(f"lambda, n and d span over {MOST_SHAPES} shapes, each its own program; give fewer values")
+    if not lam:
+        yield from ((d_ / n_, n_, d_) for n_, d_ in product(n, d))
+    elif not d:
+        yield from ((ratio, n_, _side("d", ratio, n_)) for ratio, n_ in product(lam, n))
+    else:
+        yield from ((ratio, _side("n", ratio, d_), d_) for ratio, d_ in product(lam, d))
+
+
+def _side(name: str, lam: float, given: int) -> int:
+    value = nearest(exact(lam) * given if name == "d" else Fraction(given) / exact(lam))
+    if not 1 <= value <= LONGEST_SIDE:
+        other = "n" if name == "d" else "d"
+        raise ValueError(f"lambda = {lam:g} at {other} = {given} makes {name} = {value:.6g}; change lambda or {other}")
+    return value
+
+
+def rounding_notes(values: dict[str, tuple[Any, ...]]) -> list[str]:
+    """Say how far rounding moved λ, and how many points fell together."""
+    points = list(quantised(values))
+    change = max(abs(exact(lam) - Fraction(d, n)) for lam, n, d in points)
+    merged = len(points) - len({(n, d) for _, n, d in points})
+    moved = [f"lam is d/n: rounding moves it by at most {float(change):.2g}"] if change > 1e-12 else []
+    return moved + ([f"{merged} of {len(points)} points (n, d) coincide with others and are merged"] if merged else [])
+
+
+def summary(name: str, values: Sequence[Any]) -> str:
+    """Say what an axis expanded to, in a line."""
+    texts = [value if isinstance(value, str) else f"{value:.12g}" for value in values]
+    few = ", ".join(texts) if len(texts) <= 6 else f"{texts[0]} to {texts[-1]}"
+    return f"{name} {few}" + (f", {len(texts)} points" if len(texts) > 6 else "")
+
+
+def check_names(axes: tuple[tuple[str, str], ...], fields: dict[str, Field], model: str) -> None:
+    """Refuse axes that are unknown, given twice, or all three of lam, n and d."""
+    given = [name for name, _ in axes]
+    if "lam" in given and "lam" not in fields:
+        raise ValueError(f"model {model!r} lacks n or d, so lambda = d/n has no meaning; vary: {', '.join(fields)}")
+    for name in given:
+        if name not in fields:
+            raise ValueError(unknown("field", name, list(fields)))
+        if given.count(name) > 1:
+            raise ValueError(f"{label(name)} is given twice; join its values by commas")
+    if has_aspect(fields) and set(given) >= set(ASPECT):
+        raise ValueError("lambda, n and d are all given; lambda = d/n, so give at most two of them")
+
+
+def check_ability(model: tuple[str, Any], solver: tuple[str, Any]) -> None:
+    """Refuse a solver that needs a method the model lacks; each is given as (name, class)."""
+    if not _fits(model[1], solver[1]):
+        fitting = ", ".join(name for name in names("solvers") if _fits(model[1], find("solvers", name)))
+        need = f"solver {solver[0]!r} needs {solver[1].needs}, which model {model[0]!r} lacks"
+        raise ValueError(f"{need}; choose one of: {fitting or 'none of the built-in solvers fits'}")
+
+
+def _fits(model: Any, solver: Any) -> bool:
+    needs = getattr(solver, "needs", None)
+    return needs is None or hasattr(model, needs)
+
+
+def check_default(model: tuple[str, Any], solver: tuple[str, Any], values: dict[str, tuple[Any, ...]]) -> None:
+    """Refuse values of the model's fields at which the method the solver needs does not exist."""
+    needs = getattr(solver[1], "needs", None)
+    for name, field in fields_of(model[1]).items():
+        if field.allowed.rules_out and field.allowed.rules_out == needs and values[name] != (field.default,):
+            given = ", ".join(str(value) for value in values[name][:6])
+            raise ValueError(
+                f"{name} = {given} is not allowed with solver {solver[0]!r}, whose {needs} model {model[0]!r} has only "
+                f"at {name} = {field.default}; leave {name} out or choose another solver"
+            )

@@ -1,0 +1,94 @@
+"""How a sweep is written down: options and TOML to the arguments of a Sweep, and back."""
+
+import tomllib
+from collections.abc import Iterable, Mapping
+from numbers import Real
+from typing import Any
+
+import tomli_w
+
+from sweepjax.plugins import find, unknown
+from sweepjax.sweep.fields import label, sweepable
+
+STORED = ("chunk", "store")  # what the store adds to the same file
+OPTIONS = ("model", "solver", "realizations", "until", "record", "observe")
+
+
+def arguments(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the arguments of a Sweep: every name that is no option is taken for an axis."""
+    axes = {"lam" if name == "lambda" else name: value for name, value in options.items() if name not in OPTIONS}
+    if options.keys() >= {"lam", "lambda"}:
+        raise ValueError("lam and lambda are the same axis; give one of them")
+    plain = {name: READ.get(name, _unchanged)(value) for name, value in options.items() if name in OPTIONS}
+    return plain | {"axes": tuple((name, _axis(name, value)) for name, value in axes.items())}
+
+
+def from_toml(source: str | Mapping[str, Any]) -> dict[str, Any]:
+    """Return the arguments of the Sweep written in a TOML text, without what the store adds to it."""
+    table = _parsed(source) if isinstance(source, str) else source
+    options = {key: value for key, value in table.items() if key not in STORED}
+    model = find("models", options.get("model", "logistic"))
+    solver = find("solvers", options.get("solver", "limit"))
+    known = [*OPTIONS, "lambda", *sweepable(model, solver)]
+    for key in options:
+        if key not in known:
+            raise ValueError(unknown("key", key, known))
+    return arguments(options)
+
+
+def to_toml(fields: Mapping[str, Any]) -> str:
+    """Return the TOML text of the arguments of a Sweep."""
+    axes = {label(name): _typed(text) for name, text in fields["axes"]}
+    record = None if fields["record"] is None else _typed(fields["record"])
+    last = {"until": fields["until"], "record": record, "observe": list(fields["observe"]) or None}
+    first = {name: fields[name] for name in ("model", "solver")}
+    options = first | axes | {"realizations": fields["realizations"]} | last
+    return tomli_w.dumps({key: value for key, value in options.items() if value is not None})
+
+
+def _parsed(text: str) -> dict[str, Any]:
+    try:
+        return tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise ValueError(
+            f"this is not TOML ({error}); a sweep is lines such as n = 400 or lambda = '0.4:0.6'"
+        ) from None
+
+
+def _typed(text: str) -> int | float | str:
+    """Return the number a text is the very spelling of, or the text."""
+    for kind in (int, float):
+        try:
+            if str(kind(text)) == text:
+                return kind(text)
+        except ValueError:
+            continue
+    return text
+
+
+def _axis(name: str, value: Any) -> str:
+    """Return the axis text of a text, a number, or a list of these."""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, Real) and not isinstance(value, bool):
+        return str(value)
+    if isinstance(value, Iterable) and not isinstance(value, Mapping):
+        return ",".join(_axis(name, item) for item in value)
+    raise ValueError(f"{label(name)} = {value!r} is not allowed; give a number, a list or an axis such as '0.4:0.6'")
+
+
+def _time(value: Any) -> float:
+    if isinstance(value, Real) and not isinstance(value, bool):
+        return float(value)
+    raise ValueError(f"until = {value!r} is not allowed; give a number from 0")
+
+
+def _texts(value: str | Iterable[str]) -> tuple[str, ...]:
+    return tuple(part.strip() for part in (value.split(",") if isinstance(value, str) else value))
+
+
+def _unchanged(value: Any) -> Any:
+    return value
+
+
+READ = {"until": _time, "record": lambda value: _axis("record", value), "observe": _texts}

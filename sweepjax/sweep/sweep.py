@@ -1,0 +1,253 @@
+"""A sweep as asked for, and its plan: axes -> tasks -> families -> chunks."""
+
+import dataclasses
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import chain, product
+from typing import Any, Self
+
+from sweepjax.plugins import find
+from sweepjax.sweep import spelling
+from sweepjax.sweep.fields import (
+    ASPECT,
+    Field,
+    check_ability,
+    check_default,
+    check_names,
+    completed,
+    fields_of,
+    has_aspect,
+    label,
+    quantised,
+    rounding_notes,
+    summary,
+    sweepable,
+)
+from sweepjax.sweep.times import recorded_times, time_notes
+from sweepjax.types import Chunk, Family, Task, digest, name_of
+
+MOST_IN_FAMILY, MOST_POINTS, MOST_REALIZATIONS = 10**6, 10**7, 2**32 - 1
+NOTHING = None, "nothing"
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """The whole campaign as asked for: names and axis texts. One that exists is valid.
+
+    Axes are (field, text), for the fields of model and solver, for "seed", and for "lam" = d/n where
+    the model has integers n and d; two of these three decide the third.
+    """
+
+    model: str = "logistic"
+    solver: str = "limit"
+    axes: tuple[tuple[str, str], ...] = ()
+    realizations: int = 100
+    until: float | None = None
+    record: str | None = None
+    observe: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        _check_realizations(self.realizations)
+        check_names(self.axes, self.fields, self.model)
+        plugins = (self.model, self.model_class), (self.solver, self.solver_class)
+        check_ability(*plugins)
+        check_default(*plugins, self.values)
+        _check_size(self)
+        recorded_times(self.solver_class.clock, self.until, self.record)
+        for name in self.observe:
+            find("observables", name)
+        if self.observe and self.solver_class.clock == "none":
+            raise ValueError(
+                f"solver {self.solver!r} records no times, so there is nothing to observe; leave --observe out"
+            )
+
+    @classmethod
+    def from_toml(cls, source: str | Mapping[str, Any]) -> Self:
+        """Return the sweep of a TOML text or table; axes are numbers, lists or axis texts."""
+        return cls(**spelling.from_toml(source))
+
+    def to_toml(self) -> str:
+        """Return the TOML text that `from_toml` reads back as this very sweep."""
+        return spelling.to_toml({field.name: getattr(self, field.name) for field in dataclasses.fields(self)})
+
+    def replaced(self, **options: Any) -> Self:
+        """Return the sweep with fields and options given anew, as to `from_toml`; None leaves one as it is.
+
+        Where lam, n and d would all be given, the one given before makes way: d, or else lam.
+        """
+        given = spelling.arguments({name: value for name, value in options.items() if value is not None})
+        axes = dict(self.axes) | dict(given["axes"])
+        stale = [name for name in ("d", "lam", "n") if name not in dict(given["axes"])]
+        if axes.keys() >= set(ASPECT) and has_aspect(self.fields) and stale:
+            del axes[stale[0]]
+        return dataclasses.replace(self, **given | {"axes": tuple(axes.items())})
+
+    @cached_property
+    def model_class(self) -> Any:
+        """The model its name stands for."""
+        return find("models", self.model)
+
+    @cached_property
+    def solver_class(self) -> Any:
+        """The solver its name stands for."""
+        return find("solvers", self.solver)
+
+    @cached_property
+    def fields(self) -> dict[str, Field]:
+        """Everything an axis can be given for."""
+        return sweepable(self.model_class, self.solver_class)
+
+    @cached_property
+    def asked(self) -> dict[str, str]:
+        """The axis texts as typed, and the defaults of lam and n where these were left open."""
+        return completed(dict(self.axes), self.fields)
+
+    @cached_property
+    def values(self) -> dict[str, tuple[Any, ...]]:
+        """The values of every field, ascending; of lam, n and d only the two that decide the third."""
+        derived = ASPECT if has_aspect(self.fields) else ()
+        wanted = {name: field for name, field in self.fields.items() if name in self.asked or name not in derived}
+        return {name: field.values(name, self.asked.get(name)) for name, field in wanted.items()}
+
+    @cached_property
+    def shapes(self) -> tuple[tuple[int, int], ...]:
+        """The distinct (n, d), ascending; none unless λ has a meaning."""
+        points = quantised(self.values) if has_aspect(self.fields) else ()
+        return tuple(sorted({(n, d) for _, n, d in points}))
+
+    @cached_property
+    def times(self) -> tuple[float, ...]:
+        """The recorded times in the solver's clock."""
+        return recorded_times(self.solver_class.clock, self.until, self.record)
+
+    @cached_property
+    def observables(self) -> tuple[str, ...]:
+        """What is observed, ascending and each once."""
+        return tuple(sorted(set(self.observe)))
+
+    @cached_property
+    def id(self) -> str:
+        """Twelve hexadecimal digits of everything but the realizations: of values, not of their spelling."""
+        rest = {name: values for name, values in self.values.items() if not self.shapes or name not in ASPECT}
+        return digest([*map(name_of, self._plugins), self.shapes, rest, self.times, self.observables])
+
+    @property
+    def family_count(self) -> int:
+        """The number of families, each one compiled program."""
+        return math.prod(len(points) for cls in self._plugins for _, points in self.axes_of(cls, shape=True))
+
+    @property
+    def family_size(self) -> int:
+        """The number of tasks in each family."""
+        traced = (len(points) for cls in self._plugins for _, points in self.axes_of(cls, shape=False))
+        return math.prod(traced) * len(self.values["seed"])
+
+    @property
+    def points(self) -> int:
+        """The number of tasks."""
+        return self.family_count * self.family_size
+
+    @property
+    def rows_total(self) -> int:
+        """The number of rows: every realization of every task."""
+        return self.points * self.realizations
+
+    def chunk_count(self, rows: int) -> int:
+        """Return the number of chunks of at most `rows` rows."""
+        return self.family_count * -(-self.family_size * self.realizations // rows)
+
+    def families(self) -> Iterator[Family]:
+        """Yield the families one by one: integers and texts differ between them, floats and seeds within."""
+        models, solvers = self._plugins
+        return (self._family(m, s) for m in self._shapes(models) for s in self._shapes(solvers))
+
+    def tasks(self) -> Iterator[Task]:
+        """Yield every point of the phase diagram, family by family."""
+        return chain.from_iterable(family.tasks for family in self.families())
+
+    def chunks(self, rows: int) -> Iterator[Chunk]:
+        """Yield the chunks of at most `rows` rows, family by family."""
+        for family in self.families():
+            total = len(family.tasks) * self.realizations
+            yield from (Chunk(family, start, min(start + rows, total)) for start in range(0, total, rows))
+
+    def notes(self) -> list[str]:
+        """Return what the user is told: what each axis expanded to, what was rounded and what was merged."""
+        sides = {"lam": sorted({d / n for n, d in self.shapes}), "n": self._side(0), "d": self._side(1)}
+        shown = (sides if self.shapes else {}) | {name: self.values[name] for name in self.asked}
+        axes = [summary(name, shown[name]) for name in self.fields if name in shown]
+        rounding = rounding_notes(self.values) if self.shapes else []
+        return [*axes, *rounding, *time_notes(self.solver_class.clock, self.until, self.record)]
+
+    def differences(self, other: "Sweep") -> list[str]:
+        """Return one sentence for each choice in which the sweeps differ, the realizations aside."""
+        mine, others = self._choices(), other._choices()
+        same = {name for name in ASPECT if self.shapes and self.shapes == other.shapes}
+        same |= {name for name in ("until", "record") if self.times == other.times}
+        pairs = {
+            name: (mine.get(name, NOTHING), others.get(name, NOTHING)) for name in mine | others if name not in same
+        }
+        return [f"{label(name)}: {a[1]} here, {b[1]} there" for name, (a, b) in pairs.items() if a[0] != b[0]]
+
+    def axes_of(self, cls: Any, *, shape: bool) -> list[tuple[tuple[str, ...], list[tuple]]]:
+        """Return the axes of a plug-in that are shape, or those that are traced; n and d are one axis."""
+        mine = [name for name, field in fields_of(cls).items() if (field.kind is not float) == shape]
+        joint = cls is self.model_class and shape and has_aspect(self.fields)
+        single = [name for name in mine if not joint or name not in ASPECT]
+        first = [(("n", "d"), list(self.shapes))] if joint else []
+        return first + [((name,), [(value,) for value in self.values[name]]) for name in single]
+
+    def _choices(self) -> dict[str, tuple[Any, str]]:
+        """Return what was chosen, by name: what it means, and how it was said."""
+        axes = {name: (values, self.asked.get(name, _joined(values))) for name, values in self.values.items()}
+        plugs = {"model": (name_of(self.model_class), self.model), "solver": (name_of(self.solver_class), self.solver)}
+        plain = {"until": self.until, "record": self.record}
+        ends = {name: (value, str(value)) for name, value in plain.items() if value is not None}
+        return (
+            plugs | ends | axes | ({"observe": (self.observables, _joined(self.observables))} if self.observe else {})
+        )
+
+    def _side(self, axis: int) -> list[int]:
+        return sorted({shape[axis] for shape in self.shapes})
+
+    @property
+    def _plugins(self) -> tuple[Any, Any]:
+        return self.model_class, self.solver_class
+
+    def _shapes(self, cls: Any) -> Iterator[dict[str, Any]]:
+        return points_of(self.axes_of(cls, shape=True))
+
+    def _variants(self, cls: Any, shape: dict[str, Any]) -> list[Any]:
+        return [cls(**shape, **traced) for traced in points_of(self.axes_of(cls, shape=False))]
+
+    def _family(self, model_shape: dict[str, Any], solver_shape: dict[str, Any]) -> Family:
+        models = self._variants(self.model_class, model_shape)
+        solvers = self._variants(self.solver_class, solver_shape)
+        points = product(models, solvers, self.values["seed"])
+        return Family(tuple(Task(*point, times=self.times, observables=self.observables) for point in points))
+
+
+def points_of(axes: list[tuple[tuple[str, ...], list[tuple]]]) -> Iterator[dict[str, Any]]:
+    """Yield the keyword arguments of every point that axes span, the last axis fastest."""
+    names = [name for joined, _ in axes for name in joined]
+    return (dict(zip(names, chain(*point), strict=True)) for point in product(*(points for _, points in axes)))
+
+
+def _joined(values: tuple[Any, ...]) -> str:
+    return ",".join(map(str, values))
+
+
+def _check_realizations(realizations: Any) -> None:
+    if not (type(realizations) is int and 1 <= realizations <= MOST_REALIZATIONS):
+        raise ValueError(
+            f"realizations = {realizations!r} is not allowed; give a whole number from 1 to {MOST_REALIZATIONS}"
+        )
+
+
+def _check_size(sweep: Sweep) -> None:
+    if sweep.family_size > MOST_IN_FAMILY:
+        raise ValueError(f"{sweep.family_size} points differ only in floats and seeds; give at most {MOST_IN_FAMILY}")
+    if sweep.points > MOST_POINTS:
+        raise ValueError(f"the sweep has {sweep.points} points; give at most {MOST_POINTS}, or make it several sweeps")

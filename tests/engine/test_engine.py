@@ -1,0 +1,189 @@
+"""One row is one pure function of its task and index, however it is computed."""
+
+import os
+import subprocess
+import sys
+from types import SimpleNamespace
+
+import everyday
+import jax
+import numpy as np
+import pandas as pd
+import pyarrow.parquet as pq
+import pytest
+
+import sweepjax as sj
+from sweepjax.columns import labels
+from sweepjax.engine.engine import Engine, dataset
+from sweepjax.run import _prepared
+from sweepjax.sweep.sweep import Sweep
+from sweepjax.types import Chunk
+
+SWEEP = Sweep().replaced(n=20, d=10, sigma="0.5,1,2", seed="3,7", realizations=10)
+PROBE = SWEEP.replaced(solver="probe:Bits")
+
+
+def rows(sweep, engine, start=0, stop=60):
+    (family,) = sweep.families()
+    columns = engine.compute(Chunk(family, start, stop))
+    return pd.DataFrame({name: plain(column) for name, column in columns.items()})
+
+
+def plain(column):
+    return column.astype(float).filled(np.nan) if np.ma.isMaskedArray(column) else column
+
+
+@pytest.mark.parametrize(
+    ("options", "size"),
+    [
+        ({"n": 400, "d": 192}, 32),
+        ({"n": 800, "d": 400}, 9),
+        ({"n": 2400, "d": 1110}, 8),
+        ({"n": 40_000, "d": 16_000}, 1),
+        ({"n": 2400, "d": 1110, "solver": "gradient_descent", "until": 2000}, 1),
+    ],
+)
+def test_a_batch_is_long_enough_to_pay_and_short_enough_to_interrupt(options, size):
+    (family,) = Sweep().replaced(**options).families()
+    assert Engine(device="cpu").batch_rows(family, 1) == size
+
+
+def test_datasets_are_the_same_bits_for_every_width():
+    # The quick compiler rounds differently in a vector and in its rest.
+    everyday.run("import test_engine; test_engine.check_widths()")
+
+
+def check_widths():
+    for lanes in (1, 3, 8):
+        pd.testing.assert_frame_equal(rows(PROBE, Engine(lanes=lanes)), rows(PROBE, Engine()))
+
+
+@pytest.mark.parametrize("bounds", [(0, 7), (7, 60), (59, 60)])
+def test_datasets_are_the_same_bits_for_every_chunk(bounds):
+    part = rows(PROBE, Engine(), *bounds)
+    pd.testing.assert_frame_equal(part, rows(PROBE, Engine()).iloc[slice(*bounds)].reset_index(drop=True))
+
+
+def test_a_dataset_drawn_again_has_the_same_bits():
+    for _, row in rows(PROBE, Engine()).iloc[::7].iterrows():
+        bits = np.asarray(dataset(row).x).view(np.uint32).ravel()
+        place = np.arange(1, bits.size + 1, dtype=np.uint32)
+        assert (int(bits.sum(dtype=np.uint32)), int((bits * place).sum(dtype=np.uint32))) == (
+            row["bits"],
+            row["placed"],
+        )
+
+
+def test_rows_agree_over_widths_to_the_promised_accuracy():
+    one, wide = rows(SWEEP, Engine()), rows(SWEEP, Engine(lanes=5))
+    pd.testing.assert_frame_equal(one[["separable", "certified"]], wide[["separable", "certified"]])
+    for name in ("s_norm", "loss_inf", "margin", "positive_mean"):
+        np.testing.assert_allclose(one[name], wide[name], rtol=1e-5, err_msg=name)
+
+
+def test_the_same_width_gives_the_same_bits_twice():
+    pd.testing.assert_frame_equal(rows(SWEEP, Engine()), rows(SWEEP, Engine()))
+
+
+def test_a_scan_over_floats_and_seeds_is_one_program():
+    engine, compiled = Engine(), []
+    for sweep in (PROBE, PROBE.replaced(sigma="4,5,6", seed="1,2")):
+        (family,) = sweep.families()
+        engine.compute(Chunk(family, 0, 4), lambda what, rows: compiled.append(what))
+    assert compiled.count("compiling") == 1
+
+
+def test_a_program_that_is_prepared_is_not_waited_for():
+    engine, told = Engine(), []
+    (family,) = PROBE.families()
+    engine.prepare(family)
+    (compiled,) = engine._programs.values()
+    program = compiled.result()
+    assert engine.program(family, 1, lambda what, rows: told.append(what)) is program
+    assert not told
+
+
+def test_a_cpu_has_a_batch_for_each_device_and_one_program_others_two_batches_for_each():
+    class Elsewhere(Engine):
+        devices = tuple(SimpleNamespace(platform="gpu", id=k) for k in range(2))
+
+    first, second = Elsewhere.devices
+    assert Engine().hands == Engine().devices[:1] * 2
+    assert Elsewhere().hands == (first, second, first, second)
+
+
+def test_a_program_that_failed_to_compile_is_tried_again(tmp_path):
+    sweep = SWEEP.replaced(solver="poison:Poison", bad="10", once=str(tmp_path / "failed"))
+    engine, (family,) = Engine(), sweep.families()
+    with pytest.raises(ArithmeticError, match="poison"):
+        engine.program(family, 1)
+    assert engine.program(family, 1)
+
+
+def test_programs_of_two_more_families_are_begun_before_the_first_chunk_is_computed():
+    told = []
+
+    class Told(Engine):
+        def prepare(self, family):
+            told.append(f"prepare {family.tasks[0].model.n}")
+
+    for chunk in _prepared(Told(), PROBE.replaced(n="20,30,40,50", lam="0.5", realizations=4).chunks(8)):
+        model = chunk.family.tasks[0].model
+        told.append(f"compute {model.n}")
+    assert told[:4] == ["prepare 20", "prepare 30", "prepare 40", "compute 20"]
+    assert told.index("prepare 50") < told.index("compute 30")
+    assert [line for line in told if line.startswith("compute")] == [
+        f"compute {n}" for n in (20, 30, 40, 50) for _ in "abc"
+    ]
+
+
+def test_row_i_is_realization_i_div_tasks_of_task_i_mod_tasks():
+    (family,) = SWEEP.families()
+    told = labels(Chunk(family, 4, 9))
+    assert told["realization"].tolist() == [0, 0, 1, 1, 1]
+    assert told["sigma"].tolist() == [2.0, 2.0, 0.5, 0.5, 1.0]
+    assert told["seed"].tolist() == [3, 7, 3, 7, 3]
+
+
+def test_too_large_a_batch_is_halved_until_it_fits():
+    engine, asked = Engine(lanes=16), []
+
+    class Small(Engine):
+        def _compute(self, chunk, lanes, watch):
+            asked.append(lanes)
+            if lanes > 4:
+                raise jax.errors.JaxRuntimeError("RESOURCE_EXHAUSTED: out of memory")
+            return super()._compute(chunk, lanes, watch)
+
+    columns = Small(lanes=16).compute(Chunk(next(PROBE.families()), 0, 6))
+    assert asked == [16, 8, 4]
+    assert columns["bits"].tolist() == engine.compute(Chunk(next(PROBE.families()), 0, 6))["bits"].tolist()
+
+
+def test_a_device_that_is_not_there_is_an_error():
+    with pytest.raises(RuntimeError, match="no tpu device"):
+        Engine(device="tpu").devices  # noqa: B018  the property looks for them
+
+
+def test_importing_changes_no_global_setting():
+    code = (
+        "import jax; before = dict(jax.config.values); import sweepjax.run, sweepjax.solvers.limit; "
+        "assert dict(jax.config.values) == before"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_four_devices_give_the_rows_of_two(tmp_path):
+    out = tmp_path / "four"
+    code = f"import sweepjax as sj; sj.run('0.5', n=20, realizations=9, out={str(out)!r})"
+    flags = {"XLA_FLAGS": os.environ["XLA_FLAGS"].replace("device_count=2", "device_count=4")}
+    subprocess.run([sys.executable, "-c", code], check=True, env={**os.environ, **flags})
+    two, four = sj.run("0.5", n=20, realizations=9), sj.read(out)
+    assert pq.read_metadata(next(out.glob("*.parquet"))).metadata[b"sweepjax.devices"] == b"4"
+    pd.testing.assert_frame_equal(two, four, rtol=1e-5)
+
+
+def test_python_runs_a_sweep_and_reads_it_again(tmp_path):
+    frame = sj.run("0.5", n=20, realizations=5, out=tmp_path / "run")
+    pd.testing.assert_frame_equal(frame, sj.read(tmp_path / "run"))
+    assert sj.dataset(frame.iloc[2]).x.shape == (20, 10)

@@ -1,0 +1,112 @@
+"""The optax solvers: one file each, the same datasets, the updates of their papers."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from scipy.special import expit
+from training import points, problem, train
+
+from sweepjax.engine.engine import Engine
+from sweepjax.solvers._optimiser import _batch
+from sweepjax.solvers.adam import Adam
+from sweepjax.solvers.adamw import Adamw
+from sweepjax.solvers.gradient_descent import GradientDescent
+from sweepjax.solvers.lion import Lion
+from sweepjax.solvers.sgd import Sgd
+from sweepjax.sweep.sweep import Sweep
+
+X = points(40, 16)
+ALL = [Sgd(), Adam(), Adamw(), Lion(), Sgd(batch_size=8), Adam(batch_size=8)]
+
+
+def gradient(y):
+    p = expit(X.astype(np.float64) @ y[:-1] + y[-1]) / len(X)
+    return np.append(p @ X, p.sum())
+
+
+def by_hand(update, steps):
+    y, memory = np.append(0.1 * np.ones(16) / 4, 0.0), (np.zeros(17), np.zeros(17))
+    for k in range(1, steps + 1):
+        y, memory = update(y, gradient(y), memory, k)
+    return y
+
+
+def adam(y, g, memory, k, *, decay=0.0):
+    m, v = 0.9 * memory[0] + 0.1 * g, 0.999 * memory[1] + 0.001 * g * g
+    step = (m / (1 - 0.9**k)) / (np.sqrt(v / (1 - 0.999**k)) + 1e-8)
+    return y - 0.01 * (step + decay * y), (m, v)
+
+
+def momentum(y, g, memory, _):
+    v = 0.9 * memory[0] + g
+    return y - 0.01 * v, (v, v)
+
+
+def lion(y, g, memory, _):
+    return y - 0.001 * np.sign(0.9 * memory[0] + 0.1 * g), (0.99 * memory[0] + 0.01 * g, memory[1])
+
+
+@pytest.mark.parametrize(
+    ("solver", "update"),
+    [
+        (Sgd(), momentum),
+        (Adam(), adam),
+        (Adamw(weight_decay=0.3), lambda *given: adam(*given, decay=0.3)),
+        (Lion(), lion),
+    ],
+    ids=["sgd", "adam", "adamw", "lion"],
+)
+def test_fifty_updates_by_hand(solver, update):
+    record, y = train(solver, X, [0, 50]), by_hand(update, 50)
+    np.testing.assert_allclose(np.append(record["s"][1], record["b"][1]), y, rtol=1e-4, atol=1e-6)
+
+
+def test_without_momentum_it_is_gradient_descent():
+    plain = train(GradientDescent(learning_rate=0.1), X, [0, 30])
+    record = train(Sgd(learning_rate=0.1, momentum=0.0), X, [0, 30])
+    np.testing.assert_allclose(record["s"], plain["s"], rtol=1e-12)
+
+
+def trained(solver, segments=()):
+    with jax.enable_x64(True):
+        given = problem(X)._replace(key=jax.random.key(7))
+        state, parts = solver.init(given), []
+        for steps in np.split(np.array([0.0, 5, 9, 40]), segments):
+            state, record = solver.solve(given, state, jnp.asarray(steps), lambda params: {"s": params.s})
+            parts.append(record["s"])
+        return np.concatenate(parts)
+
+
+@pytest.mark.parametrize("solver", ALL, ids=str)
+def test_a_training_cut_into_segments_is_the_same_training(solver):
+    np.testing.assert_array_equal(trained(solver), trained(solver, segments=(1, 3)))
+
+
+def test_a_batch_is_drawn_anew_in_each_step_from_all_samples_alike():
+    with jax.enable_x64(True):
+        given = problem(X)._replace(key=jax.random.key(7))
+        drawn = np.asarray(jax.vmap(lambda step: _batch(given, step, 8))(jnp.arange(4000)))
+    assert len({tuple(batch) for batch in drawn}) == 4000
+    # 32,000 draws of 40 samples: each 800 times, within four and a half standard errors.
+    counts = np.bincount(drawn.ravel(), minlength=40)
+    assert len(counts) == 40
+    assert np.abs(counts - 800).max() < 4.5 * np.sqrt(800 * 39 / 40)
+
+
+def test_a_step_on_a_batch_is_the_step_on_its_samples_alone():
+    with jax.enable_x64(True):
+        given = problem(X)._replace(key=jax.random.key(7))
+        alone = problem(X[np.asarray(_batch(given, jnp.asarray(0), 8))])
+        one, same = (
+            solver.solve(each, solver.init(each), jnp.asarray([1.0]), lambda params: {"s": params.s})[1]["s"]
+            for solver, each in ((Sgd(batch_size=8), given), (Sgd(), alone))
+        )
+        np.testing.assert_allclose(np.asarray(one), np.asarray(same), rtol=1e-6)
+
+
+@pytest.mark.parametrize("name", ["gradient_flow", "gradient_descent", "sgd", "adam", "adamw", "lion"])
+def test_every_solver_lowers_for_a_gpu(name):
+    family = next(Sweep(solver=name, axes=(("n", "20"), ("d", "8")), until=10.0).families())
+    for platform in ("cuda", "tpu"):
+        Engine(lanes=4).lower(family, platform)
