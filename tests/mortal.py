@@ -7,7 +7,7 @@ from pathlib import Path
 
 from sweepjax_cli import app
 
-from sweepjax import chunkfile, store
+from sweepjax.store import chunkfile, store
 
 STEPS = [
     f"{when} {what}"
