@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 from sweepjax.engine.engine import outline
 from sweepjax.engine.sizes import MOST_FILES, default_chunk_rows
 from sweepjax.plugins import unknown
-from sweepjax.reducers._stream import source
+from sweepjax.reducers import source
 from sweepjax.reducers.mean import CLOCKS, SMALLEST_SKETCH, Mean
 from sweepjax.store.store import Store
 from sweepjax.sweep.sweep import Sweep

@@ -31,14 +31,21 @@ def imported(file):
         names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
         if isinstance(node, ast.ImportFrom) and not node.level:
             names = [f"{node.module}.{alias.name}" for alias in node.names]
-        yield from (name.split(".")[1] for name in names if name.startswith("sweepjax."))
+        yield from (name for name in names if name.startswith("sweepjax."))
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: f"{room(file)}/{file.name}")
 def test_a_file_imports_its_own_room_or_a_lower_floor(file):
     here = room(file)
-    for other in imported(file):
+    for other in (name.split(".")[1] for name in imported(file)):
         assert other == here or FLOOR[other] < FLOOR[here], f"{here} imports {other}"
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: f"{room(file)}/{file.name}")
+def test_nothing_outside_a_room_imports_what_begins_with_an_underscore(file):
+    others = [name.split(".") for name in imported(file) if name.split(".")[1] != room(file)]
+    private = [".".join(words) for words in others if any(word.startswith("_") for word in words)]
+    assert not private, f"{room(file)} imports {private[0]}"
 
 
 def test_every_room_has_its_floor():

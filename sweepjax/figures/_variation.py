@@ -6,7 +6,7 @@ from typing import Any
 import pandas as pd
 from pyarrow.dataset import Dataset
 
-from sweepjax.reducers._stream import INDEX, configuration
+from sweepjax.reducers import INDEX, configuration
 
 SYMBOLS = {"lam": "λ", "solver": "", "loss": "", "sigma": "σ", "init_norm": "‖S₀‖", "init_bias": "b₀"}
 SYMBOLS |= {

@@ -8,7 +8,7 @@ from pyarrow.dataset import Dataset
 
 from sweepjax.figures import _drawing as drawing
 from sweepjax.figures._drawing import CRITICAL, FAINT, INK, styled
-from sweepjax.reducers._intervals import wilson
+from sweepjax.reducers import wilson
 from sweepjax.reducers.mean import Mean
 from sweepjax.theory.critical import critical_quantile, critical_tail, s_inf_quantile
 

@@ -13,7 +13,6 @@ from sweepjax.figures import _drawing as drawing
 from sweepjax.figures._drawing import FAINT, INK, Array, styled
 from sweepjax.reducers.grokking_time import GrokkingTime
 from sweepjax.reducers.mean import Mean
-from sweepjax.theory._arguments import floats
 from sweepjax.theory.two_point import generalization_time, loss_inf, s_inf, train_time
 
 GAP = 1e-3  # 1 - 2λ of the upper panel
@@ -79,10 +78,10 @@ def _delays(axes: Axes) -> None:
 
 
 def _ratios(lam: Array) -> Iterator[tuple[str, Array]]:
-    yield "exponential loss, any ε", floats(generalization_time(1e-12, lam) / train_time(1e-12, lam))
+    yield "exponential loss, any ε", np.asarray(generalization_time(1e-12, lam) / train_time(1e-12, lam))
     for threshold in sorted(THRESHOLDS):
         times = generalization_time(threshold, lam, loss="logistic"), train_time(threshold, lam)
-        yield f"cross-entropy, $ε = 10^{{{np.log10(threshold):.0f}}}$", floats(times[0] / times[1])
+        yield f"cross-entropy, $ε = 10^{{{np.log10(threshold):.0f}}}$", np.asarray(times[0] / times[1])
 
 
 def _measured_losses(axes: Axes, rows: Dataset) -> None:

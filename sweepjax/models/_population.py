@@ -10,7 +10,7 @@ from jax.scipy.special import ndtr
 from jaxtyping import Array, Float
 from scipy.special import erfcx
 
-from sweepjax.theory._series import alternating_weights
+from sweepjax.theory.series import alternating_weights
 
 Numbers = Float[Array, "..."] | float
 TERMS = 18

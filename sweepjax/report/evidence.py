@@ -19,7 +19,7 @@ from pyarrow.dataset import Dataset
 
 from sweepjax.figures import check_count, shows_rows, usual
 from sweepjax.plugins import find, names
-from sweepjax.reducers._stream import curves
+from sweepjax.reducers import curves
 from sweepjax.reducers.mean import CLOCKS, Mean
 from sweepjax.report.cells import Column, columns, with_error
 

@@ -6,7 +6,7 @@ from scipy.special import erfcx, log_ndtr, ndtr
 
 from sweepjax.theory._arguments import Numbers, floats, require
 from sweepjax.theory._gaussian import normal_density
-from sweepjax.theory._series import alternating_weights
+from sweepjax.theory.series import alternating_weights
 
 Array = NDArray[np.float64]
 TERMS = 24
