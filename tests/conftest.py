@@ -11,6 +11,10 @@ from jaxtyping import install_import_hook
 # Plug-ins from outside the package are reached by module:Name.
 sys.path.insert(0, str(Path(__file__).parent))
 
+from places import FOLDERS
+
+sys.path[1:1] = FOLDERS[1:]
+
 # Two devices, so that the realization axis is really split.
 TWO = "--xla_force_host_platform_device_count=2"
 QUICK = f"{TWO} --xla_cpu_use_fusion_emitters=false"

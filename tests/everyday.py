@@ -3,12 +3,12 @@
 import os
 import subprocess
 import sys
-from pathlib import Path
+
+from places import TESTS
 
 COMPILER = {"XLA_FLAGS": "--xla_force_host_platform_device_count=2", "JAX_DISABLE_MOST_OPTIMIZATIONS": "0"}
 
 
 def run(code):
     """Execute the code; it finds the tests as modules."""
-    here = {"PYTHONPATH": str(Path(__file__).parent)}
-    subprocess.run([sys.executable, "-c", code], check=True, env=os.environ | COMPILER | here)
+    subprocess.run([sys.executable, "-c", code], check=True, env=os.environ | COMPILER | TESTS)

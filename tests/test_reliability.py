@@ -12,6 +12,7 @@ import pandas as pd
 import pytest
 from command import SCRIPT
 from mortal import STEPS
+from places import TESTS
 from sweepjax_cli import app
 from test_dask import workers
 from test_object_storage import BUCKET, client  # noqa: F401  a fixture
@@ -53,7 +54,7 @@ def kept(path, before):
 
 
 def started(command, path, **options):
-    environment = os.environ | {"PYTHONPATH": str(HERE)}
+    environment = os.environ | TESTS
     line = [*command, "-o", str(path)]
     return subprocess.Popen(
         line, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, env=environment, **options

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from command import SCRIPT
+from places import TESTS
 from sweepjax_cli import app
 
 import sweepjax as sj
@@ -235,7 +236,7 @@ def test_a_time_limit_may_be_near_before_the_scheduler_is_there(printed, tools):
 
 def test_a_run_heeds_the_signal_of_a_time_limit_and_that_of_an_end_right_after_it(here):
     command = [*SCRIPT, "run", *PATIENT]
-    environment = os.environ | {"PYTHONPATH": str(HERE)}
+    environment = os.environ | TESTS
     process = subprocess.Popen([*command, "-o", "run"], stderr=subprocess.PIPE, text=True, env=environment)
     wait_for(lambda: list(Path("run").glob("*.parquet")) or process.poll() is not None, seconds=60)
     process.send_signal(signal.SIGUSR1)
@@ -287,7 +288,7 @@ def cluster(tmp_path_factory):
     file.write_text(CONFIGURATION.format(host=host, home=home, ports=free_ports()))
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("SLURM_CONF", str(file))
-        patch.setenv("PYTHONPATH", str(HERE))
+        patch.setenv("PYTHONPATH", TESTS["PYTHONPATH"])
         quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
         daemons = [subprocess.Popen([name, "-D", "-f", str(file)], **quiet) for name in ("slurmctld", "slurmd")]
         try:

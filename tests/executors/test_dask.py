@@ -16,6 +16,7 @@ import psutil
 import pytest
 from command import SCRIPT
 from distributed import Client
+from places import TESTS
 from sweepjax_cli import app
 
 import sweepjax as sj
@@ -28,7 +29,6 @@ from sweepjax.sweep.sweep import Sweep
 SWEEP = ["run", "--n", "8", "--d", "3,4,5", "--realizations", "16", "--chunk", "8", "--solver", "poison:Poison"]
 SLOW = ["run", "--n", "8", "--d", "3,4", "--realizations", "80", "--chunk", "4", "--solver", "patient:Patient"]
 LONG = ["run", "--n", "8", "--d", "3,4", "--realizations", "120", "--chunk", "2", "--solver", "patient:Patient"]
-TESTS = {"PYTHONPATH": str(Path(__file__).parents[1])}
 
 
 @pytest.fixture(scope="module")

@@ -17,6 +17,7 @@ import pytest
 import tomli_w
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from places import TESTS
 
 import sweepjax.store.store
 from sweepjax.store.store import Conflict, Damaged, Store, checksum_ok, read, scan
@@ -272,7 +273,7 @@ die = lambda *_: os._exit(9)
 
 def in_a_process(path, code):
     script = [sys.executable, "-c", IN_A_PROCESS + code, str(path)]
-    return subprocess.run(script, cwd=Path(__file__).parents[1], capture_output=True, text=True, check=False)
+    return subprocess.run(script, env=os.environ | TESTS, capture_output=True, text=True, check=False)
 
 
 @pytest.mark.parametrize("step", ["os.fsync", "Path.replace"])
