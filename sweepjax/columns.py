@@ -26,6 +26,7 @@ EFFORT = "effort"  # what a solver says of its own work, which depends on the ma
 
 FIRST = ("model", "solver", "lam", "n", "d", "sigma", "seed", "realization")
 CLOCKS = ("time", "step")
+INDEX = ("seed", "realization")  # these number independent draws: what is averaged over
 KIND, RELATIVE, ABSOLUTE = b"sweepjax.kind", b"sweepjax.relative", b"sweepjax.absolute"
 
 
@@ -63,6 +64,22 @@ def tolerance(field: pa.Field) -> Tolerance:
     """Return the tolerance that a column declares."""
     told = [_text(field, key) for key in (RELATIVE, ABSOLUTE)]
     return Tolerance(*map(float, told)) if all(told) else USUAL
+
+
+def plug_ins(rows: "Dataset", kind: str) -> list[Any]:
+    """Return what some rows name as their "model" or "solver"; what cannot be imported is left out."""
+    if kind not in rows.schema.names:
+        return []
+    batches = rows.to_batches(columns=[kind])
+    names = sorted({name for batch in batches for name in batch.column(0).unique().to_pylist()})
+    return [found for name in names if (found := _found(f"{kind}s", name)) is not None]
+
+
+def _found(kind: str, name: str) -> Any:
+    try:
+        return plugins.find(kind, name)
+    except ValueError:
+        return None
 
 
 def configured(rows: "Dataset") -> list[str]:

@@ -8,11 +8,12 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from sweepjax.columns import CLOCKS
 from sweepjax.engine.engine import outline
 from sweepjax.engine.sizes import MOST_FILES, default_chunk_rows
 from sweepjax.plugins import unknown
 from sweepjax.reducers import source
-from sweepjax.reducers.mean import CLOCKS, SMALLEST_SKETCH, Mean
+from sweepjax.reducers.mean import SMALLEST_SKETCH, Mean
 from sweepjax.store.store import Store
 from sweepjax.sweep.sweep import Sweep
 

@@ -6,7 +6,7 @@ from typing import Any
 import pandas as pd
 from pyarrow.dataset import Dataset
 
-from sweepjax.reducers import INDEX, configuration
+from sweepjax import columns
 
 SYMBOLS = {"lam": "λ", "solver": "", "loss": "", "sigma": "σ", "init_norm": "‖S₀‖", "init_bias": "b₀"}
 SYMBOLS |= {
@@ -28,7 +28,7 @@ def configured(tables: Sequence[Dataset]) -> pd.DataFrame:
     """Return what was configured, one line for each point of the sweeps; nan where a table has no such field."""
     parts = []
     for rows in tables:
-        names = [name for name in configuration(rows) if name not in INDEX]
+        names = [name for name in columns.configured(rows) if name not in columns.INDEX]
         parts.append(rows.to_table(columns=names).to_pandas().drop_duplicates())
     return pd.concat(parts, ignore_index=True).drop_duplicates(ignore_index=True)
 

@@ -10,13 +10,9 @@ from sweepjax.reducers._intervals import wilson as wilson
 from sweepjax.reducers._states import Moments as Moments
 from sweepjax.reducers._states import Quantiles as Quantiles
 from sweepjax.reducers._states import Range as Range
-from sweepjax.reducers._stream import INDEX as INDEX
 from sweepjax.reducers._stream import Piece as Piece
 from sweepjax.reducers._stream import State as State
-from sweepjax.reducers._stream import configuration as configuration
-from sweepjax.reducers._stream import curves as curves
 from sweepjax.reducers._stream import fold as fold
 from sweepjax.reducers._stream import is_curve as is_curve
-from sweepjax.reducers._stream import measured as measured
 from sweepjax.reducers._stream import source as source
 from sweepjax.reducers._stream import split as split

@@ -4,7 +4,6 @@ A state is a dict of things that add: counts, arrays, `Moments`, `Quantiles`. Ad
 halves gives the state of the whole, so neither the batches nor the order of the rows matter.
 """
 
-import dataclasses
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
@@ -15,10 +14,9 @@ import pyarrow.compute as pc
 from pyarrow.dataset import Dataset
 
 from sweepjax import plugins
+from sweepjax.columns import INDEX, configured, curves, is_number, measured
 
 POINT = ("lam", "n", "d")  # a table says these whenever they are the same throughout a group
-INDEX = ("seed", "realization")  # these number independent draws: what is averaged over
-FIXED = ("model", "solver", *POINT, "sigma", *INDEX)
 BATCH = 65_536
 CURVE = 16  # a batch holds this many BATCH of numbers of each curve
 DERIVED = "_inverse_square"
@@ -37,7 +35,7 @@ def fold(
     and the curves `along` the recorded times, as arrays [r t].
     """
     asked = split(by)
-    keys = checked(rows, asked) or [name for name in configuration(rows) if name not in INDEX]
+    keys = checked(rows, asked) or [name for name in configured(rows) if name not in INDEX]
     context = [name for name in POINT if name in rows.schema.names and name not in keys]
     read = [*numbers(rows, columns), *checked_curves(rows, along)]
     fine: dict[tuple, State] = {}
@@ -73,7 +71,7 @@ def numbers(rows: Dataset, columns: Iterable[str]) -> list[str]:
     """Return `columns` if each can be averaged, else raise ValueError naming those that can."""
     columns = checked(rows, columns)
     for name in columns:
-        if not _is_number(_kind(rows, name)):
+        if not is_number(rows.schema, source(name)):
             raise ValueError(f"column {name!r} holds no numbers; choose one of: {', '.join(measured(rows))}")
     return columns
 
@@ -90,13 +88,8 @@ def checked_curves(rows: Dataset, columns: Iterable[str]) -> list[str]:
 
 def is_curve(rows: Dataset, name: str) -> bool:
     """Whether a column holds one number at every recorded time of a row."""
-    kind = _kind(rows, name)
-    return pa.types.is_fixed_size_list(kind) and _is_number(kind.value_type)
-
-
-def curves(rows: Dataset) -> list[str]:
-    """List the columns that hold one number at every recorded time of a row."""
-    return [name for name in rows.schema.names if is_curve(rows, name)]
+    _kind(rows, name)
+    return source(name) in curves(rows)
 
 
 def source(name: str) -> str:
@@ -104,38 +97,11 @@ def source(name: str) -> str:
     return name.removesuffix(DERIVED)
 
 
-def configuration(rows: Dataset) -> list[str]:
-    """List the columns that were configured, not measured, in the order of the schema."""
-    known: set[str] = set(FIXED)
-    named = [kind for kind in ("model", "solver") if kind in rows.schema.names]
-    for kind, names in rows.head(1, columns=named).to_pydict().items() if named else ():
-        known.update(field for name in names for field in _fields(f"{kind}s", name))
-    return [name for name in rows.schema.names if name in known]
-
-
-def measured(rows: Dataset) -> list[str]:
-    """List the columns that hold one measured number or truth value a row."""
-    configured = configuration(rows)
-    return [field.name for field in rows.schema if field.name not in configured and _is_number(field.type)]
-
-
 def _kind(rows: Dataset, name: str) -> pa.DataType:
     known = rows.schema.names
     if name not in known and source(name) not in known:
         raise ValueError(plugins.unknown("column", name, known))
     return rows.schema.field(source(name)).type
-
-
-def _is_number(kind: pa.DataType) -> bool:
-    return pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_boolean(kind)
-
-
-def _fields(kind: str, name: str) -> list[str]:
-    try:
-        found = plugins.find(kind, name)
-    except ValueError:
-        return []
-    return [field.name for field in dataclasses.fields(found)] if dataclasses.is_dataclass(found) else []
 
 
 def _pieces(rows: Dataset, keys: list[str], columns: list[str]) -> Iterator[tuple[tuple, Piece]]:

@@ -11,9 +11,10 @@ from pyarrow.dataset import Dataset
 from scipy.stats import linregress
 
 from sweepjax import plugins
+from sweepjax.columns import INDEX, curves
 from sweepjax.reducers._crossings import Truth, check_threshold, crossings, unusable
 from sweepjax.reducers._intervals import kaplan_meier_median
-from sweepjax.reducers._stream import INDEX, Piece, State, curves, fold
+from sweepjax.reducers._stream import Piece, State, fold
 
 THRESHOLDS = {"accuracy": 0.95, "loss": 0.1}
 SIDES = ("train", "test")

@@ -9,10 +9,10 @@ import pandas as pd
 from numpy.typing import NDArray
 from pyarrow.dataset import Dataset
 
+from sweepjax.columns import CLOCKS, curves, measured
 from sweepjax.reducers._states import Moments, Quantiles, Range
-from sweepjax.reducers._stream import DERIVED, Piece, State, curves, fold, is_curve, measured, numbers, source, split
+from sweepjax.reducers._stream import DERIVED, Piece, State, fold, is_curve, numbers, source, split
 
-CLOCKS = ("time", "step")
 SMALLEST_SKETCH, LARGEST_SKETCH = 8, 65_535  # what the sketch's own format allows
 
 

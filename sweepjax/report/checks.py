@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pyarrow.dataset import Dataset
 
-from sweepjax.reducers import measured
+from sweepjax.columns import measured
 from sweepjax.report.cells import text
 from sweepjax.store.verify import Findings, advice
 

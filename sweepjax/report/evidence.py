@@ -17,10 +17,10 @@ import pyarrow.dataset as pds
 from matplotlib.figure import Figure
 from pyarrow.dataset import Dataset
 
+from sweepjax.columns import CLOCKS, curves
 from sweepjax.figures import check_count, shows_rows, usual
 from sweepjax.plugins import find, names
-from sweepjax.reducers import curves
-from sweepjax.reducers.mean import CLOCKS, Mean
+from sweepjax.reducers.mean import Mean
 from sweepjax.report.cells import Column, columns, with_error
 
 TO_BE_DRAWN = ("histogram",)  # reducers whose tables nobody reads

@@ -30,7 +30,7 @@ def trajectories(train, test, *, lam=0.4, start=0, **columns) -> pa.Table:
     """Rows shaped like those of a training whose accuracies cross 0.95 at the given times."""
     count = len(train)
     n, d = 1000, round(1000 * lam)
-    fields = {"model": "toy", "solver": "walk", "lam": lam, "n": n, "d": d, "sigma": 1.0, "seed": 0}
+    fields = {"model": "logistic", "solver": "gradient_flow", "lam": lam, "n": n, "d": d, "sigma": 1.0, "seed": 0}
     scalars = {name: np.full(count, value) for name, value in fields.items()}
     curves = {"time": np.tile(TIMES, (count, 1))}
     curves |= {"train_accuracy": accuracy(train), "test_accuracy": accuracy(test)} | columns

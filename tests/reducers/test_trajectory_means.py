@@ -23,7 +23,7 @@ def trajectories(lams=(0.3, 0.4), *, seed=0, **columns) -> pa.Table:
     generator, rows = np.random.default_rng(seed), COUNT * len(lams)
     lam = np.tile(lams, COUNT)
     n, d = np.full(rows, 100), np.round(100 * lam).astype(int)
-    fields = {"model": np.full(rows, "toy"), "solver": np.full(rows, "walk"), "lam": lam, "n": n, "d": d}
+    fields = {"model": np.full(rows, "logistic"), "solver": np.full(rows, "gradient_flow"), "lam": lam, "n": n, "d": d}
     index = {"seed": np.zeros(rows, int), "realization": np.arange(rows) // len(lams)}
     curves = {"time": np.tile(TIMES, (rows, 1)), "step": np.tile(np.round(TIMES / 0.1).astype(int), (rows, 1))}
     curves |= {"test_loss": np.exp(-lam[:, None] * TIMES) + generator.random((rows, len(TIMES)))}
