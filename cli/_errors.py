@@ -73,7 +73,8 @@ def sentence(error: Exception) -> str:
 
 def _code(error: Exception) -> int | None:
     # Imported late: it brings pyarrow along, which only an error has to wait for.
-    from sweepjax.store.store import Conflict, Damaged  # noqa: PLC0415
+    from sweepjax.store.chunkfile import Damaged  # noqa: PLC0415
+    from sweepjax.store.directory import Conflict  # noqa: PLC0415
 
     kinds = {
         typer.TyperException: USAGE,

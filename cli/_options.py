@@ -25,7 +25,7 @@ def pairs(texts: Sequence[str], what: str) -> dict[str, str]:
 
 def checked_output(path: Path, suffixes: Sequence[str]) -> Path:
     """Refuse a file that could not be written, before any work is done for it."""
-    from sweepjax.store.store import RECORD  # noqa: PLC0415
+    from sweepjax.store.directory import RECORD  # noqa: PLC0415
 
     if path.suffix not in suffixes:
         raise ValueError(f"-o {str(path)!r} is not understood; give a file that ends in {' or '.join(suffixes)}")
@@ -52,7 +52,7 @@ def replaced(path: Path) -> Iterator[Path]:
 @contextmanager
 def rows(paths: Sequence[Path]) -> Iterator["FileSystemDataset"]:
     """Open the rows of some directories; what turns out to be broken while they are read is named."""
-    from sweepjax.store.store import blaming, scan  # noqa: PLC0415
+    from sweepjax.store.rows import blaming, scan  # noqa: PLC0415
 
     data = scan(paths)
     with blaming(data):

@@ -165,7 +165,7 @@ def _filled(store: "Store", sweep: "Sweep", how: _how.How) -> Progress:
 
 def _finish(store: "Store", shown: Progress) -> int:
     """Say what was done, and whether every row is there and certified."""
-    from sweepjax.store.store import parquet_files  # noqa: PLC0415
+    from sweepjax.store.directory import parquet_files  # noqa: PLC0415
 
     doubtful = uncertified(store.path) if parquet_files(store.path) else 0
     before = f" ({shown.stored} of them stored before)" if shown.stored else ""

@@ -64,10 +64,10 @@ def _parsed(arguments: list[str]) -> list[str]:
 
 def _recorded(directory: Path) -> list[str]:
     """Return the argument that goes on with the sweep of a directory."""
-    from sweepjax.store.store import RECORD, Store  # noqa: PLC0415
-    from sweepjax.sweep.sweep import Sweep  # noqa: PLC0415
+    from sweepjax.store.directory import RECORD  # noqa: PLC0415
+    from sweepjax.store.store import Store  # noqa: PLC0415
 
     if not (directory / RECORD).exists():
         raise ValueError(f"{directory} holds no sweep yet; say which by the arguments of `run`, after --")
-    Store.open(directory, Sweep.from_toml)
+    Store.open(directory)
     return [str(directory / RECORD)]

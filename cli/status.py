@@ -11,9 +11,8 @@ from ._report import aligned, size, uncertified
 def status(directory: Annotated[Path, typer.Argument(metavar="DIR", help="A directory that `run` made.")]) -> None:
     """Say what a directory holds and what is missing."""
     from sweepjax.store.store import Store  # noqa: PLC0415
-    from sweepjax.sweep.sweep import Sweep  # noqa: PLC0415
 
-    store = Store.open(directory, Sweep.from_toml)
+    store = Store.open(directory)
     sweep, held = store.sweep, store.summary()
     axes = [("", note) for note in sweep.notes()]
     lines = [

@@ -28,12 +28,11 @@ def verify(
     """
     from sweepjax.store import verify as library  # noqa: PLC0415
     from sweepjax.store.store import Store  # noqa: PLC0415
-    from sweepjax.sweep.sweep import Sweep  # noqa: PLC0415
 
     wanted = 0 if recheck is None else value("--recheck", recheck, int)
     if recheck is not None and wanted < 1:
         raise ValueError(f"--recheck {recheck} is not allowed; give a whole number from 1")
-    store = Store.open(directory, Sweep.from_toml)
+    store = Store.open(directory)
     findings = library.verify(store)
     removed = set(library.repair(findings) if repair else ())
     faults = [(fault.file.name, fault.what + _fate(fault.replaceable, repair)) for fault in findings.faults]

@@ -3,7 +3,7 @@
 import sys
 
 from sweepjax.figures.approach_to_limit import ends
-from sweepjax.store.store import scan
+from sweepjax.store.rows import scan
 
 trainings, limits, out = sys.argv[1:]
 table = ends(scan([trainings]), scan([limits]))

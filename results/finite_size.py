@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from sweepjax.reducers.mean import Mean
-from sweepjax.store.store import scan
+from sweepjax.store.rows import scan
 from sweepjax.theory.critical import s_inf_quantile
 from sweepjax.theory.margin import margin, margin_median
 

@@ -6,7 +6,7 @@ import numpy as np
 from scipy.stats import linregress
 
 from sweepjax.reducers.grokking_time import GrokkingTime
-from sweepjax.store.store import read, scan
+from sweepjax.store.rows import read, scan
 from sweepjax.theory.two_point import accuracy_time, generalization_time, s_and_b, train_time
 
 plane, times, delays = sys.argv[1:]

@@ -4,9 +4,9 @@ from .engine.engine import dataset as dataset
 from .plan import Plan as Plan
 from .presets import preset as preset
 from .run import run as run
-from .store.store import Conflict as Conflict
-from .store.store import Damaged as Damaged
-from .store.store import read as read
+from .store.chunkfile import Damaged as Damaged
+from .store.directory import Conflict as Conflict
+from .store.rows import read as read
 from .sweep.sweep import Sweep as Sweep
 from .types import Task as Task
 from .types import parameter as parameter

@@ -20,7 +20,8 @@ from sweepjax.executors import Done, Executor, Failed, Outcome
 from sweepjax.executors.local import Local
 from sweepjax.store.footers import label
 from sweepjax.store.paths import AT_ONCE, place
-from sweepjax.store.store import Store, read
+from sweepjax.store.rows import read
+from sweepjax.store.store import Store
 from sweepjax.sweep.sweep import Sweep
 from sweepjax.types import Chunk
 

@@ -3,7 +3,7 @@ from sweepjax_cli import app
 
 from sweepjax.engine.engine import Engine
 from sweepjax.plan import Plan, _average, file_bytes, pilot_families, plan
-from sweepjax.store.store import read
+from sweepjax.store.rows import read
 from sweepjax.sweep.sweep import Sweep
 
 POINT = {"n": 20, "lam": 0.5}

@@ -17,8 +17,10 @@ from sweepjax.report.cells import text
 from sweepjax.report.checks import Check, checks
 from sweepjax.report.evidence import Picture, Table, pictures, tables
 from sweepjax.store.chunkfile import footer
+from sweepjax.store.directory import RECORD
 from sweepjax.store.paths import each
-from sweepjax.store.store import RECORD, Store, scan
+from sweepjax.store.rows import scan
+from sweepjax.store.store import Store
 from sweepjax.store.verify import Findings, verify
 from sweepjax.sweep.sweep import Sweep
 
@@ -56,7 +58,7 @@ def report(directories: Sequence[Path]) -> Report:
 
     Faulty files are named and left out; what has no rows yet is said to have none.
     """
-    stores = [Store.open(path, Sweep.from_toml) for path in directories]
+    stores = [Store.open(path) for path in directories]
     found = [(store, verify(store)) for store in {store.path.resolve(): store for store in stores}.values()]
     sections = [_section(store, findings) for store, findings in found]
     html = _template().render(sections=sections, together=_together(sections), version=version("sweepjax"))

@@ -6,24 +6,20 @@ from contextlib import suppress
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    from sweepjax.types import Chunk
+from sweepjax.types import Chunk, describe
 
 FORMAT = 1
 
 
-def label(chunk: "Chunk") -> str:
+def label(chunk: Chunk) -> str:
     """Return what the file of a chunk is called; an extended chunk keeps its name."""
     return f"{chunk.family.id}-{chunk.start:09d}"
 
 
-def origin(chunk: "Chunk") -> dict[str, str]:
+def origin(chunk: Chunk) -> dict[str, str]:
     """Return what the footer tells of where the rows belong."""
-    # Imported late: it brings JAX along, and who only reads rows should not wait for that.
-    from sweepjax.types import describe  # noqa: PLC0415
-
     family = json.dumps(_folded([describe(task) for task in chunk.family.tasks]))
     return {"chunk": label(chunk), "start": str(chunk.start), "stop": str(chunk.stop), "family": family}
 

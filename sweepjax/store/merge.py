@@ -7,9 +7,10 @@ from pathlib import Path
 import pyarrow as pa
 
 from sweepjax.store.chunkfile import Damaged, footer, put
+from sweepjax.store.directory import RECORD, Conflict, check_free, parquet_files
 from sweepjax.store.paths import Overtaken, content, place, tag
 from sweepjax.store.same_rows import differences
-from sweepjax.store.store import RECORD, Conflict, Store, check_free, parquet_files
+from sweepjax.store.store import Store
 from sweepjax.store.verify import Copy, Unsound, fits, planned_files, read_copy
 from sweepjax.sweep.sweep import Sweep
 from sweepjax.types import Family
@@ -47,7 +48,7 @@ def merge(sources: Sequence[str | Path], out: str | Path) -> Store:
 
 def _opened(paths: Sequence[Path]) -> list[Store]:
     """Open the directories, each once, and refuse those that do not belong together."""
-    first, *others = (Store.open(path, Sweep.from_toml) for path in {path.resolve(): path for path in paths}.values())
+    first, *others = (Store.open(path) for path in {path.resolve(): path for path in paths}.values())
     for other in others:
         if other.sweep.id != first.sweep.id:
             told = "; ".join(first.sweep.differences(other.sweep))

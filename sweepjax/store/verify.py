@@ -14,8 +14,9 @@ import pyarrow.parquet as pq
 from sweepjax.columns import labels
 from sweepjax.store import paths
 from sweepjax.store.chunkfile import arrow, intact
+from sweepjax.store.directory import CHUNK_NAME, RECORD, leftovers, parquet_files
 from sweepjax.store.footers import FORMAT, origin
-from sweepjax.store.store import CHUNK_NAME, RECORD, Store, leftovers, parquet_files
+from sweepjax.store.store import Store
 from sweepjax.sweep.sweep import Sweep
 from sweepjax.types import Chunk, Family
 

@@ -23,8 +23,9 @@ from tampering import copied, everything, flipped
 
 import sweepjax as sj
 from sweepjax.store import paths
+from sweepjax.store.directory import Conflict
 from sweepjax.store.paths import Overtaken, place, tag
-from sweepjax.store.store import Conflict, Store
+from sweepjax.store.store import Store
 from sweepjax.sweep.sweep import Sweep
 
 BUCKET = "bucket"
@@ -251,7 +252,7 @@ def test_the_first_of_two_sweeps_keeps_the_place(url, monkeypatch):
     monkeypatch.setattr(look, lambda path: monkeypatch.undo() or first.create())
     with pytest.raises(Conflict, match="sigma: 2 here, 1 there"):
         second.create()
-    assert Store.open(url, Sweep.from_toml).sweep.id == first.sweep.id
+    assert Store.open(url).sweep.id == first.sweep.id
 
 
 def test_the_record_keeps_the_larger_number_of_realizations_of_two_writers(url, monkeypatch):
@@ -266,7 +267,7 @@ def test_the_record_keeps_the_larger_number_of_realizations_of_two_writers(url, 
 
     monkeypatch.setattr(Store, "open", overtaken)
     assert opened(url, realizations=20).create().sweep.realizations == 50
-    assert own(url, Sweep.from_toml).sweep.realizations == 50
+    assert own(url).sweep.realizations == 50
 
 
 def test_two_runs_at_once_make_the_whole(url, whole):

@@ -32,8 +32,10 @@ from tampering import chunks, everything
 from sweepjax.columns import labels
 from sweepjax.engine.engine import Engine
 from sweepjax.run import Part, fill, open_store, share
+from sweepjax.store.chunkfile import Damaged
+from sweepjax.store.directory import RECORD
 from sweepjax.store.merge import merge
-from sweepjax.store.store import RECORD, Damaged, Store
+from sweepjax.store.store import Store
 from sweepjax.store.verify import repair, verify
 from sweepjax.sweep.sweep import Sweep
 from sweepjax.types import digest
@@ -360,14 +362,11 @@ class Runs(RuleBasedStateMachine):
 
 
 def opened(path):
-    return Store.open(path, parsed)
+    return Store.open(path)
 
 
 def recorded(path):
     return tomllib.loads((path / RECORD).read_text())["realizations"]
-
-
-parsed = cache(Sweep.from_toml)
 
 
 def picked(things, place):

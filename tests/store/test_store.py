@@ -14,14 +14,17 @@ import pandas as pd
 import polars as pl
 import pyarrow.parquet as pq
 import pytest
-import tomli_w
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from places import TESTS
 
 import sweepjax.store.store
-from sweepjax.store.store import Conflict, Damaged, Store, checksum_ok, read, scan
-from sweepjax.types import Chunk, Family, Task, describe, digest, plugin
+from sweepjax.store.chunkfile import Damaged, checksum_ok
+from sweepjax.store.directory import Conflict
+from sweepjax.store.rows import read, scan
+from sweepjax.store.store import Store
+from sweepjax.sweep.sweep import Sweep
+from sweepjax.types import Chunk, Family, Task, describe, plugin
 
 
 @plugin
@@ -33,29 +36,8 @@ class Coin:
 FAMILY = Family((Task(Coin(0.5), Coin()), Task(Coin(2.0), Coin(), seed=7)))
 
 
-@dataclasses.dataclass(frozen=True)
-class Plan:
-    sigma: str = "1"
-    realizations: int = 5
-
-    @property
-    def id(self):
-        return digest(self.sigma)
-
-    @property
-    def rows_total(self):
-        return 2 * self.realizations
-
-    @classmethod
-    def from_toml(cls, text):
-        content = tomllib.loads(text)
-        return cls(realizations=content["realizations"], **content["axes"])
-
-    def to_toml(self):
-        return tomli_w.dumps({"realizations": self.realizations, "axes": {"sigma": self.sigma}})
-
-    def differences(self, other):
-        return [f"sigma is {self.sigma} here and {other.sigma} there"]
+def planned(sigma="1", realizations=5):
+    return Sweep().replaced(n=20, lam="0.4,0.5", sigma=sigma, realizations=realizations)
 
 
 def chunk(start=0, stop=4):
@@ -72,7 +54,7 @@ def columns(rows=4, value=0.0):
 
 
 def started(path, **asked):
-    return Store(Path(path), Plan(**asked), chunk_rows=4).create()
+    return Store(Path(path), planned(**asked), chunk_rows=4).create()
 
 
 @pytest.fixture
@@ -302,7 +284,7 @@ except OSError as error:
 
 
 def test_rows_can_be_read_without_waiting_for_jax():
-    code = "import sys, sweepjax.store.store; sys.exit('jax' in sys.modules)"
+    code = "import sys, sweepjax.store.rows; sys.exit('jax' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
@@ -371,7 +353,7 @@ def test_the_footer_says_once_what_the_tasks_of_a_family_share(store):
 
 def test_the_same_sweep_resumes_with_the_chunk_size_it_began_with(store):
     before = everything(store.path)
-    again = Store(store.path, Plan(), chunk_rows=1000).create()
+    again = Store(store.path, planned(), chunk_rows=1000).create()
     assert again.chunk_rows == 4
     assert everything(store.path) == before
 
@@ -379,27 +361,27 @@ def test_the_same_sweep_resumes_with_the_chunk_size_it_began_with(store):
 def test_asking_for_more_realizations_is_recorded_and_for_fewer_is_not(store):
     started(store.path, realizations=9)
     assert started(store.path, realizations=3).sweep.realizations == 9
-    found = Store.open(store.path, Plan.from_toml)
+    found = Store.open(store.path)
     assert (found.sweep.realizations, found.chunk_rows) == (9, 4)
 
 
 def test_the_record_repeats_the_sweep_and_adds_what_the_store_must_remember(store):
     content = tomllib.loads((store.path / "_sweep.toml").read_text())
     assert content.pop("chunk") == 4
-    assert content.pop("store") == {"format": 1, "id": Plan().id}
-    assert content == tomllib.loads(Plan().to_toml())
+    assert content.pop("store") == {"format": 1, "id": planned().id}
+    assert content == tomllib.loads(planned().to_toml())
 
 
 def test_another_sweep_is_refused_with_the_difference(store):
     before = everything(store.path)
-    with pytest.raises(Conflict, match="sigma is 2 here and 1 there"):
+    with pytest.raises(Conflict, match="sigma: 2 here, 1 there"):
         started(store.path, sigma="2")
     assert everything(store.path) == before
 
 
 def test_an_edited_record_is_refused(store):
     record = store.path / "_sweep.toml"
-    record.write_text(record.read_text().replace('sigma = "1"', 'sigma = "2"'))
+    record.write_text(record.read_text().replace("sigma = 1", "sigma = 2"))
     for sigma in "12":
         with pytest.raises(Conflict, match="does not describe the rows"):
             started(store.path, sigma=sigma)
@@ -514,7 +496,7 @@ def test_reading_where_nothing_is_says_so(tmp_path, store):
     with pytest.raises(ValueError, match="no finished rows"):
         read(store.path)
     with pytest.raises(ValueError, match="holds no sweep"):
-        Store.open(tmp_path / "nowhere", Plan.from_toml)
+        Store.open(tmp_path / "nowhere")
 
 
 def test_a_text_file_is_not_taken_for_rows(tmp_path):

@@ -14,7 +14,6 @@ from sweepjax.recheck import limit as scipys
 from sweepjax.store.same_rows import differences
 from sweepjax.store.store import Store
 from sweepjax.store.verify import Unsound, planned_files, read_copy, verify
-from sweepjax.sweep.sweep import Sweep
 
 PROBE = ["run", "--n", "20", "--lambda", "0.4,0.5", "--solver", "probe:Bits", "--realizations", "20", "--chunk", "8"]
 LIMIT = ["run", "--n", "20", "--lambda", "0.5", "--realizations", "16", "--chunk", "8"]
@@ -50,7 +49,7 @@ def solved(limit, tmp_path, monkeypatch):
 
 
 def opened(path):
-    return Store.open(path, Sweep.from_toml)
+    return Store.open(path)
 
 
 def verified(capsys, *options):

@@ -1,0 +1,52 @@
+"""What lies in a directory of rows: the sweep's record, its chunks, and whatever is in their way."""
+
+import re
+from pathlib import Path
+
+from sweepjax.store.chunkfile import Damaged, foreign
+from sweepjax.store.paths import listed, remote
+
+RECORD = "_sweep.toml"
+BESIDE = {".csv", ".html", ".pdf", ".png", ".svg"}  # tables, pages and pictures may lie beside the rows they show
+CHUNK_NAME = re.compile(r"[0-9a-f]{12}-\d{9,}\.parquet")
+
+
+class Conflict(Exception):  # noqa: N818  named for what happened
+    """The directory holds another sweep, or something that is no sweep."""
+
+
+def chunk_files(path: Path) -> list[Path]:
+    """List the finished chunks of a directory, by name; Parquet of any other name is foreign (Damaged)."""
+    files = parquet_files(path)
+    for file in files:
+        if not CHUNK_NAME.fullmatch(file.name):
+            raise foreign(file)
+    return files
+
+
+def parquet_files(path: Path) -> list[Path]:
+    """List whatever a reader of the directory takes for rows, by name."""
+    return [file for file in _visible(path) if file.suffix == ".parquet"]
+
+
+def leftovers(path: Path) -> list[Path]:
+    """List the temporaries of writes under way or cut off."""
+    return [file for file in listed(path) if file.name[0] == "_" and file.suffix == ".tmp"]
+
+
+def check_free(path: Path) -> None:
+    """Refuse a place where none can be started: a file is in the way (ValueError), or in it (Conflict, Damaged)."""
+    if not remote(path):
+        nearest = next(place for place in (path, *path.parents) if place.exists())
+        if not nearest.is_dir():
+            raise ValueError(f"{nearest} is a file; give a directory, new or of the same sweep")
+    taken = [file for file in _visible(path) if file.suffix not in BESIDE] if path.is_dir() else []
+    parquet = [file.name for file in taken if file.suffix == ".parquet"]
+    if parquet:
+        raise Damaged(f"{path} holds Parquet files ({parquet[0]}, ...) but no {RECORD}; choose another directory")
+    if taken:
+        raise Conflict(f"{path} holds other files ({taken[0].name}, ...); choose an empty or a new directory")
+
+
+def _visible(path: Path) -> list[Path]:
+    return [file for file in listed(path) if file.name[0] not in "._"]
