@@ -7,13 +7,11 @@ several devices would have each wait for the slowest, and draws near a transitio
 
 import dataclasses
 import inspect
-import os
 from collections import OrderedDict
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import closing
 from functools import cached_property, partial
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
@@ -25,6 +23,7 @@ from threadpoolctl import threadpool_limits
 
 from sweepjax.columns import join, labels
 from sweepjax.engine.dealing import dealt
+from sweepjax.engine.devices import cores, devices
 from sweepjax.engine.sizes import ELEMENTS, dataset_elements, effort
 from sweepjax.keys import Keys, realization_keys
 from sweepjax.plugins import find
@@ -57,18 +56,10 @@ class Engine:
     device: str = ""
     lanes: int = 0
 
-    @cached_property
+    @property
     def devices(self) -> tuple[Any, ...]:
-        """The devices of this process.
-
-        Raises:
-            RuntimeError: no device of the kind asked for; never replaced by another kind.
-        """
-        _prepare()
-        try:
-            return tuple(jax.local_devices(backend=self.device or None))
-        except RuntimeError as error:
-            raise RuntimeError(f"no {self.device} device here ({error}); choose another --device") from None
+        """The devices of this process."""
+        return devices(self.device)
 
     def compute(self, chunk: Chunk, watch: Watch = lambda what, rows: None) -> Columns:
         """Return the columns of a chunk [r ...]; `watch` is told of compilations, and of rows as they are done.
@@ -172,7 +163,7 @@ class Engine:
 
     @cached_property
     def _compilers(self) -> ThreadPoolExecutor:
-        return ThreadPoolExecutor(min(COMPILERS, _cores()))
+        return ThreadPoolExecutor(min(COMPILERS, cores()))
 
     def arguments(self, chunk: Chunk, start: int, lanes: int, device: Any) -> tuple[Row, Array]:
         """Return what the program takes for the batch that begins with row `start`, on a device."""
@@ -245,6 +236,7 @@ def dataset(row: Any) -> Any:
     Args:
         row: anything with the columns of a row as items: a line of a DataFrame, or a dict.
     """
+    devices("")
     cls = find("models", row["model"])
     known = [field for field in dataclasses.fields(cls) if field.name in row]  # rows of earlier versions lack some
     model = cls(**{field.name: field.type(row[field.name]) for field in known})  # type: ignore[operator]
@@ -283,25 +275,6 @@ def _rows(chunk: Chunk, index: np.ndarray) -> Row:
     solver = jax.tree.map(spread, *[task.solver for task in tasks])
     seed = np.array([task.seed for task in tasks], dtype=np.uint32)[which]
     return Row(model, solver, seed, (index // len(tasks)).astype(np.uint32), index < chunk.stop)
-
-
-def _prepare() -> None:
-    """Give a CPU one device a core and keep compiled programs on disk, unless the user chose otherwise."""
-    chosen = "xla_force_host_platform_device_count" in os.environ.get("XLA_FLAGS", "")
-    if not chosen and (jax.config.values.get("jax_num_cpu_devices") or 0) < 1 and not _started():
-        jax.config.update("jax_num_cpu_devices", _cores())
-    if jax.config.values.get("jax_compilation_cache_dir") is None:
-        home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-        jax.config.update("jax_compilation_cache_dir", str(home / "sweepjax"))
-
-
-def _cores() -> int:
-    """The cores this process may use, where the system can tell."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def _started() -> bool:
-    return jax._src.xla_bridge.backends_are_initialized()  # type: ignore[attr-defined]  # no public spelling
 
 
 def provenance(engine: Engine) -> dict[str, str]:
