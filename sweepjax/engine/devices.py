@@ -2,6 +2,7 @@
 
 import os
 import threading
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -76,7 +77,16 @@ def _started() -> bool:
 
 def _orphaned() -> bool:
     """Whether JAX has started but none of its threads is here: a fork copies no threads."""
-    return _started() and TASKS.is_dir() and len(list(TASKS.iterdir())) <= threading.active_count()
+    return _started() and TASKS.is_dir() and _threads() <= threading.active_count()
+
+
+def _threads() -> int:
+    """Return the threads of this process; that of pyarrow's allocator tells nothing."""
+    count = 0
+    for task in TASKS.iterdir():
+        with suppress(OSError):  # one may end meanwhile
+            count += (task / "comm").read_text().strip() != "jemalloc_bg_thd"
+    return count
 
 
 def _note_fork() -> None:
