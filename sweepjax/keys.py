@@ -13,7 +13,7 @@ import jax
 from jaxtyping import Array, ArrayLike, Key, UInt32
 
 from sweepjax.primitives.threefry import THREEFRY
-from sweepjax.types import name_of
+from sweepjax.types import field_types, name_of
 
 
 class Keys(NamedTuple):
@@ -32,12 +32,14 @@ def realization_keys(model: Any, seed: UInt32[ArrayLike, ""], realization: UInt3
 
 
 def fingerprint(model: Any) -> int:
-    """Hash what changes a draw besides the seed: the model's name, its integers and its texts."""
-    shape = {field.name: getattr(model, field.name) for field in dataclasses.fields(model) if _draws(field)}
+    """Hash what changes a draw besides the seed: the model's name, its integers, texts and truth values."""
+    types = field_types(type(model))
+    drawing = [field.name for field in dataclasses.fields(model) if types[field.name] is not float and _draws(field)]
+    shape = {name: getattr(model, name) for name in drawing}
     text = json.dumps([name_of(model), shape], sort_keys=True)
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:4])
 
 
 def _draws(field: dataclasses.Field) -> bool:
     allowed = field.metadata.get("allowed")
-    return field.type is not float and (allowed is None or allowed.draws)
+    return allowed is None or allowed.draws

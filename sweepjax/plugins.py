@@ -1,9 +1,24 @@
-"""A name is a file: models, solvers, observables, reducers, figures and executors are found by name."""
+"""A name is a file: models, solvers, observables, reducers, figures and executors are found by name.
+
+Code from outside is reached by package.module:Name, in the current directory too; what is wrong with it is said in
+one sentence that begins with its file and line.
+"""
 
 import difflib
 import importlib
+import inspect
 import pkgutil
+import sys
+import sysconfig
+import traceback
+from contextlib import suppress
+from pathlib import Path
+from types import FrameType
 from typing import Any
+
+OWN = ("sweepjax", "sweepjax_cli")
+STANDARD = tuple(f"{sysconfig.get_path(name)}/" for name in ("stdlib", "platstdlib"))
+LONGEST = 300  # characters of an error that are shown
 
 
 def names(kind: str) -> list[str]:
@@ -19,10 +34,10 @@ def find(kind: str, name: str) -> Any:
     `package.module:Name` reaches code from outside.
 
     Raises:
-        ValueError: no such plug-in; the message names the nearest one.
+        ValueError: no such plug-in; the message names the nearest one, or the line of a file that is wrong.
     """
     if ":" in name:
-        return _outside(name)
+        return _from_outside(name)
     if name not in names(kind):
         raise ValueError(unknown(kind[:-1], name, names(kind)))
     module = importlib.import_module(f"sweepjax.{kind}.{name}")
@@ -37,9 +52,102 @@ def unknown(what: str, name: str, known: list[str]) -> str:
     return f"unknown {what} {name!r}; {hint}choose one of: {', '.join(known)}"
 
 
-def _outside(name: str) -> Any:
-    module, _, attribute = name.partition(":")
+def outside(item: Any) -> bool:
+    """Whether a class or function is none of ours."""
+    return item.__module__.partition(".")[0] not in OWN
+
+
+def defined(item: Any) -> str:
+    """Return file and line where a class or function is defined, or its module where there is no file."""
+    item = inspect.unwrap(item)
     try:
-        return getattr(importlib.import_module(module), attribute)
-    except (ImportError, AttributeError, TypeError, ValueError) as error:
-        raise ValueError(f"cannot import {name!r} ({error}); give package.module:Name of an importable class") from None
+        lines, first = inspect.getsourcelines(item)
+        file = inspect.getsourcefile(item) or ""
+    except (OSError, TypeError):
+        return str(item.__module__)
+    heads = (number for number, line in enumerate(lines) if line.lstrip().startswith(("class ", "def ", "async def ")))
+    return f"{_shown(file)}:{first + next(heads, 0)}"
+
+
+def blame(error: BaseException, package: str = "") -> str:
+    """Return what went wrong in a file of the user's, with its line; nothing if it went wrong elsewhere.
+
+    The last line of the traceback that is neither ours nor a library's is where to look, or that is of this package.
+    """
+    if isinstance(error, SyntaxError) and error.filename and not _library(error.filename):
+        return f"{_shown(error.filename)}:{error.lineno}: {error.msg}"
+    lines = [
+        f"{_shown(frame.f_code.co_filename)}:{line}: {reason(error)}"
+        for frame, line in traceback.walk_tb(error.__traceback__)
+        if _of_the_user(frame, package)
+    ]
+    return lines[-1] if lines else ""
+
+
+def reason(error: BaseException) -> str:
+    """Return the first line of what an error says, with its type unless that says nothing."""
+    text = " ".join(str(error).strip().partition("\n")[0].split()).rstrip(".:")
+    text = text if len(text) <= LONGEST else f"{text[:LONGEST]} ..."
+    return text if isinstance(error, ValueError) and text else f"{type(error).__name__}: {text}".rstrip(": ")
+
+
+def _from_outside(name: str) -> Any:
+    module, _, attribute = name.partition(":")
+    found: Any = sys.modules.get(module) or _imported(name, module)
+    for part in attribute.split("."):
+        if not hasattr(found, part):
+            raise ValueError(_lacking(name, found, part))
+        found = getattr(found, part)
+    return found
+
+
+def _imported(name: str, module: str) -> Any:
+    """Import a module, which the current directory is searched for first."""
+    here = str(Path.cwd())
+    sys.path.insert(0, here)
+    try:
+        importlib.invalidate_caches()
+        return importlib.import_module(module)
+    except SystemExit:
+        raise ValueError(f"{name!r} ends the program when it is imported; {GUARD}") from None
+    except Exception as error:
+        if sentence := blame(error, module.partition(".")[0]):
+            raise ValueError(sentence) from error
+        looked = f"give package.module:Name of an importable class; {here} was searched too"
+        raise ValueError(f"cannot import {name!r} ({reason(error)}); {looked}") from None
+    finally:
+        with suppress(ValueError):
+            sys.path.remove(here)
+        # What the module imports later, and processes that are started, find its neighbours too.
+        if here not in sys.path:
+            sys.path.append(here)
+
+
+GUARD = "put what it runs below `if __name__ == '__main__':`"
+
+
+def _lacking(name: str, found: Any, part: str) -> str:
+    """Return the sentence that says what a module lacks, and what it has."""
+    file = getattr(found, "__file__", None)
+    where = _shown(file) if file else getattr(found, "__name__", name)
+    known = [each for each, value in vars(found).items() if each[0] != "_" and callable(value)] if file else []
+    near = difflib.get_close_matches(part, known, n=1)
+    return f"cannot import {name!r}: {where} has no {part!r}" + (f"; did you mean {near[0]!r}?" if near else "")
+
+
+def _of_the_user(frame: FrameType, package: str) -> bool:
+    top = frame.f_globals.get("__name__", "").partition(".")[0]
+    return top not in OWN and (top == package or not _library(frame.f_code.co_filename))
+
+
+def _library(file: str) -> bool:
+    """Whether a file belongs to Python or to an installed package, or is none."""
+    if file.startswith("<"):
+        return not file.startswith(("<ipython", "<stdin"))
+    return bool({"site-packages", "dist-packages"} & {*Path(file).parts}) or file.startswith(STANDARD)
+
+
+def _shown(file: str) -> str:
+    """Return a path as it is read most easily: below the current directory, or in full."""
+    path = Path(file)
+    return str(path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path)

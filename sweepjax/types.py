@@ -6,10 +6,12 @@ Axis letters of every shape: r realizations, n samples, d features, t recorded t
 import dataclasses
 import hashlib
 import json
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, ClassVar, Literal, NamedTuple, Protocol, TypeVar, dataclass_transform
+from numbers import Integral, Real
+from typing import Any, ClassVar, Literal, NamedTuple, Protocol, TypeVar, dataclass_transform, get_type_hints
 
 import jax
 from jaxtyping import Array, Float, Key
@@ -21,6 +23,14 @@ State = Any
 Observable = Callable[..., Array]  # (model, data, recorded params [t ...]) -> [t ...]; may ask for `times` by name
 Plugin = TypeVar("Plugin")
 
+KINDS: dict[Any, Any] = {
+    int: Integral,
+    float: Real,
+    bool: bool,
+    str: str,
+}  # types of fields, and what their defaults are
+TYPES = "__sweepjax_types__"  # where a plug-in keeps the types of its fields
+
 
 @dataclass(frozen=True)
 class Allowed:
@@ -30,13 +40,13 @@ class Allowed:
     at_least: float | int | None = None
     below: float | int | None = None
     at_most: float | int | None = None
-    choices: tuple[str, ...] = ()
+    choices: tuple[Any, ...] = ()
     draws: bool = True  # False: this text field does not change how a dataset is drawn
     rules_out: str = ""  # the method of the model that exists only at this field's default
 
     def admits(self, value: float | int | str) -> bool:
-        """Whether `value` is one of the choices, or lies within the bounds."""
-        if isinstance(value, str):
+        """Whether `value` is one of the choices, if there are any, and a number lies within the bounds."""
+        if self.choices or isinstance(value, str):
             return not self.choices or value in self.choices
         return (
             (self.above is None or value > self.above)
@@ -47,7 +57,7 @@ class Allowed:
 
     def __str__(self) -> str:
         if self.choices:
-            return "one of: " + ", ".join(self.choices)
+            return "one of: " + ", ".join(map(str, self.choices))
         names = ("above", "at_least", "below", "at_most")
         bounds = ((name.replace("_", " "), getattr(self, name)) for name in names)
         return " and ".join(f"{name} {bound:.12g}" for name, bound in bounds if bound is not None)
@@ -60,14 +70,60 @@ def parameter(default: Any, **allowed: Any) -> Any:
 
 @dataclass_transform(frozen_default=True, field_specifiers=(parameter, dataclasses.field))
 def plugin(cls: type[Plugin]) -> type[Plugin]:
-    """Make `cls` a frozen dataclass and a pytree: float fields are leaves, all others static shape."""
+    """Make `cls` a frozen dataclass and a pytree: float fields are leaves, all others static shape.
+
+    Raises:
+        ValueError: a field is of another type, or has a default that is not allowed.
+    """
     cls = dataclass(frozen=True)(cls)
-    floats = {field.name: field.type is float for field in dataclasses.fields(cls)}  # type: ignore[arg-type]
+    types = _types(cls)
+    for field in dataclasses.fields(cls):  # type: ignore[arg-type]
+        _check_field(cls.__name__, field, types[field.name])
+    setattr(cls, TYPES, types)
     return jax.tree_util.register_dataclass(
         cls,
-        data_fields=[name for name, leaf in floats.items() if leaf],
-        meta_fields=[name for name, leaf in floats.items() if not leaf],
+        data_fields=[name for name, kind in types.items() if kind is float],
+        meta_fields=[name for name, kind in types.items() if kind is not float],
     )
+
+
+def field_types(cls: type) -> dict[str, type]:
+    """Return the type of each field of a plug-in; none of a class that is no plug-in itself, such as a subclass."""
+    return vars(cls).get(TYPES, {})
+
+
+def is_plugin(cls: Any) -> bool:
+    """Whether a class itself, not only its base, was made a plug-in."""
+    return isinstance(cls, type) and TYPES in vars(cls)
+
+
+def _types(cls: type) -> dict[str, Any]:
+    """Return the type of each field, also where annotations are texts."""
+    fields = dataclasses.fields(cls)  # type: ignore[arg-type]
+    try:
+        hints = get_type_hints(cls) if any(isinstance(field.type, str) for field in fields) else {}
+    except NameError as error:
+        raise ValueError(f"the types of the fields of {cls.__name__} cannot be read ({error})") from None
+    return {field.name: hints.get(field.name, field.type) for field in fields}
+
+
+def _check_field(owner: str, field: dataclasses.Field, kind: Any) -> None:
+    """Refuse a type that cannot be an axis, and a default that is not of this type or not allowed."""
+    what, default = f"field {field.name!r} of {owner}", field.default
+    if kind not in KINDS:
+        shown = getattr(kind, "__name__", str(kind)) if isinstance(kind, type) else str(kind)
+        raise ValueError(
+            f"{what} has the type {shown}; give it int, float, bool or str, or make it a ClassVar that never varies"
+        )
+    if default is dataclasses.MISSING:
+        return
+    if not isinstance(default, KINDS[kind]) or (kind is not bool and isinstance(default, bool)):
+        raise ValueError(f"{what} has the type {kind.__name__}, and its default is {default!r}; change one of them")
+    if kind is float and not math.isfinite(default):
+        raise ValueError(f"{what} has the default {default!r}; give a finite number")
+    allowed = field.metadata.get("allowed", Allowed())
+    if not allowed.admits(default):
+        raise ValueError(f"{what} has the default {default!r}, which is not allowed; give {allowed}")
 
 
 class Model(Protocol):
@@ -89,8 +145,20 @@ class Model(Protocol):
         """Return scalars measured at each recorded time."""
         ...
 
-    def facts(self, data: Data) -> Columns:
-        """Return scalars of the dataset itself, once a row."""
+
+class Abilities(Protocol):
+    """What a model may have besides; a solver that needs one of these says so in `needs`."""
+
+    def facts(self, data: Data, start: Params) -> Columns:
+        """Return scalars and vectors of the dataset and the parameters at t = 0, once a row."""
+        ...
+
+    def signed_rows(self, data: Data) -> Float[Array, "n d"]:
+        """Return the rows z_i of the asymptotic loss Σ exp(z_i·S)."""
+        ...
+
+    def solution(self, params: Params, data: Data, times: Float[Array, " t"]) -> Params:
+        """Return the parameters [t ...] of the gradient flow at all times, in closed form."""
         ...
 
 

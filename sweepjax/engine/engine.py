@@ -27,7 +27,7 @@ from sweepjax.engine.devices import cores, devices
 from sweepjax.engine.sizes import ELEMENTS, dataset_elements, effort
 from sweepjax.keys import Keys, realization_keys
 from sweepjax.plugins import find
-from sweepjax.types import Chunk, Columns, Family, Problem
+from sweepjax.types import Chunk, Columns, Family, Problem, field_types
 
 BATCH_ELEMENTS = 3 * 10**6  # numbers of data of a batch, enough to make calling it cost nothing
 MOST_PER_BATCH = 32
@@ -177,7 +177,7 @@ def realization(row: Row, times: Array, observables: tuple[str, ...] = ()) -> Co
     """Compute one row: draw the dataset, train it, say what was found."""
     keys = realization_keys(row.model, row.seed, row.realization)
     data = drawn(row.model, keys, row.wanted)
-    problem = Problem(row.model, data, row.model.init(keys.init, data), keys.batches)
+    problem = Problem(row.model, data, _starting(row.model, keys, data), keys.batches)
 
     def measure(params: Any) -> Columns:
         return OrderedDict(row.model.metrics(params, data) | ({PATH: params} if observables else {}))
@@ -187,7 +187,7 @@ def realization(row: Row, times: Array, observables: tuple[str, ...] = ()) -> Co
     path, clock = record.pop(PATH, None), _clock(row.solver, times)
     seen = {name.rpartition(":")[2]: _observed(name, problem, path, clock) for name in observables}
     # An OrderedDict keeps its order through compiled code; a dict comes back sorted.
-    return OrderedDict({**row.model.facts(data), **clock, **record, **seen, **row.solver.info(problem, state)})
+    return OrderedDict({**_facts(problem), **clock, **record, **seen, **row.solver.info(problem, state)})
 
 
 def outline(family: Family) -> Columns:
@@ -200,6 +200,20 @@ def outline(family: Family) -> Columns:
     row = jax.tree.map(lambda leaf: leaf[0], _rows(Chunk(family, 0, 1), np.arange(1)))
     with jax.enable_x64(True):
         return jax.eval_shape(partial(realization, observables=task.observables), row, np.asarray(task.times))
+
+
+def _starting(model: Any, keys: Keys, data: Any) -> Any:
+    """Return the parameters at t = 0 as arrays, whatever numbers the model makes them of."""
+    return jax.tree.map(lambda leaf: jnp.asarray(leaf, jnp.asarray(leaf).dtype), model.init(keys.init, data))
+
+
+def _facts(problem: Problem) -> Columns:
+    """Return what a model says once a row; it may say nothing, or look at the data only."""
+    facts = getattr(problem.model, "facts", None)
+    if facts is None:
+        return {}
+    looks = len(inspect.signature(facts).parameters)
+    return facts(problem.data, problem.start) if looks > 1 else facts(problem.data)
 
 
 def _clock(solver: Any, times: Array) -> Columns:
@@ -239,7 +253,7 @@ def dataset(row: Any) -> Any:
     devices("")
     cls = find("models", row["model"])
     known = [field for field in dataclasses.fields(cls) if field.name in row]  # rows of earlier versions lack some
-    model = cls(**{field.name: field.type(row[field.name]) for field in known})  # type: ignore[operator]
+    model = cls(**{field.name: field_types(cls)[field.name](row[field.name]) for field in known})
     with jax.enable_x64(True):
         keys = realization_keys(model, np.uint32(row["seed"]), np.uint32(row["realization"]))
         return jax.jit(drawn)(model, keys, True)

@@ -1,6 +1,6 @@
 """Logistic regression with a bias: what every law of the data has in common."""
 
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -32,6 +32,7 @@ class Regression:
     loss: str
     init_norm: float
     init_bias: float
+    usual_axes: ClassVar[dict[str, str]] = {"lam": "0.4:0.6"}
 
     def population(self, params: Weights) -> Columns:
         """Return the exact expectations of `population_columns` over fresh samples."""
@@ -49,9 +50,6 @@ class Regression:
     def metrics(self, params: Weights, data: Dataset) -> Columns:
         norm = {"s_norm": jnp.linalg.norm(params.s), "b": params.b}
         return training_columns(self.loss, signed_scores(params, data)) | self.population(params) | norm
-
-    def facts(self, data: Dataset) -> Columns:
-        return {}
 
 
 def signed_scores(params: Weights, data: Dataset) -> Float[Array, " n"]:

@@ -8,7 +8,7 @@ Source:
     Beck, Levi, Bar-Sinai, "Grokking at the Edge of Linear Separability", arXiv 2410.04489v2, section 2.
 """
 
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -48,6 +48,7 @@ class TwoGaussians:
     sigma_a: float = parameter(0.0, at_least=0)
     sigma_b: float = parameter(1.0, above=0)
     init_norm: float = parameter(0.1, at_least=0)
+    usual_axes: ClassVar[dict[str, str]] = {"lam": "0.4:0.6"}
 
     def sample(self, key: Key[Array, ""]) -> Signed:
         # The barrier keeps the deviations out of the noise: fused, they would differ in the last bit.
@@ -68,9 +69,6 @@ class TwoGaussians:
         s_norm, b = jnp.linalg.norm(params.w[1:]), -self.mu * params.w[0]
         fresh = population_columns(LOSS, b[None], jnp.hypot(self.sigma_a * params.w[0], self.sigma_b * s_norm))
         return training_columns(LOSS, product(data.z, params.w)) | fresh | {"s_norm": s_norm, "b": b}
-
-    def facts(self, data: Signed) -> Columns:
-        return {}
 
     def signed_rows(self, data: Signed) -> Float[Array, "n d+1"]:
         """Rows z_i with the asymptotic loss Σ exp(z_i·S): minimised or separated by `limit`."""

@@ -8,7 +8,7 @@ Source:
     the closed form at all times is derived here.
 """
 
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -42,6 +42,7 @@ class TwoPoint:
     loss: str = parameter("exponential", choices=("exponential", "logistic"), draws=False, rules_out="solution")
     init_norm: float = parameter(0.0, at_least=0)
     init_bias: float = parameter(0.0)
+    usual_axes: ClassVar[dict[str, str]] = {"lam": "0.4:0.6"}
 
     def sample(self, key: Key[Array, ""]) -> Points:
         return Points(jnp.stack([-self.sigma, self.sigma * (1 - 2 * self.lam)]).astype(jnp.float64)[:, None])
@@ -56,9 +57,6 @@ class TwoPoint:
         norm = jnp.linalg.norm(params.s)
         fresh = population_columns(self.loss, params.b[None], self.sigma * norm)
         return training_columns(self.loss, scores(params, data.x)) | fresh | {"s_norm": norm, "b": params.b}
-
-    def facts(self, data: Points) -> Columns:
-        return {}
 
     def signed_rows(self, data: Points) -> Float[Array, "2 1"]:
         """Rows z_i with the asymptotic loss Σ exp(z_i·S): minimised or separated by `limit`."""

@@ -1,4 +1,4 @@
-"""Parameters as one vector, in the precision they are trained in."""
+"""Parameters as one vector in float64, whatever precision the model computes in."""
 
 from collections.abc import Callable
 from typing import Any
@@ -12,8 +12,14 @@ from sweepjax.types import Problem
 
 
 def flat_start(problem: Problem) -> tuple[Float[Array, " p"], Callable[[Array], Any]]:
-    """Return the parameters at t = 0 as a vector, and what makes parameters of a vector."""
-    return ravel_pytree(problem.start)
+    """Return the parameters at t = 0 as a vector, and what makes parameters of a vector, in their own precision."""
+    y, unravel = ravel_pytree(jax.tree.map(lambda leaf: jnp.asarray(leaf, jnp.float64), problem.start))
+    return y, lambda y: rounded(unravel(y), problem.start)
+
+
+def rounded(params: Any, start: Any) -> Any:
+    """Return parameters in the precision that the model gave them at t = 0."""
+    return jax.tree.map(lambda leaf, first: leaf.astype(jnp.asarray(first).dtype), params, start)
 
 
 def flat_gradient(problem: Problem) -> Callable[[Array], Array]:

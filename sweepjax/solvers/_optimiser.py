@@ -1,6 +1,8 @@
 """Discrete training by any optax optimizer: one update a step, recorded at whole steps.
 
-The solvers built on it differ in their fields and in the optimizer these make; all else is here.
+Parameters of half precision are trained in float32, where a small step and the square of a small gradient do not
+vanish, and the model sees them rounded; all others are trained in their own precision. The solvers built on it differ
+in their fields and in the optimizer these make; all else is here.
 """
 
 from typing import Any, ClassVar, Literal, NamedTuple
@@ -11,7 +13,7 @@ import optax
 from jax import lax
 from jaxtyping import Array, Float, Int
 
-from sweepjax.solvers._flat import finite
+from sweepjax.solvers._flat import finite, rounded
 from sweepjax.types import Columns, Problem
 
 
@@ -35,15 +37,18 @@ class Optimiser:
         raise NotImplementedError
 
     def init(self, problem: Problem) -> Walk:
-        return Walk(jnp.zeros((), dtype=jnp.int64), problem.start, self.optimizer().init(problem.start))
+        params = jax.tree.map(_trained, problem.start)
+        return Walk(jnp.zeros((), dtype=jnp.int64), params, self.optimizer().init(params))
 
     def solve(self, problem: Problem, state: Walk, times: Float[Array, " t"], measure: Any) -> tuple[Walk, Columns]:
         optimizer = self.optimizer()
 
         def step(state: Walk) -> Walk:
             batch = _batch(problem, state.step, self.batch_size)
-            gradient = jax.grad(problem.model.training_loss)(state.params, problem.data, batch)
+            gradient = jax.grad(_loss)(state.params, problem, batch)
             change, memory = optimizer.update(gradient, state.memory, state.params)
+            # Hyperparameters are float64, and would widen the memory of a training in float32.
+            memory = jax.tree.map(lambda new, old: new.astype(old.dtype), memory, state.memory)
             return Walk(state.step + 1, optax.apply_updates(state.params, change), memory)
 
         def record(state: Walk, last: Int[Array, ""]) -> tuple[Walk, Any]:
@@ -51,10 +56,19 @@ class Optimiser:
             return state, state.params
 
         state, path = lax.scan(record, state, times.astype(jnp.int64))
-        return state, jax.vmap(measure)(path)
+        return state, jax.vmap(lambda params: measure(rounded(params, problem.start)))(path)
 
     def info(self, problem: Problem, state: Walk) -> Columns:
         return {"diverged": ~finite(state.params)}
+
+
+def _trained(leaf: Any) -> Array:
+    """Return a parameter in the precision it is trained in."""
+    return jnp.asarray(leaf, jnp.promote_types(jnp.asarray(leaf).dtype, jnp.float32))
+
+
+def _loss(params: Any, problem: Problem, batch: Array | None) -> Float[Array, ""]:
+    return problem.model.training_loss(rounded(params, problem.start), problem.data, batch)
 
 
 def _batch(problem: Problem, step: Int[Array, ""], size: int) -> Array | None:

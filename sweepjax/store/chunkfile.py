@@ -16,6 +16,7 @@ from pyarrow.fs import FSSpecHandler
 
 from sweepjax.store import paths
 
+FOREIGN = "V"  # the kind of NumPy types that bfloat16 and its like have, which Arrow does not know
 SEAL, NO_DIGEST = b"sweepjax-sha256:", b"0" * 64
 
 
@@ -109,6 +110,8 @@ def _digest(content: bytes) -> bytes:
 def arrow(column: Any) -> pa.Array:
     """Return a column [r ...] as Arrow: masked elements are NULL, trailing axes fixed-size lists."""
     values = np.ma.asanyarray(column)
+    if values.dtype == np.float16 or values.dtype.kind == FOREIGN:
+        values = values.astype(np.float32)
     mask = np.ma.getmaskarray(values)
     if values.ndim == 1:
         return pa.array(values.data, mask=mask)

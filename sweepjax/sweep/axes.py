@@ -10,7 +10,7 @@ Typed decimals are exact fractions until the last moment, so 0.4:0.6 holds the v
 """
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from decimal import Decimal, InvalidOperation
 from fractions import Fraction
 from itertools import chain, islice
@@ -25,7 +25,7 @@ def parse_axis(text: str, *, kind: type = float) -> tuple[Any, ...]:
 
     Args:
         text: as typed, such as 0.4:0.48:0.02,0.49.
-        kind: float, int or str. The inner points of a counted integer axis are rounded.
+        kind: float, int, str or bool. The inner points of a counted integer axis are rounded.
 
     Raises:
         ValueError: the text is no axis of this kind.
@@ -39,11 +39,22 @@ def expand(text: str, kind: type = float) -> list[Any]:
     parts = [part.strip() for part in text.split(",")]
     if not all(parts):
         raise ValueError(f"the axis {text!r} is empty somewhere; give values or ranges joined by single commas")
-    values: Iterator = iter(parts) if kind is str else chain.from_iterable(_span(part, kind) for part in parts)
+    values: Iterator = (
+        map(READ[kind], parts) if kind in READ else chain.from_iterable(_span(part, kind) for part in parts)
+    )
     longest = list(islice(values, LONGEST + 1))
     if len(longest) > LONGEST:
         raise ValueError(f"{shown(text)} is an axis too long to mean; give at most {LONGEST} points")
     return longest
+
+
+def _truth(word: str) -> bool:
+    if word.lower() not in ("true", "false"):
+        raise ValueError(f"{shown(word)} is not a truth value; give true, false or true,false")
+    return word.lower() == "true"
+
+
+READ: dict[type, Callable[[str], Any]] = {str: str, bool: _truth}
 
 
 def nearest(value: float | Fraction) -> int:

@@ -1,19 +1,18 @@
 """What a sweep may vary: the fields of a model and a solver, the seed, and λ = d/n.
 
-An integer or text field is shape, each value its own compiled program; a float field is traced.
+An integer, text or truth value is shape, each value its own compiled program; a float field is traced.
 """
 
 import dataclasses
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from fractions import Fraction
 from itertools import product
 from typing import Any, NamedTuple
 
-from sweepjax.plugins import find, names, unknown
+from sweepjax.plugins import defined, find, names, outside, unknown
 from sweepjax.sweep.axes import exact, nearest, parse_axis
-from sweepjax.types import Allowed
+from sweepjax.types import Allowed, field_types, is_plugin, name_of
 
-DEFAULT_LAM = "0.4:0.6"
 ASPECT = ("lam", "n", "d")
 MOST_SHAPES = 10**6
 LONGEST_SIDE = 2**31 - 1
@@ -43,9 +42,9 @@ class Field(NamedTuple):
         if value is dataclasses.MISSING:
             raise ValueError(f"{name} has no default; give --set {name}=AXIS")
         if not self.allowed.admits(value):
-            text = self.kind is str
-            given = repr(value) if text else f"{value:.12g}"
-            raise ValueError(f"{label(name)} = {given} is not allowed; give {'' if text else 'numbers '}{self.allowed}")
+            shown = repr(value) if self.kind is str else spelled(value)
+            numbers = "" if self.allowed.choices else "numbers "
+            raise ValueError(f"{label(name)} = {shown} is not allowed; give {numbers}{self.allowed}")
 
 
 SEED = Field(int, Allowed(at_least=0, below=2**32), 0)
@@ -58,31 +57,51 @@ def label(name: str) -> str:
 
 
 def fields_of(cls: Any) -> dict[str, Field]:
-    """Return the fields of a plug-in that can be swept, in its own order."""
-    if not dataclasses.is_dataclass(cls):
-        raise ValueError(f"{cls!r} is no plug-in; decorate the class with sweepjax.types.plugin")
-    found = {field.name: field for field in dataclasses.fields(cls) if field.type in (int, float, str)}
-    return {name: Field(f.type, f.metadata.get("allowed", Allowed()), f.default) for name, f in found.items()}  # type: ignore[arg-type]
+    """Return the fields of a plug-in, in its own order."""
+    if not is_plugin(cls):
+        raise ValueError(f"{cls!r} is no plug-in; decorate the class with sweepjax.plugin")
+    return {field.name: _field(field, field_types(cls)[field.name]) for field in dataclasses.fields(cls)}
+
+
+def _field(field: dataclasses.Field, kind: type) -> Field:
+    default = field.default if field.default is dataclasses.MISSING else kind(field.default)
+    return Field(kind, field.metadata.get("allowed", Allowed()), default)
 
 
 def sweepable(model: Any, solver: Any) -> dict[str, Field]:
     """Return everything an axis can be given for, by name."""
     mine, others = fields_of(model), fields_of(solver)
     if shared := [name for name in mine if name in others]:
-        raise ValueError(f"{shared[0]} is a field of both {model.__name__} and {solver.__name__}; rename one of them")
+        named = f"model {name_of(model)!r} ({defined(model)}) and solver {name_of(solver)!r} ({defined(solver)})"
+        yours = "solver" if outside(solver) and not outside(model) else "model"
+        raise ValueError(f"{shared[0]} is a field of both {named}; rename that of the {yours}")
     own = mine | others | {"seed": SEED}
     sides = [mine[side].kind for side in ("n", "d") if side in mine]
     return {"lam": LAM, **own} if sides == [int, int] and "lam" not in own else own
 
 
-def completed(texts: dict[str, str], fields: dict[str, Field]) -> dict[str, str]:
-    """Return the axis texts with those of lam and n that are missing supplied, two of lam, n and d in all."""
-    if not has_aspect(fields):
-        return {"lam": DEFAULT_LAM} | texts if "lam" in fields else texts
-    extra = {} if texts.keys() & {"lam", "d"} else {"lam": DEFAULT_LAM}
-    if "n" not in texts and not texts.keys() >= {"lam", "d"}:
-        extra["n"] = str(fields["n"].default)
-    return extra | texts
+def completed(texts: dict[str, str], fields: dict[str, Field], usual: Mapping[str, str]) -> dict[str, str]:
+    """Return the axis texts with those that are missing supplied, two of lam, n and d in all.
+
+    Args:
+        texts: the axes as typed.
+        fields: everything an axis can be given for.
+        usual: the axes that a model is swept over unless told otherwise; the others have one value, the default.
+    """
+    asked = dict(texts)
+    for name, text in usual.items():
+        if name not in asked and not (has_aspect(fields) and name in ASPECT and _decided(asked, name)):
+            asked[name] = text
+    for side in ("n", "d") if has_aspect(fields) else ():
+        if side not in asked and not _decided(asked, side):
+            fields[side].check(side, fields[side].default)
+            asked[side] = str(fields[side].default)
+    return asked
+
+
+def _decided(asked: Mapping[str, str], name: str) -> bool:
+    """Whether one of lam, n and d has nothing left to decide; λ does not where d is given."""
+    return len(asked.keys() & set(ASPECT)) > 1 or (name == "lam" and "d" in asked)
 
 
 def has_aspect(fields: dict[str, Field]) -> bool:
@@ -95,6 +114,8 @@ def quantised(values: dict[str, tuple[Any, ...]]) -> Iterator[Quantised]:
     lam, n, d = (values.get(name, ()) for name in ASPECT)
     if max(len(lam), 1) * max(len(n), 1) * max(len(d), 1) > MOST_SHAPES:
         raise ValueError(f"lambda, n and d span over {MOST_SHAPES} shapes, each its own program; give fewer values")
+    if 0 in n:
+        raise ValueError("n = 0 is not allowed, since lambda is d/n; give numbers at least 1, or rename n")
     if not lam:
         yield from ((d_ / n_, n_, d_) for n_, d_ in product(n, d))
     elif not d:
@@ -122,9 +143,16 @@ def rounding_notes(values: dict[str, tuple[Any, ...]]) -> list[str]:
 
 def summary(name: str, values: Sequence[Any]) -> str:
     """Say what an axis expanded to, in a line."""
-    texts = [value if isinstance(value, str) else f"{value:.12g}" for value in values]
+    texts = [spelled(value) for value in values]
     few = ", ".join(texts) if len(texts) <= 6 else f"{texts[0]} to {texts[-1]}"
     return f"{name} {few}" + (f", {len(texts)} points" if len(texts) > 6 else "")
+
+
+def spelled(value: Any) -> str:
+    """Return a value as it is typed and shown."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    return value if isinstance(value, str) else f"{value:.12g}"
 
 
 def check_names(axes: tuple[tuple[str, str], ...], fields: dict[str, Field], model: str) -> None:

@@ -7,7 +7,8 @@ from typing import Any
 
 import tomli_w
 
-from sweepjax.plugins import find, unknown
+from sweepjax.plugins import unknown
+from sweepjax.sweep.contract import checked
 from sweepjax.sweep.fields import label, sweepable
 
 STORED = ("chunk", "store")  # what the store adds to the same file
@@ -27,8 +28,8 @@ def from_toml(source: str | Mapping[str, Any]) -> dict[str, Any]:
     """Return the arguments of the Sweep written in a TOML text, without what the store adds to it."""
     table = _parsed(source) if isinstance(source, str) else source
     options = {key: value for key, value in table.items() if key not in STORED}
-    model = find("models", options.get("model", "logistic"))
-    solver = find("solvers", options.get("solver", "limit"))
+    model = checked("models", options.get("model", "logistic"))
+    solver = checked("solvers", options.get("solver", "limit"))
     known = [*OPTIONS, "lambda", *sweepable(model, solver)]
     for key in options:
         if key not in known:
@@ -55,8 +56,10 @@ def _parsed(text: str) -> dict[str, Any]:
         ) from None
 
 
-def _typed(text: str) -> int | float | str:
-    """Return the number a text is the very spelling of, or the text."""
+def _typed(text: str) -> bool | int | float | str:
+    """Return the truth value or number that a text is the very spelling of, or the text."""
+    if text in ("true", "false"):
+        return text == "true"
     for kind in (int, float):
         try:
             if str(kind(text)) == text:
@@ -70,7 +73,9 @@ def _axis(name: str, value: Any) -> str:
     """Return the axis text of a text, a number, or a list of these."""
     if isinstance(value, str):
         return value
-    if isinstance(value, Real) and not isinstance(value, bool):
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, Real):
         return str(value)
     if isinstance(value, Iterable) and not isinstance(value, Mapping):
         return ",".join(_axis(name, item) for item in value)

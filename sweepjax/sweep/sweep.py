@@ -10,6 +10,7 @@ from typing import Any, Self
 
 from sweepjax.plugins import find
 from sweepjax.sweep import spelling
+from sweepjax.sweep.contract import checked
 from sweepjax.sweep.fields import (
     ASPECT,
     Field,
@@ -87,12 +88,12 @@ class Sweep:
     @cached_property
     def model_class(self) -> Any:
         """The model its name stands for."""
-        return find("models", self.model)
+        return checked("models", self.model)
 
     @cached_property
     def solver_class(self) -> Any:
         """The solver its name stands for."""
-        return find("solvers", self.solver)
+        return checked("solvers", self.solver)
 
     @cached_property
     def fields(self) -> dict[str, Field]:
@@ -101,8 +102,8 @@ class Sweep:
 
     @cached_property
     def asked(self) -> dict[str, str]:
-        """The axis texts as typed, and the defaults of lam and n where these were left open."""
-        return completed(dict(self.axes), self.fields)
+        """The axis texts as typed, and those that the model is usually swept over where these were left open."""
+        return completed(dict(self.axes), self.fields, getattr(self.model_class, "usual_axes", {}))
 
     @cached_property
     def values(self) -> dict[str, tuple[Any, ...]]:
@@ -236,7 +237,7 @@ def points_of(axes: list[tuple[tuple[str, ...], list[tuple]]]) -> Iterator[dict[
 
 
 def _joined(values: tuple[Any, ...]) -> str:
-    return ",".join(map(str, values))
+    return ",".join(str(value).lower() if isinstance(value, bool) else str(value) for value in values)
 
 
 def _check_realizations(realizations: Any) -> None:

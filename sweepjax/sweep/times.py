@@ -1,7 +1,7 @@
 """The times a training is recorded at, in the clock of its solver."""
 
 import math
-from typing import Literal
+from typing import Literal, get_args
 
 from sweepjax.sweep.axes import LARGEST_WHOLE, count_of, expand, logarithmic, nearest, shown
 
@@ -9,6 +9,7 @@ MOST_RECORDS = 1_000_000
 PER_DECADE = 20
 
 Clock = Literal["time", "step", "none"]
+CLOCKS: tuple[Clock, ...] = get_args(Clock)
 
 
 def recorded_times(clock: Clock, until: float | None = None, record: str | None = None) -> tuple[float, ...]:

@@ -13,8 +13,18 @@ from sweepjax.sweep.sweep import Sweep
 from sweepjax.types import parameter, plugin
 
 
+class Idle:
+    """What every solver has; nothing here is computed."""
+
+    def init(self, problem):
+        return ()
+
+    def info(self, problem, state):
+        return {}
+
+
 @plugin
-class Still:
+class Still(Idle):
     """A solver without clock, for models with signed rows."""
 
     clock: ClassVar = "none"
@@ -22,7 +32,7 @@ class Still:
 
 
 @plugin
-class Steps:
+class Steps(Idle):
     """A solver in steps, with one field of each type."""
 
     learning_rate: float = parameter(0.01, above=0)
@@ -40,6 +50,9 @@ class Spins:
 
     def sample(self, key):
         return jax.random.normal(key, (self.n, self.n))
+
+    def init(self, key, data):
+        return ()
 
 
 STILL, STEPS, SPINS = "test_grid:Still", "test_grid:Steps", "test_grid:Spins"
@@ -256,7 +269,7 @@ def test_toml_takes_numbers_lists_and_axis_texts():
     [
         ("realisations = 5", "did you mean 'realizations'"),
         ("sigm = 5", "did you mean 'sigma'"),
-        ("sigma = true", "sigma = True is not allowed"),
+        ("sigma = true", "'true' in the axis 'true' is not a number"),
         ("until = '5'", "give a number"),
         ("= 5", "not TOML"),
         ("sigma = nan", "finite"),

@@ -1,0 +1,124 @@
+"""What a class must be before it is taken for a model or a solver: decorated, complete, with names of its own.
+
+The protocols of types.py say which methods there are, and how they are called.
+"""
+
+import difflib
+import inspect
+from collections.abc import Callable
+from typing import Any
+
+from sweepjax.plugins import defined, find
+from sweepjax.sweep.times import CLOCKS
+from sweepjax.types import Abilities, Model, Solver, field_types, is_plugin
+
+TAKEN = (
+    *("model", "solver", "seed", "realization", "realizations", "until", "record", "observe", "lambda"),
+    *("time", "step", "chunk", "store"),
+)
+NEEDED = {"models": ("sample", "init"), "solvers": ("init", "info")}
+PROTOCOLS: dict[str, tuple[type, ...]] = {"models": (Model, Abilities), "solvers": (Solver,)}
+
+
+def checked(kind: str, name: str) -> Any:
+    """Return the class a name stands for.
+
+    Raises:
+        ValueError: it is no model or solver; the message says where, and what is wanted.
+    """
+    cls = find(kind, name)
+    _check_class(kind[:-1], name, cls)
+    _check_fields(cls)
+    for protocol in PROTOCOLS[kind]:
+        for method in methods(protocol):
+            _check_method(kind, cls, protocol, method)
+    if kind == "solvers" and getattr(cls, "clock", None) not in CLOCKS:
+        raise wrong(cls, f"solver {cls.__name__} has no clock; write `clock = ...`, one of: {', '.join(CLOCKS)}")
+    return cls
+
+
+def methods(protocol: type) -> list[str]:
+    """List the methods that a protocol declares."""
+    return [name for name, value in vars(protocol).items() if inspect.isfunction(value) and name[0] != "_"]
+
+
+def wanted(protocol: type, method: str) -> str:
+    """Return how a method is called and what it is for, in the words of its protocol."""
+    declared = getattr(protocol, method)
+    says = (inspect.getdoc(declared) or "").partition("\n")[0].rstrip(".")
+    return f"{method}({', '.join(map(_spelled, _arguments(declared)))}): {says}"
+
+
+def wrong(place: Any, sentence: str) -> ValueError:
+    """Return the error that begins with the file and the line where a class or function is defined."""
+    return ValueError(f"{defined(place)}: {sentence}")
+
+
+def _check_class(what: str, name: str, cls: Any) -> None:
+    if not isinstance(cls, type):
+        raise ValueError(f"{name!r} is no plug-in: {what} {name.rpartition(':')[2]} is {_nature(cls)}; give a class")
+    if not is_plugin(cls):
+        base = next((base.__name__ for base in cls.__mro__[1:] if is_plugin(base)), "")
+        inherits = f", which {base} has but does not pass on" if base else ""
+        raise wrong(cls, f"{cls.__name__} is no plug-in; write @sweepjax.plugin above the class{inherits}")
+
+
+def _nature(item: Any) -> str:
+    if callable(item) and hasattr(item, "__qualname__"):
+        return f"a function, defined in {defined(item)}"
+    return f"an object of the type {type(item).__name__}"
+
+
+def _check_fields(cls: type) -> None:
+    for name in field_types(cls):
+        if name in TAKEN:
+            raise wrong(cls, f"{cls.__name__} has a field {name!r}, which is a name of every sweep; rename it")
+    usual = getattr(cls, "usual_axes", {})
+    known = [*field_types(cls), "lam", "seed"]
+    if not (isinstance(usual, dict) and all(isinstance(text, str) for text in usual.values())):
+        raise wrong(cls, f"usual_axes of {cls.__name__} is {usual!r}; give a dict such as {{'n': '10,20'}}")
+    for name in usual:
+        if name not in known:
+            raise wrong(cls, f"usual_axes of {cls.__name__} names {name!r}, which is none of: {', '.join(known)}")
+
+
+def _check_method(kind: str, cls: type, protocol: type, method: str) -> None:
+    written, declared = inspect.getattr_static(cls, method, None), getattr(protocol, method)
+    what = f"{cls.__name__}.{method}"
+    if written is None:
+        if method in NEEDED[kind]:
+            near = difflib.get_close_matches(method, [each for each in vars(cls) if each[0] != "_"], n=1)
+            hint = f"; is {near[0]!r} meant for it?" if near else ""
+            raise wrong(cls, f"{kind[:-1]} {cls.__name__} lacks {wanted(protocol, method)}{hint}")
+        return
+    if not callable(getattr(cls, method)):
+        raise wrong(cls, f"{what} is no method; a {kind[:-1]} has {wanted(protocol, method)}")
+    if inspect.iscoroutinefunction(getattr(cls, method)):
+        raise wrong(getattr(cls, method), f"{what} is async; write def, as everything is traced by JAX")
+    arguments = [*_arguments(declared)]
+    bound = getattr(cls, method) if isinstance(written, (staticmethod, classmethod)) else None
+    if not (_takes(bound, len(arguments)) if bound else _takes(getattr(cls, method), len(arguments) + 1)):
+        if method == "facts" and _takes(getattr(cls, method), 2):
+            return
+        given = inspect.signature(getattr(cls, method))
+        raise wrong(getattr(cls, method), f"{what} takes {given}, but is called as {wanted(protocol, method)}")
+
+
+def _takes(function: Callable[..., Any], count: int) -> bool:
+    """Whether a function can be called with so many arguments."""
+    try:
+        inspect.signature(function).bind(*range(count))
+    except TypeError:
+        return False
+    except ValueError:  # it has no signature that Python can read
+        return True
+    return True
+
+
+def _arguments(declared: Callable[..., Any]) -> list[inspect.Parameter]:
+    return [parameter for name, parameter in inspect.signature(declared).parameters.items() if name != "self"]
+
+
+def _spelled(parameter: inspect.Parameter) -> str:
+    default = "" if parameter.default is parameter.empty else f"={parameter.default}"
+    return f"{parameter.name}{default}"
