@@ -4,8 +4,7 @@ It is written beside the column's type in every chunk file, so that whoever read
 """
 
 import dataclasses
-import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -24,6 +23,7 @@ CURVE = "curve"  # a value at every recorded time
 FACT = "fact"  # once a row; a vector has an axis of its own
 EFFORT = "effort"  # what a solver says of its own work, which depends on the machine
 
+WHO = {"facts": FACT, "clock": CLOCK, "curves": CURVE, "info": FACT}
 FIRST = ("model", "solver", "lam", "n", "d", "sigma", "seed", "realization")
 CLOCKS = ("time", "step")
 INDEX = ("seed", "realization")  # these number independent draws: what is averaged over
@@ -37,7 +37,8 @@ class Tolerance(NamedTuple):
     absolute: float = 1e-12
 
 
-USUAL = Tolerance()
+USUAL, EXACT = Tolerance(), Tolerance(0.0, 0.0)
+Declared = tuple[Iterable[str], Callable[[str], Tolerance]]  # effort columns, and the tolerance of each column
 
 
 class Column(NamedTuple):
@@ -54,16 +55,24 @@ def kinds(rows: "Dataset") -> dict[str, str]:
     Raises:
         ValueError: neither the rows nor plug-ins that can be imported say so.
     """
-    if not any(KIND in (field.metadata or {}) for field in rows.schema):
-        schema = described(rows.schema, _fields_by_name(rows))
-        return {field.name: _text(field, KIND) for field in schema}
-    return {field.name: _text(field, KIND) or FACT for field in rows.schema}
+    schema = rows.schema if says(rows.schema) else described(rows.schema, _fields_by_name(rows))
+    return {field.name: kind_of(field) or FACT for field in schema}
 
 
-def tolerance(field: pa.Field) -> Tolerance:
-    """Return the tolerance that a column declares."""
-    told = [_text(field, key) for key in (RELATIVE, ABSOLUTE)]
-    return Tolerance(*map(float, told)) if all(told) else USUAL
+def says(schema: pa.Schema) -> bool:
+    """Whether some rows say what their columns are; those of earlier versions and of other programs do not."""
+    return any(map(kind_of, schema))
+
+
+def kind_of(field: pa.Field | None) -> str:
+    """Return what a column says it is; nothing where it does not say."""
+    return _entry(field, KIND)
+
+
+def tolerance_of(field: pa.Field | None) -> Tolerance:
+    """Return the tolerance that a column declares, or the usual one."""
+    entries = [_entry(field, key) for key in (RELATIVE, ABSOLUTE)]
+    return Tolerance(*map(float, entries)) if all(entries) else USUAL
 
 
 def plug_ins(rows: "Dataset", kind: str) -> list[Any]:
@@ -117,17 +126,17 @@ def _numeric(kind: pa.DataType) -> bool:
 
 
 def describing(field: pa.Field, kind: str, tolerance: Tolerance = USUAL) -> pa.Field:
-    """Return a field of a schema that says what its column is."""
-    told = {KIND: kind, RELATIVE: repr(tolerance.relative), ABSOLUTE: repr(tolerance.absolute)}
-    return field.with_metadata({**(field.metadata or {}), **told})
+    """Return a field of a schema with what its column is."""
+    entries = {KIND: kind, RELATIVE: repr(tolerance.relative), ABSOLUTE: repr(tolerance.absolute)}
+    return field.with_metadata({**(field.metadata or {}), **entries})
 
 
-def described(schema: pa.Schema, fields: Iterable[str], effort: Iterable[str] = ()) -> pa.Schema:
+def described(schema: pa.Schema, fields: Iterable[str], declared: Declared = ((), lambda name: USUAL)) -> pa.Schema:
     """Return the schema of rows that do not say what they are, saying so.
 
     `fields` are those of their model and solver. A list as long as the clock is a curve.
     """
-    known, spent = {*FIRST, *fields}, {*effort}
+    known, (effort, tolerance) = {*FIRST, *fields}, declared
     clocks = [schema.field(name).type for name in CLOCKS if name in schema.names]
     lengths = {kind.list_size for kind in clocks if pa.types.is_fixed_size_list(kind)}
 
@@ -135,16 +144,10 @@ def described(schema: pa.Schema, fields: Iterable[str], effort: Iterable[str] = 
         if field.name in known:
             return LABEL
         if not pa.types.is_fixed_size_list(field.type):
-            return EFFORT if field.name in spent else FACT
+            return EFFORT if field.name in effort else FACT
         return CLOCK if field.name in CLOCKS else CURVE if field.type.list_size in lengths else FACT
 
-    return pa.schema([describing(field, kind(field)) for field in schema], metadata=schema.metadata)
-
-
-def fields_of_family(text: str) -> list[str]:
-    """List the fields of model and solver in the JSON of a footer."""
-    family = json.loads(text)
-    return [name for kind in ("model", "solver") for name in family[kind] if name != "name"]
+    return pa.schema([describing(field, kind(field), tolerance(field.name)) for field in schema])
 
 
 def labels(chunk: "Chunk") -> "Columns":
@@ -166,9 +169,30 @@ def labels(chunk: "Chunk") -> "Columns":
     return {name: columns[name] for name in (*FIRST, *columns) if name in columns}
 
 
-def join(parts: list["Columns"], rows: int) -> "Columns":
-    """Join batches, drop the padding; a pair (value, exists) becomes a masked array."""
-    return {name: _joined([part[name] for part in parts], rows) for name in parts[0]}
+def join(parts: Sequence[Any], chunk: "Chunk") -> "Columns":
+    """Return the columns of a chunk, labels first, from batches of rows; padding at the end is dropped.
+
+    A batch has `facts`, `clock`, `curves` and `info`, each of them columns [r ...]. A pair (value, exists) becomes
+    a masked array. What a column is follows from who gives it.
+    """
+    joined = {name: Column(values, LABEL, EXACT) for name, values in labels(chunk).items()}
+    effort, tolerances = declared(chunk.family.tasks)
+    for who, kind in WHO.items():
+        columns = [getattr(part, who) for part in parts]
+        for name in columns[0]:
+            values = _joined([each[name] for each in columns], chunk.rows)
+            joined[name] = Column(values, EFFORT if who == "info" and name in effort else kind, tolerances(name))
+    return joined
+
+
+def declared(tasks: Sequence[Any]) -> Declared:
+    """Return the effort columns of a solver, and the tolerance of a column at the least exact of some tasks."""
+    solvers = {task.solver for task in tasks}
+    relative = max(getattr(solver, "agreement", USUAL.relative) for solver in solvers)
+    model = tasks[0].model
+    absolute = model.absolute(relative) if hasattr(model, "absolute") else {}
+    effort = {name for solver in solvers for name in getattr(solver, "effort", ())}
+    return effort, lambda name: Tolerance(relative, absolute.get(name, USUAL.absolute))
 
 
 def _joined(leaves: list[Any], rows: int) -> np.ndarray:
@@ -189,9 +213,8 @@ def _fields(models: list[Any]) -> "Columns":
     return {name: np.array([getattr(model, name) for model in models]) for name in names}
 
 
-def _text(field: pa.Field, key: bytes) -> str:
-    told: Mapping[bytes, bytes] = field.metadata or {}
-    return told.get(key, b"").decode()
+def _entry(field: pa.Field | None, key: bytes) -> str:
+    return ((field and field.metadata) or {}).get(key, b"").decode()
 
 
 def _fields_by_name(rows: "Dataset") -> list[str]:

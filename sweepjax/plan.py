@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 
 from sweepjax.engine.engine import Engine
 from sweepjax.engine.sizes import default_chunk_rows
-from sweepjax.store.chunkfile import arrow
+from sweepjax.store.chunkfile import table
 from sweepjax.sweep.sweep import Sweep, points_of
 from sweepjax.types import Chunk, Columns, Family
 
@@ -109,9 +109,8 @@ def _timed(family: Family, engine: Engine, lanes: int) -> tuple[Columns, int, fl
 
 def file_bytes(columns: Columns, rows: int) -> int:
     """Return the size of a Parquet file of the first rows, made in memory, without what footers tell."""
-    arrays = {name: arrow(column) for name, column in columns.items()}
     sink = pa.BufferOutputStream()
-    pq.write_table(pa.table(arrays)[:rows], sink, compression="zstd")
+    pq.write_table(table(columns)[:rows], sink, compression="zstd")
     return sink.getvalue().size
 
 

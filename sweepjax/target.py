@@ -71,8 +71,9 @@ class Target(NamedTuple):
         return Reached(float(errors[worst]), {name: table[name].iloc[worst] for name in where})
 
     def _check_column(self, sweep: Sweep) -> None:
-        shapes = {name: _shape(leaf) for name, leaf in outline(next(sweep.families())).items() if name not in CLOCKS}
-        averaged = [name for name, shape in shapes.items() if shape in ((), (len(sweep.times),))]
+        found, recorded = outline(next(sweep.families())), (len(sweep.times),)
+        averaged = [name for name, leaf in (found.facts | found.info).items() if _shape(leaf) == ()]
+        averaged += [name for name, leaf in found.curves.items() if _shape(leaf) == recorded]
         if source(self.column) not in averaged:
             raise ValueError(unknown("column", self.column, averaged))
 

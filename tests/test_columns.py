@@ -1,7 +1,6 @@
 import subprocess
 import sys
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.dataset as pds
 import pytest
@@ -16,10 +15,9 @@ from sweepjax.columns import (
     configured,
     curves,
     describing,
-    join,
     kinds,
     measured,
-    tolerance,
+    tolerance_of,
     vectors,
 )
 from sweepjax.columns import described as described_by
@@ -56,7 +54,7 @@ def test_a_vector_that_is_said_once_a_row_is_no_curve_even_if_it_is_as_long_as_o
 
 def test_rows_that_do_not_say_what_they_are_are_read_by_the_fields_of_their_footer():
     rows = table(spectrum=lists(9.0, 4.0), steps=[3])
-    rows = pds.dataset(rows.cast(described_by(rows.schema, ["scale"], effort=["steps"])))
+    rows = pds.dataset(rows.cast(described_by(rows.schema, ["scale"], (["steps"], lambda name: Tolerance()))))
     assert kinds(rows) == {
         **{"model": LABEL, "scale": LABEL, "seed": LABEL, "loss": FACT, "diverged": FACT},
         **{"time": CLOCK, "train_loss": CURVE, "spectrum": FACT, "steps": EFFORT},
@@ -70,15 +68,8 @@ def test_a_table_that_names_a_plug_in_nobody_can_import_is_refused():
 
 def test_a_tolerance_is_read_back_to_the_bit():
     said = Tolerance(1 / 3, 1e-7)
-    assert tolerance(describing(pa.field("x", pa.float64()), FACT, said)) == said
-    assert tolerance(pa.field("x", pa.float64())) == Tolerance()
-
-
-def test_batches_are_joined_and_what_does_not_exist_is_masked():
-    part = {"a": np.arange(2), "b": (np.arange(2.0), np.array([True, False]))}
-    joined = join([part, part], 3)
-    assert joined["a"].tolist() == [0, 1, 0]
-    assert joined["b"].tolist() == [0.0, None, 0.0]
+    assert tolerance_of(describing(pa.field("x", pa.float64()), FACT, said)) == said
+    assert tolerance_of(pa.field("x", pa.float64())) == Tolerance()
 
 
 def test_whoever_only_reads_what_columns_are_does_not_wait_for_jax():

@@ -21,7 +21,7 @@ from jax import lax
 from jaxtyping import Array, ArrayLike, Bool, UInt32
 from threadpoolctl import threadpool_limits
 
-from sweepjax.columns import join, labels
+from sweepjax.columns import join
 from sweepjax.engine.dealing import dealt
 from sweepjax.engine.devices import cores, devices
 from sweepjax.engine.sizes import ELEMENTS, dataset_elements, effort
@@ -49,6 +49,15 @@ class Row(NamedTuple):
     wanted: Bool[ArrayLike, ""]
 
 
+class Found(NamedTuple):
+    """The columns of a row by what they are: once a row, the clock, at each recorded time, of the solver."""
+
+    facts: Columns
+    clock: Columns
+    curves: Columns
+    info: Columns
+
+
 @dataclasses.dataclass(frozen=True)
 class Engine:
     """Where and how wide to compute: a device kind ("" for JAX's own choice), lanes per device (0: automatic)."""
@@ -71,7 +80,7 @@ class Engine:
             try:
                 # Devices share the cores already: a second layer of threads in LAPACK only waits for them.
                 with threadpool_limits(1, user_api="blas"):
-                    return labels(chunk) | self._compute(chunk, lanes, watch)
+                    return self._compute(chunk, lanes, watch)
             except jax.errors.JaxRuntimeError as error:
                 if "RESOURCE_EXHAUSTED" not in str(error) or lanes == 1:
                     raise
@@ -82,16 +91,16 @@ class Engine:
         starts = range(chunk.start, chunk.stop, size)
         hands = [(device, self.program(chunk.family, lanes, watch, device)) for device in self.hands]
 
-        def batch(hand: tuple[Any, Any], start: int) -> Columns:
+        def batch(hand: tuple[Any, Any], start: int) -> Found:
             device, program = hand
             return jax.device_get(program(*self.arguments(chunk, start, lanes, device)))
 
-        parts: dict[int, Columns] = {}
+        parts: dict[int, Found] = {}
         with closing(dealt(batch, hands, starts)) as done:
             for place, columns in done:
                 parts[place] = columns
                 watch("rows", min(size, chunk.stop - starts[place]))
-        return join([parts[place] for place in range(len(starts))], chunk.rows)
+        return join([parts[place] for place in range(len(starts))], chunk)
 
     @property
     def hands(self) -> tuple[Any, ...]:
@@ -173,7 +182,7 @@ class Engine:
             return jax.device_put((rows, times), device)
 
 
-def realization(row: Row, times: Array, observables: tuple[str, ...] = ()) -> Columns:
+def realization(row: Row, times: Array, observables: tuple[str, ...] = ()) -> Found:
     """Compute one row: draw the dataset, train it, say what was found."""
     keys = realization_keys(row.model, row.seed, row.realization)
     data = drawn(row.model, keys, row.wanted)
@@ -187,10 +196,11 @@ def realization(row: Row, times: Array, observables: tuple[str, ...] = ()) -> Co
     path, clock = record.pop(PATH, None), _clock(row.solver, times)
     seen = {name.rpartition(":")[2]: _observed(name, problem, path, clock) for name in observables}
     # An OrderedDict keeps its order through compiled code; a dict comes back sorted.
-    return OrderedDict({**_facts(problem), **clock, **record, **seen, **row.solver.info(problem, state)})
+    found = _facts(problem), clock, {**record, **seen}, row.solver.info(problem, state)
+    return Found(*map(OrderedDict, found))
 
 
-def outline(family: Family) -> Columns:
+def outline(family: Family) -> Found:
     """Return the shape and type of each column of a row; nothing is computed and no device is looked for.
 
     Raises:
@@ -263,11 +273,11 @@ def _mapped(lanes: int, observables: tuple[str, ...]) -> Any:
     """Return the jitted map of `realization` over rows, `lanes` at a time."""
     compute = partial(realization, observables=observables)
 
-    def one(row: Row, times: Array) -> Columns:
+    def one(row: Row, times: Array) -> Found:
         absent = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), jax.eval_shape(compute, row, times))
         return lax.cond(row.wanted, compute, lambda row, times: absent, row, times)
 
-    def batch(rows: Row, times: Array) -> Columns:
+    def batch(rows: Row, times: Array) -> Found:
         return lax.map(lambda row: one(row, times), rows, batch_size=lanes if lanes > 1 else None)
 
     return jax.jit(batch)

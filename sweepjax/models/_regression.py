@@ -7,7 +7,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Key
 
 from sweepjax.models._linear_model import product
-from sweepjax.models._losses import mean_loss, training_columns
+from sweepjax.models._losses import absolute_tolerance, mean_loss, training_columns
 from sweepjax.types import Columns
 
 
@@ -28,6 +28,7 @@ class Weights(NamedTuple):
 class Regression:
     """A model whose subclass has these fields, draws the data, and knows the law of fresh samples."""
 
+    n: int
     d: int
     loss: str
     init_norm: float
@@ -50,6 +51,9 @@ class Regression:
     def metrics(self, params: Weights, data: Dataset) -> Columns:
         norm = {"s_norm": jnp.linalg.norm(params.s), "b": params.b}
         return training_columns(self.loss, signed_scores(params, data)) | self.population(params) | norm
+
+    def absolute(self, relative: float) -> dict[str, float]:
+        return absolute_tolerance(relative, self.n)
 
 
 def signed_scores(params: Weights, data: Dataset) -> Float[Array, " n"]:

@@ -16,7 +16,7 @@ import numpy as np
 from jax import lax
 from jaxtyping import Array, Float, Key
 
-from sweepjax.models._losses import mean_loss, population_columns, training_columns
+from sweepjax.models._losses import absolute_tolerance, mean_loss, population_columns, training_columns
 from sweepjax.models.logistic import Weights
 from sweepjax.types import Columns, parameter, plugin
 
@@ -57,6 +57,9 @@ class TwoPoint:
         norm = jnp.linalg.norm(params.s)
         fresh = population_columns(self.loss, params.b[None], self.sigma * norm)
         return training_columns(self.loss, scores(params, data.x)) | fresh | {"s_norm": norm, "b": params.b}
+
+    def absolute(self, relative: float) -> dict[str, float]:
+        return absolute_tolerance(relative, 2)
 
     def signed_rows(self, data: Points) -> Float[Array, "2 1"]:
         """Rows z_i with the asymptotic loss Σ exp(z_i·S): minimised or separated by `limit`."""

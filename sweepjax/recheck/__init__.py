@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 
 from sweepjax.engine.engine import Engine, Watch, dataset
 from sweepjax.recheck.limit import contradictions
-from sweepjax.store.chunkfile import arrow
+from sweepjax.store.chunkfile import table
 from sweepjax.store.paths import content
 from sweepjax.store.same_rows import differences
 from sweepjax.store.verify import Findings
@@ -36,8 +36,7 @@ def recheck(
     for file, chunk, row in chosen(findings.sound, rows):
         stored = pq.ParquetFile(pa.BufferReader(content(file))).read().slice(row, 1)
         alone = Chunk(chunk.family, chunk.start + row, chunk.start + row + 1)
-        columns = engine.compute(alone, watch)
-        again = pa.table({name: arrow(column) for name, column in columns.items()})
+        again = table(engine.compute(alone, watch))
         for found in differences(stored, again):
             yield Mismatch(file, row, found.column, found.one, found.other)
         for found in _independently(alone, stored):

@@ -49,6 +49,11 @@ class GradientDescent:
     tolerance: float = parameter(1e-5, above=0, at_most=0.1)
     clock: ClassVar[Literal["time", "step", "none"]] = "step"
     needs: ClassVar[str] = "training_loss"
+    effort: ClassVar[tuple[str, ...]] = ("exact_steps", "deviation")
+
+    @property
+    def agreement(self) -> float:
+        return 1e-5 if self.mode == "exact" else max(1e-5, 10 * self.tolerance)
 
     def init(self, problem: Problem) -> Walk | Corrected:
         walk = Walk(jnp.zeros((), dtype=jnp.int64), flat_start(problem)[0])

@@ -22,6 +22,11 @@ class GradientFlow:
     tolerance: float = parameter(2.5e-5, above=0, at_most=0.1)
     clock: ClassVar[Literal["time", "step", "none"]] = "time"
     needs: ClassVar[str] = "training_loss"
+    effort: ClassVar[tuple[str, ...]] = ("steps", "evaluations")
+
+    @property
+    def agreement(self) -> float:
+        return max(1e-5, 4 * self.tolerance)
 
     def init(self, problem: Problem) -> integrate.Path:
         return integrate.start(self._equation(problem), jnp.zeros(()), flat_start(problem)[0])

@@ -36,6 +36,7 @@ class Limit:
 
     clock: ClassVar[Literal["time", "step", "none"]] = "none"
     needs: ClassVar[str] = "signed_rows"
+    effort: ClassVar[tuple[str, ...]] = ("iterations", "residual", "margin_gap", "support_vectors")
 
     def init(self, problem: Problem) -> Answer:
         return solve_limit(problem.model.signed_rows(problem.data))

@@ -4,7 +4,7 @@ import fcntl
 import hashlib
 import os
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from pyarrow.fs import FSSpecHandler
 
+from sweepjax.columns import Column, describing
 from sweepjax.store import paths
 
 FOREIGN = "V"  # the kind of NumPy types that bfloat16 and its like have, which Arrow does not know
@@ -118,6 +119,18 @@ def arrow(column: Any) -> pa.Array:
     inner = arrow(values.reshape(-1, *values.shape[2:]))
     absent = mask.reshape(len(values), -1).all(axis=1)
     return pa.FixedSizeListArray.from_arrays(inner, values.shape[1], mask=pa.array(absent))
+
+
+def table(columns: Mapping[str, Any]) -> pa.Table:
+    """Return columns as Arrow, each with what it is; arrays [r ...] do not say."""
+    arrays = {name: arrow(column.values if isinstance(column, Column) else column) for name, column in columns.items()}
+    schema = [_field(name, array.type, columns[name]) for name, array in arrays.items()]
+    return pa.Table.from_arrays([*arrays.values()], schema=pa.schema(schema))
+
+
+def _field(name: str, kind: pa.DataType, column: Any) -> pa.Field:
+    field = pa.field(name, kind)
+    return describing(field, column.kind, column.tolerance) if isinstance(column, Column) else field
 
 
 def footer(file: Path) -> pq.FileMetaData:

@@ -12,6 +12,7 @@ from pyarrow.fs import PyFileSystem
 
 from sweepjax.store.chunkfile import Snapshots, checksum_ok, damaged, footer, metadata
 from sweepjax.store.directory import chunk_files
+from sweepjax.store.earlier import saying
 from sweepjax.store.paths import each, named, names, place, reading
 
 if TYPE_CHECKING:
@@ -43,10 +44,11 @@ def scan(paths: Iterable[str | Path]) -> ds.FileSystemDataset:
     for other in others:
         if not reading(pq.read_schema, other).equals(reading(pq.read_schema, first)):
             raise ValueError(f"{first} and {other} have different columns; read them one at a time")
+    schema = saying(reading(pq.read_schema, first), first)
     files, system = names([file for group in groups for file in group])
     options = ds.ParquetFragmentScanOptions(page_checksum_verification=True)
     form = ds.ParquetFileFormat(default_fragment_scan_options=options)
-    return ds.dataset(files, format=form, filesystem=system and PyFileSystem(Snapshots(system)))
+    return ds.dataset(files, schema, format=form, filesystem=system and PyFileSystem(Snapshots(system)))
 
 
 def _readable(path: Path) -> list[Path]:

@@ -1,7 +1,7 @@
 """What it means that two tables hold the same rows, wherever and however wide they were computed.
 
-Labels, truth values and counts are equal, floats agree to 1e-5, NULL meets NULL and NaN meets NaN.
-What a solver tells of its own effort is left out: it depends on the machine.
+Labels and truth values are equal, numbers agree within the tolerance that their column declares, NULL meets NULL and
+NaN meets NaN. What a solver says of its own effort is left out: it depends on the machine.
 """
 
 from collections.abc import Iterator
@@ -10,11 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pyarrow as pa
 
-RELATIVE, ABSOLUTE = 1e-5, 1e-12
-EFFORT = {
-    *("iterations", "residual", "margin_gap", "support_vectors"),
-    *("steps", "evaluations", "exact_steps", "deviation"),
-}
+from sweepjax.columns import EFFORT, EXACT, LABEL, Tolerance, kind_of, tolerance_of
 
 
 class Difference(NamedTuple):
@@ -29,19 +25,32 @@ class Difference(NamedTuple):
 def differences(one: pa.Table, other: pa.Table) -> Iterator[Difference]:
     """Yield, column by column, the first value that differs between two tables of equally many rows."""
     for name in dict.fromkeys([*one.column_names, *other.column_names]):
-        kinds = [str(table.schema.field(name).type) if name in table.column_names else "" for table in (one, other)]
-        if kinds[0] != kinds[1]:
-            yield Difference(0, name, *(f"a column of {kind}" if kind else "no column" for kind in kinds))
-        elif name not in EFFORT:
-            pair = [_numbers(table[name].combine_chunks()) for table in (one, other)]
-            for row, place in np.argwhere(_unequal(*pair))[:1].tolist():
-                listed = f"{name}[{place}]" if kinds[0].startswith("fixed") else name
+        fields = [table.schema.field(name) if name in table.column_names else None for table in (one, other)]
+        if not (fields[0] and fields[1] and fields[0].type == fields[1].type):
+            yield Difference(0, name, _shown(fields[0]), _shown(fields[1]))
+            continue
+        # Rows of earlier versions do not say what their columns are.
+        field = next((each for each in fields if kind_of(each)), fields[0])
+        if kind_of(field) != EFFORT:
+            pair = tuple(_numbers(table[name].combine_chunks()) for table in (one, other))
+            allowed = EXACT if kind_of(field) == LABEL else tolerance_of(field)
+            for row, place in np.argwhere(_unequal(pair, allowed))[:1].tolist():
+                listed = f"{name}[{place}]" if pa.types.is_fixed_size_list(fields[0].type) else name
                 yield Difference(row, listed, *(numbers[row].tolist()[place] for numbers in pair))
 
 
-def _unequal(one: np.ma.MaskedArray, other: np.ma.MaskedArray) -> np.ndarray:
+def _shown(field: pa.Field | None) -> str:
+    return f"a column of {field.type}" if field else "no column"
+
+
+def _unequal(pair: tuple[np.ma.MaskedArray, ...], allowed: Tolerance) -> np.ndarray:
+    one, other = pair
     a, b = one.data, other.data
-    same = np.isclose(a, b, rtol=RELATIVE, atol=ABSOLUTE, equal_nan=True) if a.dtype.kind == "f" else a == b
+    same = a == b
+    if a.dtype.kind == "f":
+        same = np.isclose(a, b, rtol=allowed.relative, atol=allowed.absolute, equal_nan=True)
+    elif a.dtype.kind in "iu" and allowed.absolute >= 1:
+        same = np.abs(a - b) <= allowed.absolute
     return (one.mask != other.mask) | ~(same | one.mask)
 
 

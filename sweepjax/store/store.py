@@ -10,11 +10,10 @@ from itertools import islice
 from pathlib import Path
 from typing import NamedTuple, Self
 
-import pyarrow as pa
 import pyarrow.dataset as ds
 import tomli_w
 
-from sweepjax.store.chunkfile import Damaged, arrow, encode, footer, put
+from sweepjax.store.chunkfile import Damaged, encode, footer, put, table
 from sweepjax.store.directory import RECORD, Conflict, check_free, chunk_files, leftovers
 from sweepjax.store.footers import FORMAT, label, origin, software
 from sweepjax.store.paths import AT_ONCE, Overtaken, each, place, remote, tag
@@ -100,14 +99,14 @@ class Store:
 
         Columns are arrays [r ...]; masked elements become NULL, trailing axes fixed-size lists.
         """
-        table = pa.table({name: arrow(column) for name, column in columns.items()})
-        if table.num_rows != chunk.rows:
-            raise ValueError(f"chunk {label(chunk)} has {chunk.rows} rows, but its columns have {table.num_rows}")
+        rows = table(columns)
+        if rows.num_rows != chunk.rows:
+            raise ValueError(f"chunk {label(chunk)} has {chunk.rows} rows, but its columns have {rows.num_rows}")
         seen = tag(self.file(chunk))
         if seen and chunk in self:
             return
         try:
-            put(self.file(chunk), encode(table, {**self.provenance, **software(), **origin(chunk)}), seen)
+            put(self.file(chunk), encode(rows, {**self.provenance, **software(), **origin(chunk)}), seen)
         except Overtaken:
             self.write(chunk, columns)
 

@@ -26,7 +26,7 @@ PROBE = SWEEP.replaced(solver="probe:Bits")
 def rows(sweep, engine, start=0, stop=60):
     (family,) = sweep.families()
     columns = engine.compute(Chunk(family, start, stop))
-    return pd.DataFrame({name: plain(column) for name, column in columns.items()})
+    return pd.DataFrame({name: plain(column) for name, (column, *_) in columns.items()})
 
 
 def plain(column):
@@ -157,7 +157,9 @@ def test_too_large_a_batch_is_halved_until_it_fits():
 
     columns = Small(lanes=16).compute(Chunk(next(PROBE.families()), 0, 6))
     assert asked == [16, 8, 4]
-    assert columns["bits"].tolist() == engine.compute(Chunk(next(PROBE.families()), 0, 6))["bits"].tolist()
+    assert (
+        columns["bits"].values.tolist() == engine.compute(Chunk(next(PROBE.families()), 0, 6))["bits"].values.tolist()
+    )
 
 
 def test_a_device_that_is_not_there_is_an_error():

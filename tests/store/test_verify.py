@@ -9,6 +9,7 @@ import pytest
 from sweepjax_cli import app
 from tampering import chunks, copied, edited, everything, flipped, rewritten, spread_over
 
+from sweepjax.columns import CURVE, EFFORT, FACT, LABEL, Tolerance, describing
 from sweepjax.recheck import chosen, recheck
 from sweepjax.recheck import limit as scipys
 from sweepjax.store.same_rows import differences
@@ -410,7 +411,13 @@ def table(**columns):
     return pa.table(columns)
 
 
+def said(kind, tolerance=(1e-5, 1e-12), **columns):
+    rows = pa.table(columns)
+    return rows.cast(pa.schema([describing(field, kind, Tolerance(*tolerance)) for field in rows.schema]))
+
+
 CURVES = pa.FixedSizeListArray.from_arrays(pa.array([1.0, 2.0, 3.0, 4.0]), 2)
+NAMED_OTHERWISE = pa.list_(pa.field("other", pa.float64()), 2)
 
 
 @pytest.mark.parametrize(
@@ -431,7 +438,16 @@ CURVES = pa.FixedSizeListArray.from_arrays(pa.array([1.0, 2.0, 3.0, 4.0]), 2)
             table(y=[1]),
             [(0, "x", "a column of int64", "no column"), (0, "y", "no column", "a column of int64")],
         ),
-        (table(iterations=[7]), table(iterations=[8]), []),
+        (said(EFFORT, x=[7]), said(EFFORT, x=[8]), []),
+        (said(EFFORT, x=[7]), table(x=[8]), []),
+        (table(x=[7]), said(EFFORT, x=[8]), []),
+        (said(FACT, x=[7]), said(FACT, x=[8]), [(0, "x", 7, 8)]),
+        (said(LABEL, x=[1.0]), said(LABEL, x=[1.000001]), [(0, "x", 1.0, 1.000001)]),
+        (said(CURVE, (1e-4, 1e-4), x=[5e-5]), said(CURVE, (1e-4, 1e-4), x=[-5e-5]), []),
+        (said(CURVE, (1e-4, 0.0), x=[1.0]), said(CURVE, (1e-4, 0.0), x=[1.0002]), [(0, "x", 1.0, 1.0002)]),
+        (said(CURVE, (1e-4, 0.0), x=[200_000]), said(CURVE, (1e-4, 0.0), x=[200_001]), [(0, "x", 200_000, 200_001)]),
+        (said(CURVE, (1e-4, 2.0), x=[5]), said(CURVE, (1e-4, 2.0), x=[7]), []),
+        (table(x=CURVES), table(x=CURVES.cast(NAMED_OTHERWISE)), []),
         (table(x=CURVES), table(x=CURVES.take([0, 0])), [(1, "x[0]", 3.0, 1.0)]),
         (table(x=CURVES), table(x=CURVES.take(pa.array([0, None]))), [(1, "x[0]", 3.0, None)]),
         (table(x=CURVES).slice(1), table(x=CURVES.take([1])), []),
