@@ -16,7 +16,8 @@ from sweepjax.store.paths import of_a_bucket
 COMPLETE, FAULT, USAGE, UNFINISHED, CONFLICT, DAMAGED, INTERRUPTED = 0, 1, 2, 3, 4, 5, 130
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 RESUMABLE = "interrupted; run the same command again to go on from the rows that are stored"
-POLITE = (signal.SIGTERM, signal.SIGUSR1)  # of `kill`, of a cluster when time is nearly up
+# Of `kill`, and of a cluster when time is nearly up; Windows knows the first only.
+POLITE = tuple(getattr(signal, name) for name in ("SIGTERM", "SIGUSR1") if hasattr(signal, name))
 
 
 def exit_code(command: Callable[[], Any]) -> int:
