@@ -8,12 +8,14 @@ from importlib import import_module
 import typer
 
 from ._errors import INTERRUPTED, exit_code
+from ._surroundings import settle
 
 SUMMARY = "Monte Carlo sweeps of solvable grokking systems: thousands of trainings at once, one certified row each."
 
 
 def app(arguments: Sequence[str] | None = None) -> int:
     """Run a command (by default that of the process) and return its exit code."""
+    settle()
     command = typer.main.get_command(_commands())
     code = exit_code(lambda: command.main(arguments, prog_name="sweepjax", standalone_mode=False))
     if code == INTERRUPTED and arguments is None:
@@ -24,7 +26,7 @@ def app(arguments: Sequence[str] | None = None) -> int:
 
 def _commands() -> typer.Typer:
     """Collect the commands: the function `run` of run.py, and so on."""
-    commands = typer.Typer(add_completion=False, rich_markup_mode=None)
+    commands = typer.Typer(rich_markup_mode=None, context_settings={"help_option_names": ["-h", "--help"]})
     commands.callback(help=SUMMARY)(_root)
     for name in sorted(module.name for module in pkgutil.iter_modules(__path__) if module.name[0] != "_"):
         commands.command(name)(getattr(import_module(f".{name}", __name__), name))

@@ -8,7 +8,11 @@ import typer
 KINDS = ("models", "solvers", "observables", "reducers", "figures", "presets", "executors")
 
 
-def list(kind: Annotated[str, typer.Argument(metavar="KIND", help="One of: " + ", ".join(KINDS) + ".")]) -> None:
+def list(
+    kind: Annotated[
+        str, typer.Argument(metavar="KIND", help="One of: " + ", ".join(KINDS) + ".", autocompletion=lambda: [*KINDS])
+    ],
+) -> None:
     """List what can be named, with a line on each."""
     from sweepjax.plugins import unknown  # noqa: PLC0415
 

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from . import _complete
 from ._options import checked_output, replaced, tables
 
 if TYPE_CHECKING:
@@ -20,7 +21,13 @@ def plot(
         typer.Argument(metavar="DIR...", help="Directories that `run` made; a few figures need none."),
     ] = None,
     figure: Annotated[
-        str | None, typer.Option(metavar="NAME", help="See `sweepjax list figures`; by default what suits the rows.")
+        str | None,
+        _complete.option(
+            "--figure",
+            "NAME",
+            "See `sweepjax list figures`; by default what suits the rows.",
+            _complete.plugins("figures"),
+        ),
     ] = None,
 ) -> None:
     """Draw a figure of rows, with the theory over them."""

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from . import _complete
 from ._options import checked_output, pairs, plugin_options, replaced, rows
 
 if TYPE_CHECKING:
@@ -14,12 +15,18 @@ SUFFIXES = (".csv", ".parquet")
 
 
 def reduce(  # noqa: PLR0913, PLR0917  one parameter an option
-    directories: Annotated[list[Path], typer.Argument(metavar="DIR...", help="Directories that `run` made.")],
+    directories: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="DIR...", help="Directories that `run` made.", autocompletion=_complete.plugins("reducers")
+        ),
+    ],
     reducer: Annotated[str, typer.Argument(metavar="REDUCER", help="See `sweepjax list reducers`.")],
     by: Annotated[str | None, typer.Option(metavar="A,B", help="Columns to group by; default: what varies.")] = None,
     column: Annotated[str | None, typer.Option(metavar="C", help="The column to reduce.")] = None,
     options: Annotated[
-        list[str], typer.Option("--set", metavar="OPTION=VALUE", help="Any option of the reducer; repeatable.")
+        list[str],
+        _complete.option("--set", "OPTION=VALUE", "Any option of the reducer; repeatable.", _complete.options),
     ] = [],  # noqa: B006  Typer copies it
     out: Annotated[Path | None, typer.Option("-o", "--out", metavar="FILE", help="A .csv or .parquet file.")] = None,
 ) -> None:

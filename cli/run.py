@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from . import _how
+from . import _complete, _how
 from ._errors import COMPLETE, UNFINISHED, say
 from ._options import pairs, value
 from ._progress import Progress, progress
@@ -22,28 +22,42 @@ if TYPE_CHECKING:
 
 def run(  # noqa: PLR0913, PLR0917  one parameter an option
     file: Annotated[Path | None, typer.Argument(metavar="[SWEEP.toml]")] = None,
-    preset: Annotated[str | None, typer.Option(metavar="NAME", help="Start from a preset.")] = None,
-    model: Annotated[str | None, typer.Option(metavar="M", help="What is drawn and trained.")] = None,
-    solver: Annotated[str | None, typer.Option(metavar="S", help="How it is trained.")] = None,
+    preset: Annotated[
+        str | None, _complete.option("--preset", "NAME", "Start from a preset.", _complete.presets)
+    ] = None,
+    model: Annotated[
+        str | None, _complete.option("--model", "M", "What is drawn and trained.", _complete.plugins("models"))
+    ] = None,
+    solver: Annotated[
+        str | None, _complete.option("--solver", "S", "How it is trained.", _complete.plugins("solvers"))
+    ] = None,
     lam: Annotated[str | None, typer.Option("--lambda", metavar="AXIS", help="λ = d/n; default 0.4:0.6.")] = None,
     n: Annotated[str | None, typer.Option(metavar="AXIS", help="Samples; default 400.")] = None,
     d: Annotated[str | None, typer.Option(metavar="AXIS", help="Features, instead of λ or n.")] = None,
     sigma: Annotated[str | None, typer.Option(metavar="AXIS", help="Standard deviation of the samples.")] = None,
     seed: Annotated[str | None, typer.Option(metavar="AXIS", help="Seeds of the random numbers.")] = None,
     fields: Annotated[
-        list[str], typer.Option("--set", metavar="FIELD=AXIS", help="Any field of model or solver; repeatable.")
+        list[str],
+        _complete.option("--set", "FIELD=AXIS", "Any field of model or solver; repeatable.", _complete.fields),
     ] = [],  # noqa: B006  Typer copies it
     realizations: Annotated[str | None, typer.Option(metavar="R", help="Draws of each point; default 100.")] = None,
     until: Annotated[str | None, typer.Option(metavar="T", help="The end, in the solver's clock.")] = None,
     record: Annotated[str | None, typer.Option(metavar="K|AXIS", help="How many times to record, or which.")] = None,
-    observe: Annotated[str | None, typer.Option(metavar="A,B", help="Extra quantities to record.")] = None,
+    observe: Annotated[
+        str | None, _complete.option("--observe", "A,B", "Extra quantities to record.", _complete.observables)
+    ] = None,
     out: Annotated[Path | None, typer.Option("-o", "--out", metavar="DIR|URL", help="Default: results/<name>.")] = None,
     plan: Annotated[bool, typer.Option("--plan", help="Only say what the sweep would take.")] = False,
     batch: Annotated[str, typer.Option(metavar="auto|B", help="Lanes in flight per device.")] = "auto",
     chunk: Annotated[str | None, typer.Option(metavar="ROWS", help="Rows computed and stored at a time.")] = None,
-    device: Annotated[str | None, typer.Option(metavar="cpu|gpu|tpu", help="Default: the fastest there is.")] = None,
+    device: Annotated[
+        str | None,
+        _complete.option("--device", "cpu|gpu|tpu", "Default: the fastest there is.", lambda: [*_how.DEVICES]),
+    ] = None,
     part: Annotated[str, typer.Option(metavar="K/N", help="Only the K-th of N shares of the chunks.")] = "1/1",
-    executor: Annotated[str, typer.Option(metavar="local|dask", help="Where chunks are computed.")] = "local",
+    executor: Annotated[
+        str, _complete.option("--executor", "local|dask", "Where chunks are computed.", _complete.plugins("executors"))
+    ] = "local",
     scheduler: Annotated[
         str | None, typer.Option(metavar="ADDRESS_OR_FILE", help="A Dask scheduler to join; default: our own.")
     ] = None,

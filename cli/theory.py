@@ -4,11 +4,17 @@ from typing import Annotated
 
 import typer
 
+from . import _complete
 from ._options import value
 
 
 def theory(
-    quantity: Annotated[str, typer.Argument(metavar="QUANTITY", help="separable_probability, margin, s_inf, ...")],
+    quantity: Annotated[
+        str,
+        typer.Argument(
+            metavar="QUANTITY", help="separable_probability, margin, s_inf, ...", autocompletion=_complete.quantities
+        ),
+    ],
     lam: Annotated[str, typer.Option("--lambda", metavar="AXIS", help="λ = d/n, such as 0.4:0.6.")],
     n: Annotated[str, typer.Option(metavar="N", help="Samples, where the quantity depends on them.")] = "400",
     sigma: Annotated[str, typer.Option(metavar="S", help="Standard deviation of the samples.")] = "1",

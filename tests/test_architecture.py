@@ -14,7 +14,7 @@ FLOORS = [
     ["engine", "store", "presets", "reducers"],
     ["run", "plan", "target", "slurm", "recheck", "figures"],
     ["report"],
-    ["cli"],
+    ["cli", "__main__"],
 ]
 FLOOR = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
 HOME = Path(sweepjax.__file__).parent

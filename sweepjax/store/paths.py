@@ -27,11 +27,14 @@ def place(path: str | Path) -> Path:
     The URL may have been made a Path, which spells it s3:/bucket/run.
 
     Raises:
-        ValueError: a URL that leads nowhere, or to what does not keep files whole; or a package is missing.
+        ValueError: a URL that leads nowhere, or to what does not keep files whole; a package is missing; or a name that
+            is not Unicode.
         OSError: the bucket cannot be reached, or does not let us in.
     """
     if not isinstance(path, str | PurePath):
         return path
+    if any("\udc80" <= character <= "\udcff" for character in str(path)):
+        raise ValueError(f"{path} is a name whose bytes are not UTF-8, and pyarrow opens none; rename it")
     protocol, colon, rest = str(path).partition(":/")
     if not (colon and protocol.isalnum() and len(protocol) > 1):
         return Path(path)
