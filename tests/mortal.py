@@ -7,7 +7,7 @@ from pathlib import Path
 
 from sweepjax_cli import app
 
-from sweepjax.store import chunkfile, store
+from sweepjax.store import disk, store
 
 STEPS = [
     f"{when} {what}"
@@ -72,7 +72,7 @@ class Writer:
 def arm(mortal):
     """Put the steps of a write in the hands of `mortal`."""
     store.encode = mortal.counted(mortal.around("encode", store.encode))
-    chunkfile._sync_names = mortal.around("sync_names", chunkfile._sync_names)
+    disk._sync_names = mortal.around("sync_names", disk._sync_names)
     os.fsync = mortal.around("fsync", os.fsync)
     Path.replace, Path.unlink = mortal.around("replace", Path.replace), mortal.around("unlink", Path.unlink)
     opened = Path.open

@@ -11,7 +11,7 @@ import pytest
 from sweepjax_cli import app
 from test_store import chunk, columns, started
 
-from sweepjax.store import chunkfile
+from sweepjax.store import disk
 from sweepjax.store.chunkfile import checksum_ok
 from sweepjax.store.rows import read
 
@@ -140,4 +140,4 @@ def test_where_there_are_locks_they_are_taken(tmp_path, monkeypatch):
     taken = []
     monkeypatch.setattr("fcntl.flock", lambda descriptor, operation: taken.append(operation))
     started(tmp_path).write(chunk(), columns())
-    assert taken == [chunkfile.fcntl.LOCK_EX] * 2
+    assert taken == [disk.fcntl.LOCK_EX] * 2

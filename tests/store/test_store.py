@@ -215,7 +215,7 @@ def test_a_fault_before_the_rename_loses_nothing_and_leaves_nothing(store, monke
 
 
 def test_a_fault_after_the_rename_leaves_the_whole_file(store, monkeypatch):
-    monkeypatch.setattr("sweepjax.store.chunkfile._sync_names", failing)
+    monkeypatch.setattr("sweepjax.store.disk._sync_names", failing)
     with pytest.raises(OSError, match="No space left"):
         store.write(chunk(), columns())
     assert checksum_ok(store.file(chunk()))
