@@ -39,15 +39,13 @@ def plot(
 
 
 def _picture(name: str | None, directories: list[Path]) -> "Figure":
-    from sweepjax.figures import check_count, needs_rows, usual  # noqa: PLC0415
+    from sweepjax.figures import draw, needs_rows, usual  # noqa: PLC0415
     from sweepjax.plugins import find  # noqa: PLC0415
 
-    draw = find("figures", name) if name else None
+    figure = find("figures", name) if name else None
     if directories:
         with tables(directories) as data:
-            draw = draw or find("figures", usual(data[0]))
-            check_count(draw, len(data))
-            return draw(*data)
-    if draw is None or needs_rows(draw):
+            return draw(figure or find("figures", usual(data[0])), data)
+    if figure is None or needs_rows(figure):
         raise ValueError(f"{name or 'plot'} draws rows, and no directory was given; add one that `sweepjax run` made")
-    return draw()
+    return draw(figure, [])

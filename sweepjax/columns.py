@@ -4,7 +4,7 @@ It is written beside the column's type in every chunk file, so that whoever read
 """
 
 import dataclasses
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -75,20 +75,33 @@ def tolerance_of(field: pa.Field | None) -> Tolerance:
     return Tolerance(*map(float, entries)) if all(entries) else USUAL
 
 
-def plug_ins(rows: "Dataset", kind: str) -> list[Any]:
-    """Return what some rows name as their "model" or "solver"; what cannot be imported is left out."""
+def plug_ins(rows: "Dataset", kind: str) -> dict[str, Any]:
+    """Return what some rows name as their "model" or "solver", by name; None where it cannot be imported."""
     if kind not in rows.schema.names:
-        return []
+        return {}
     batches = rows.to_batches(columns=[kind])
     names = sorted({name for batch in batches for name in batch.column(0).unique().to_pylist()})
-    return [found for name in names if (found := _found(f"{kind}s", name)) is not None]
+    return {name: plug_in(kind, name) for name in names}
 
 
-def _found(kind: str, name: str) -> Any:
+def plug_in(kind: str, name: str) -> Any:
+    """Return the "model" or "solver" of a name, or None where it cannot be imported."""
     try:
-        return plugins.find(kind, name)
+        return plugins.find(f"{kind}s", name)
     except ValueError:
         return None
+
+
+def limits(row: Mapping[str, Any]) -> dict[str, float]:
+    """Return what the model that a row is of says its columns tend to as n → ∞ and t → ∞; nothing if it does not say.
+
+    A field that the row lacks has its default.
+    """
+    cls = plug_in("model", row["model"])
+    if not hasattr(cls, "limits"):
+        return {}
+    known = {field.name: row[field.name] for field in dataclasses.fields(cls) if field.name in row}
+    return cls(**{name: value.item() if hasattr(value, "item") else value for name, value in known.items()}).limits()
 
 
 def configured(rows: "Dataset") -> list[str]:

@@ -7,7 +7,7 @@ import dataclasses
 import hashlib
 import json
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from numbers import Integral, Real
@@ -63,9 +63,13 @@ class Allowed:
         return " and ".join(f"{name} {bound:.12g}" for name, bound in bounds if bound is not None)
 
 
-def parameter(default: Any, **allowed: Any) -> Any:
-    """Declare a field of a plug-in with the values it may take, as in `parameter(1.0, above=0)`."""
-    return dataclasses.field(default=default, metadata={"allowed": Allowed(**allowed)})
+def parameter(default: Any, *, symbol: str = "", words: Mapping[str, str] | None = None, **allowed: Any) -> Any:
+    """Declare a field of a plug-in with the values it may take, as in `parameter(1.0, above=0)`.
+
+    Figures call the field by its `symbol`, and its values by their `words`.
+    """
+    metadata = {"allowed": Allowed(**allowed), "symbol": symbol, "words": words or {}}
+    return dataclasses.field(default=default, metadata=metadata)
 
 
 @dataclass_transform(frozen_default=True, field_specifiers=(parameter, dataclasses.field))
@@ -126,8 +130,21 @@ def _check_field(owner: str, field: dataclasses.Field, kind: Any) -> None:
         raise ValueError(f"{what} has the default {default!r}, which is not allowed; give {allowed}")
 
 
+class Claim(NamedTuple):
+    """What a column says of every sound row: this truth value, or a number up to this one where it is certified."""
+
+    column: str
+    allowed: bool | float
+    sentence: str
+    quantity: str = ""  # what the number is
+
+
 class Model(Protocol):
-    """A system that can be drawn and trained; everything is written for one realization."""
+    """A system that can be drawn and trained; everything is written for one realization.
+
+    A model may declare more as class variables, which whoever reads its rows looks up: `figures`, the names of those
+    whose theory is its own, the usual one first; `is_symmetric`, whether its rows are as likely as their opposites.
+    """
 
     def sample(self, key: Key[Array, ""]) -> Data:
         """Draw one dataset; every dtype is written out."""
@@ -157,6 +174,10 @@ class Abilities(Protocol):
         """Return the rows z_i of the asymptotic loss Σ exp(z_i·S)."""
         ...
 
+    def limits(self) -> dict[str, float]:
+        """Return what columns tend to as n → ∞ and t → ∞, in almost every draw."""
+        ...
+
     def solution(self, params: Params, data: Data, times: Float[Array, " t"]) -> Params:
         """Return the parameters [t ...] of the gradient flow at all times, in closed form."""
         ...
@@ -175,6 +196,10 @@ class Solver(Protocol):
     """A way from t = 0 to the recorded times.
 
     Law: solving up to times[:k] and then on to times[k:] equals solving to `times`.
+
+    A solver may declare more as class variables: `figures`, as a model does; `claims`, what its columns say of sound
+    rows; `absent`, what the column of a draw that lacks it stands for among other draws; `follows_gradient`, whether
+    its trainings end where gradient flow does; `word`, its name in figures.
     """
 
     clock: ClassVar[Literal["time", "step", "none"]]

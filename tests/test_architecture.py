@@ -1,12 +1,14 @@
 """Imports point downstairs only."""
 
 import ast
+import dataclasses
 from pathlib import Path
 
 import pytest
 import sweepjax_cli
 
 import sweepjax
+from sweepjax.plugins import find, names
 
 FLOORS = [
     ["types", "plugins", "primitives", "theory"],
@@ -46,6 +48,21 @@ def test_nothing_outside_a_room_imports_what_begins_with_an_underscore(file):
     others = [name.split(".") for name in imported(file) if name.split(".")[1] != room(file)]
     private = [".".join(words) for words in others if any(word.startswith("_") for word in words)]
     assert not private, f"{room(file)} imports {private[0]}"
+
+
+def choices_of(plug_in):
+    """The texts that fields of a plug-in may have; some are called like a plug-in."""
+    allowed = [field.metadata["allowed"] for field in dataclasses.fields(plug_in) if "allowed" in field.metadata]
+    return {choice for each in allowed for choice in each.choices}
+
+
+@pytest.mark.parametrize("place", ["figures", "reducers", "report"])
+def test_no_figure_reducer_or_report_names_a_model_or_a_solver(place):
+    every = [(kind, name) for kind in ("models", "solvers") for name in names(kind)]
+    known = {name for _, name in every} - {choice for each in every for choice in choices_of(find(*each))}
+    for file in (file for file in FILES if room(file) == place):
+        texts = {node.value for node in ast.walk(ast.parse(file.read_text())) if isinstance(node, ast.Constant)}
+        assert not known & {text for text in texts if isinstance(text, str)}, file.name
 
 
 def test_every_room_has_its_floor():

@@ -16,6 +16,8 @@ from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 from pyarrow.dataset import Dataset
 
+from sweepjax import plugins
+from sweepjax.columns import plug_in, plug_ins
 from sweepjax.reducers.mean import Mean
 
 STYLE = Path(__file__).with_name("sweepjax.mplstyle")
@@ -81,11 +83,40 @@ def require(rows: Dataset, columns: Iterable[str], what: str) -> None:
         raise ValueError(f"these rows have no {missing[0]}; this figure draws {what}")
 
 
-def require_model(rows: Dataset, name: str) -> None:
-    """Refuse rows of other models: theory would be drawn over them that is not theirs."""
-    found = set(rows.to_table(columns=["model"])["model"].unique().to_pylist()) - {name}
-    if found:
-        raise ValueError(f"these rows are of the model {min(found)}; this figure draws {name}")
+def needs(*columns: str, of: str) -> Callable[[Callable[Arguments, Figure]], Callable[Arguments, Figure]]:
+    """Say which columns a figure draws, and of which rows; the first rows must have them."""
+
+    def declare(figure: Callable[Arguments, Figure]) -> Callable[Arguments, Figure]:
+        @wraps(figure)
+        def draw(*args: Arguments.args, **kwargs: Arguments.kwargs) -> Figure:
+            for rows in args[:1]:
+                if rows is not None:
+                    require(rows, columns, of)
+            return figure(*args, **kwargs)
+
+        draw.needs = columns  # type: ignore[attr-defined]
+        return draw
+
+    return declare
+
+
+def require_own(rows: Dataset, figure: str, kind: str = "model") -> None:
+    """Refuse rows of a model, or solver, that does not declare the figure: its theory is not theirs."""
+    strangers = [name for name, found in plug_ins(rows, kind).items() if not _owns(found, figure)]
+    if strangers:
+        owners = [name for name in plugins.names(f"{kind}s") if _owns(plug_in(kind, name), figure)]
+        allowed = owners[0] if len(owners) == 1 else f"one of: {', '.join(owners)}"
+        raise ValueError(f"these rows are of the {kind} {min(strangers)}; this figure draws {allowed}")
+
+
+def owned(rows: Dataset, figure: str) -> bool:
+    """Whether the theory of a figure is that of the rows: whether every model among them declares it."""
+    found = plug_ins(rows, "model")
+    return bool(found) and all(_owns(model, figure) for model in found.values())
+
+
+def _owns(found: Any, figure: str) -> bool:
+    return figure in getattr(found, "figures", ())
 
 
 def some(table: pd.DataFrame) -> pd.DataFrame:

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from pyarrow.dataset import Dataset
 
 from sweepjax.figures import _drawing as drawing
-from sweepjax.figures._drawing import INK, Array, styled
+from sweepjax.figures._drawing import INK, Array, needs, styled
 from sweepjax.reducers.grokking_time import GrokkingTime
 from sweepjax.theory.two_point_path import accuracy_time as exact_time
 
@@ -23,6 +23,7 @@ TIMES = LogNorm(1, 1e6)
 
 
 @styled
+@needs("lam", "sigma", "test_accuracy", of="rows of the model two_point over time")
 def accuracy_time(rows: Dataset | None = None) -> Figure:
     """Draw the time after which accuracy stays above 0.95, over σ and 1 - 2λ, from S = b = 0.
 
@@ -47,8 +48,7 @@ def accuracy_time(rows: Dataset | None = None) -> Figure:
 
 
 def _measured(rows: Dataset) -> pd.DataFrame:
-    drawing.require(rows, ("lam", "sigma", "test_accuracy"), "rows of the model two_point over time")
-    drawing.require_model(rows, "two_point")
+    drawing.require_own(rows, "accuracy_time")
     table = GrokkingTime(quantity="accuracy", threshold=ACCURACY, by="lam,sigma")(rows)
     # Below from the start on, in exact arithmetic, is below up to the first recorded time here.
     return table.assign(time=table["t_test"].where(np.isfinite(table["half_width_test"]))).query("lam < 0.5")

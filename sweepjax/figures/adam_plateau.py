@@ -11,18 +11,18 @@ from pyarrow.dataset import Dataset
 from scipy.special import ndtr
 
 from sweepjax.figures import _drawing as drawing
-from sweepjax.figures._drawing import FAINT, INK, styled
-from sweepjax.figures._variation import all_said, configured, varying
+from sweepjax.figures._drawing import FAINT, INK, needs, styled
+from sweepjax.figures._variation import Words, points_of, varying
 from sweepjax.reducers.mean import Mean
 
 CURVES = ("train_accuracy", "test_accuracy", "s_norm", "b")
 NEEDED = (*CURVES, "step", "learning_rate", "d")
-SOLVERS = ("adam", "adamw", "lion")  # their first steps move every coordinate alike
 DASHED, DOTTED = (0, (3, 1.5)), (0, (1, 1.2))
 SMALL: dict[str, Any] = {"textcoords": "offset points", "xycoords": ("axes fraction", "data"), "fontsize": 7}
 
 
 @styled
+@needs(*NEEDED, of="rows of a solver whose first steps move every coordinate alike")
 def adam_plateau(rows: Dataset) -> Figure:
     """Draw accuracies, ‖S‖/√d and -b against the step, with what equal moves of all coordinates would give.
 
@@ -32,16 +32,9 @@ def adam_plateau(rows: Dataset) -> Figure:
     Source:
         Beck, Levi, Bar-Sinai, "Grokking at the Edge of Linear Separability", arXiv 2410.04489, figure 5.
     """
-    missing = [name for name in NEEDED if name not in rows.schema.names]
-    if missing:
-        raise ValueError(
-            f"these rows have no {missing[0]}; this figure draws rows of a solver that takes steps, as adam"
-        )
-    points = configured([rows])
-    others = sorted(set(points["solver"]) - set(SOLVERS))
-    if others:
-        raise ValueError(f"these rows are of {others[0]}; this figure draws one of: {', '.join(SOLVERS)}")
-    keys, cycle = varying(points), mpl.rcParams["axes.prop_cycle"].by_key()["color"]
+    drawing.require_own(rows, "adam_plateau", "solver")
+    points = points_of([rows])
+    keys, words, cycle = varying(points), Words.of(points), mpl.rcParams["axes.prop_cycle"].by_key()["color"]
     if len(points) > len(cycle):
         raise ValueError(
             f"{len(points)} points of a sweep are too many to tell apart; give rows of at most {len(cycle)}"
@@ -55,7 +48,7 @@ def adam_plateau(rows: Dataset) -> Figure:
         lines = pd.DataFrame(table[same])
         _accuracies(accuracy, lines, point, color)
         _weights(weights, lines, point, color)
-        entries |= {all_said(keys, point): drawing.handle(color, linestyle="-")} if keys else {}
+        entries |= {words.say_all(keys, point): drawing.handle(color, linestyle="-")} if keys else {}
     _finish(accuracy, weights, entries)
     return figure
 

@@ -13,7 +13,6 @@ from pyarrow.dataset import Dataset
 from sweepjax.figures import _drawing as drawing
 from sweepjax.figures._drawing import INK, styled
 from sweepjax.figures._limits import DATASET, with_limits
-from sweepjax.figures._variation import said
 from sweepjax.theory.margin import margin
 from sweepjax.theory.s_inf import s_inf
 
@@ -59,7 +58,7 @@ def conformal_time(rows: Dataset, limit: Dataset | None = None) -> Figure:
         _limits(upper, lower, training, color=colors[training.lam])
     name = r"$\Vert S_\infty\Vert$ and $1/M$" + (", N → ∞" if limit is None else " of the dataset")
     drawing.legend(lower, {name: drawing.handle(INK, linestyle=DASHED)})
-    _finish(upper, lower, {said("lam", lam): drawing.handle(color, linestyle="-") for lam, color in colors.items()})
+    _finish(upper, lower, {f"λ = {lam:g}": drawing.handle(color, linestyle="-") for lam, color in colors.items()})
     return figure
 
 

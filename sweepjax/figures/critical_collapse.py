@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 from pyarrow.dataset import Dataset
 
 from sweepjax.figures import _drawing as drawing
-from sweepjax.figures._drawing import CRITICAL, FAINT, INK, styled
+from sweepjax.figures._drawing import CRITICAL, FAINT, INK, needs, styled
 from sweepjax.reducers import wilson
 from sweepjax.reducers.mean import Mean
 from sweepjax.theory.critical import critical_quantile, critical_tail, s_inf_quantile
@@ -18,12 +18,14 @@ PLACES = 24  # points of a curve
 
 
 @styled
+@needs("separable", "s_norm", "sigma", of="rows of the solver limit")
 def critical_collapse(rows: Dataset) -> Figure:
     """Draw how often σ‖S_∞‖/N^(1/4) exceeds a value, and its median against N, over inseparable draws at λ = 1/2.
 
     Bars are 95 %. Coloured lines, and the curve beneath, are the law without a free number, where each draw acts as
     one of the aspect ratio 1/2 + ξ/(2√N), ξ normal; dashed is its limit, whose tail 1/s² has no variance.
     """
+    drawing.require_own(rows, "critical_collapse")
     table = _table(rows)
     figure = Figure(figsize=(3.4, 4.2))
     upper, lower = figure.subplots(2, 1, gridspec_kw={"height_ratios": [3, 2]})
@@ -37,7 +39,6 @@ def critical_collapse(rows: Dataset) -> Figure:
 
 def _table(rows: Dataset) -> pd.DataFrame:
     percents = ",".join(str(percent) for percent in PERCENTS)
-    drawing.require(rows, ("separable", "s_norm", "sigma"), "rows of the solver limit")
     table = Mean(column="s_norm", by="lam,n,d,sigma", quantiles=percents, sketch=65_535)(rows)
     table = table.query(f"lam == {CRITICAL} and kept > 0")
     if table.empty:

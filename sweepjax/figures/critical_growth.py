@@ -6,7 +6,7 @@ from matplotlib.figure import Figure
 from pyarrow.dataset import Dataset
 
 from sweepjax.figures import _drawing as drawing
-from sweepjax.figures._drawing import CRITICAL, FAINT, INK, Array, Series, styled
+from sweepjax.figures._drawing import CRITICAL, FAINT, INK, Array, Series, needs, styled
 from sweepjax.theory import two_point
 from sweepjax.theory.critical import CRITICAL_AMPLITUDE, s_inf_quantile
 from sweepjax.theory.s_inf import s_inf
@@ -15,13 +15,14 @@ SMALLEST, PLACES = 2e-4, 45  # 1 - 2λ where the curves end, and how many points
 
 
 @styled
+@needs("separable", "s_norm", of="rows of the solver limit")
 def critical_growth(rows: Dataset) -> Figure:
     """Draw σ²‖S_∞‖² (1 - 2λ) of inseparable draws: constant for a square root, and falling to 0 for a logarithm.
 
     Points are medians with 95 % intervals, squared. Coloured lines are their law at each N, where each draw acts as
     one of the aspect ratio λ + ξ/(2√N), ξ normal; black is N → ∞, and dashed the two-point model.
     """
-    drawing.require(rows, ("separable", "s_norm"), "rows of the solver limit")
+    drawing.require_own(rows, "critical_growth")
     table = drawing.averaged(rows, "s_norm").query(f"lam < {CRITICAL}")
     table = drawing.some(table).assign(gap=1 - 2 * table["lam"])
     for name in ("median", "median_low", "median_high"):

@@ -11,7 +11,7 @@ from pyarrow.dataset import Dataset
 from scipy.special import ndtri
 
 from sweepjax.figures import _drawing as drawing
-from sweepjax.figures._drawing import CRITICAL, FAINT, INK, styled
+from sweepjax.figures._drawing import CRITICAL, FAINT, INK, needs, styled
 from sweepjax.figures._variation import along_lambda
 from sweepjax.reducers.grokking_time import GrokkingTime
 from sweepjax.theory.s_inf import loss_inf, s_inf
@@ -25,6 +25,7 @@ BEYOND: dict[str, Any] = {"marker": "^", "markerfacecolor": "white", "markeredge
 
 
 @styled
+@needs("lam", *CURVES, of="rows of a trajectory solver over λ")
 def grokking_delay(rows: Dataset) -> Figure:
     """Draw when accuracy 0.95 is crossed for the last time, and √log of the ratio of test to training time.
 
@@ -35,7 +36,7 @@ def grokking_delay(rows: Dataset) -> Figure:
     Source:
         Beck, Levi, Bar-Sinai, "Grokking at the Edge of Linear Separability", arXiv 2410.04489, section 4.
     """
-    along_lambda(rows, CURVES)
+    along_lambda(rows, "grokking_delay", CURVES)
     table = GrokkingTime(threshold=ACCURACY, by="lam")(rows)
     figure = Figure(figsize=(3.4, 4.4))
     upper, lower = figure.subplots(2, 1)

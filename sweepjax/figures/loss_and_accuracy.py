@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from pyarrow.dataset import Dataset
 
 from sweepjax.figures import _drawing as drawing
-from sweepjax.figures._drawing import FAINT, INK, styled
+from sweepjax.figures._drawing import FAINT, INK, needs, styled
 from sweepjax.figures._variation import along_lambda
 from sweepjax.reducers.mean import Mean
 from sweepjax.theory.margin import limiting_accuracy, margin
@@ -39,6 +39,7 @@ class Moment(NamedTuple):
 
 
 @styled
+@needs("lam", *CURVES, of="rows of a trajectory solver over λ")
 def loss_and_accuracy(rows: Dataset) -> Figure:
     """Draw medians with their 95 % intervals and quartiles at powers of ten of the time, and the limit.
 
@@ -48,7 +49,7 @@ def loss_and_accuracy(rows: Dataset) -> Figure:
     Source:
         Beck, Levi, Bar-Sinai, "Grokking at the Edge of Linear Separability", arXiv 2410.04489, figure 1.
     """
-    sigma = float(along_lambda(rows, CURVES)["sigma"].iloc[0])
+    sigma = float(along_lambda(rows, "loss_and_accuracy", CURVES)["sigma"].iloc[0])
     table = Mean(column=",".join(CURVES), by="lam", quantiles="25,75", sketch=256)(rows).query("time > 0")
     figure = Figure(figsize=(3.4, 4.2))
     loss, accuracy = figure.subplots(2, 1, sharex=True)

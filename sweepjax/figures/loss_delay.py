@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from pyarrow.dataset import Dataset
 
 from sweepjax.figures import _drawing as drawing
-from sweepjax.figures._drawing import CRITICAL, FAINT, INK, styled
+from sweepjax.figures._drawing import CRITICAL, FAINT, INK, needs, styled
 from sweepjax.figures._variation import along_lambda
 from sweepjax.reducers.grokking_time import GrokkingTime
 from sweepjax.theory.s_inf import loss_inf, s_inf
@@ -35,6 +35,7 @@ class Points(NamedTuple):
 
 
 @styled
+@needs("lam", *CURVES, of="rows of a trajectory solver over λ")
 def loss_delay(*tables: Dataset) -> Figure:
     """Draw √log of the ratio of the times at which population and training loss fall below ε for good.
 
@@ -61,7 +62,7 @@ def loss_delay(*tables: Dataset) -> Figure:
 
 
 def _points(rows: Dataset) -> Iterator[Points]:
-    known = along_lambda(rows, CURVES, besides=["loss"])
+    known = along_lambda(rows, "loss_delay", CURVES, besides=["loss"])
     for loss in sorted(set(known["loss"])):
         shades = mpl.colormaps["viridis"](np.linspace(0.8, 0, len(THRESHOLDS[loss])))
         for threshold, shade in zip(THRESHOLDS[loss], shades, strict=True):

@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 from pyarrow.dataset import Dataset
 
 from sweepjax.figures import _drawing as drawing
-from sweepjax.figures._drawing import CRITICAL, FAINT, INK, Series, styled
+from sweepjax.figures._drawing import CRITICAL, FAINT, INK, Series, needs, styled
 from sweepjax.theory.margin import margin_median
 
 WINDOW = 6.0  # of √N (2λ - 1)
@@ -18,13 +18,14 @@ MEASURED = ("median", "median_low", "median_high")
 
 
 @styled
+@needs("separable", "margin", of="rows of the solver limit")
 def margin_finite_size(rows: Dataset) -> Figure:
     """Draw √N M/σ against √N (2λ - 1), on which every N has one curve, and the ratio to that curve beneath.
 
     Points are medians of separable draws with 95 % intervals. The law, a thin line for each N, has no free number: M is
     normal about the exact κ(λ) with its exact deviation, and it is positive since other draws are inseparable.
     """
-    drawing.require(rows, ("separable", "margin"), "rows of the solver limit")
+    drawing.require_own(rows, "margin_finite_size")
     table = drawing.averaged(rows, "margin").query(f"lam >= {CRITICAL}")
     table = drawing.some(_scaled(table).query(f"place <= {WINDOW}"))
     figure = Figure(figsize=(3.4, 3.4))

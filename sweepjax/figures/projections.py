@@ -6,7 +6,7 @@ from matplotlib.figure import Figure
 from pyarrow.dataset import Dataset
 
 from sweepjax.figures import _drawing as drawing
-from sweepjax.figures._drawing import CRITICAL, FAINT, INK, styled
+from sweepjax.figures._drawing import CRITICAL, FAINT, INK, needs, styled
 from sweepjax.theory.critical import CRITICAL_POSITIVE_FRACTION
 from sweepjax.theory.margin import margin
 from sweepjax.theory.s_inf import negative_mean, positive_fraction, positive_mean
@@ -15,12 +15,14 @@ LENGTHS = ("positive_mean", "negative_mean", "margin")
 
 
 @styled
+@needs("lam", "n", "d", "sigma", "positive_fraction", *LENGTHS, of="rows of the solver limit")
 def projections(rows: Dataset) -> Figure:
     """Draw the positive fraction of S_∞·x, and the mean projections of either sign with the margin.
 
     Inseparable draws for λ ≤ 1/2, separable ones for λ ≥ 1/2; means with standard errors. Lengths are in
     units of σ, so every σ has the same theory; dashed is the nearer sample of the two-point model, at |1 - 2λ|.
     """
+    drawing.require_own(rows, "projections")
     table = drawing.averaged(rows, ",".join(("positive_fraction", *LENGTHS)))
     table = drawing.some(table.query(f"lam == {CRITICAL} or (column == 'margin') == (lam > {CRITICAL})"))
     fractions, lengths = table.query("column == 'positive_fraction'"), table.query(f"column in {LENGTHS}")

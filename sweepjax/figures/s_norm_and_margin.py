@@ -10,16 +10,18 @@ from matplotlib.patches import Patch
 from pyarrow.dataset import Dataset
 
 from sweepjax.figures import _drawing as drawing
-from sweepjax.figures._drawing import CRITICAL, FAINT, INK, Array, Series, styled
+from sweepjax.figures._drawing import CRITICAL, FAINT, INK, Array, Series, needs, styled
 from sweepjax.theory import two_point
 from sweepjax.theory.margin import margin
 from sweepjax.theory.s_inf import s_inf
 from sweepjax.theory.separability import inseparable_probability, separable_probability
 
 RARE = 1e-3
+EXACT = "exact"
 
 
 @styled
+@needs("lam", "n", "d", "s_norm", "margin", of="rows of the solver limit")
 def s_norm_and_margin(rows: Dataset) -> Figure:
     """Draw ‖S_∞‖ of inseparable draws for λ ≤ 1/2 and the margin of separable ones for λ ≥ 1/2.
 
@@ -32,26 +34,33 @@ def s_norm_and_margin(rows: Dataset) -> Figure:
     figure = Figure()
     figure.set_layout_engine("none")
     left, right = drawing.sides(figure, below, above)
-    if left is not None:
-        _draw(left, below, lam=drawing.below(left), exact=s_inf, simple=lambda lam, sigma: two_point.s_inf(lam) / sigma)
-        left.set_ylabel(r"$\Vert S_\infty\Vert$")
-    if right is not None:
-        _draw(right, above, lam=drawing.above(right), exact=margin, simple=lambda lam, sigma: sigma * (2 * lam - 1))
-        right.set_ylabel(r"margin $M$")
+    for axes, points, label in ((left, below, r"$\Vert S_\infty\Vert$"), (right, above, r"margin $M$")):
+        if axes is not None:
+            _draw(axes, points)
+            axes.set_ylabel(label)
+    if drawing.owned(rows, "s_norm_and_margin"):
+        if left is not None:
+            _theory(left, drawing.below(left), below, s_inf, lambda lam, sigma: two_point.s_inf(lam) / sigma)
+        if right is not None:
+            _theory(right, drawing.above(right), above, margin, lambda lam, sigma: sigma * (2 * lam - 1))
     figure.text(0.485, 0.02, "λ = d/N", ha="center")
     _explain(left or right, right or left, list(drawing.series(table)))
     return figure
 
 
-def _draw(axes: Axes, table: pd.DataFrame, *, lam: Array, exact: Callable, simple: Callable) -> None:
+def _draw(axes: Axes, table: pd.DataFrame) -> None:
     curves = list(drawing.series(table))
     for curve in curves:
         _points(axes, curve)
     drawing.critical_line(axes)
-    for sigma in sorted({curve.sigma for curve in curves}):
-        axes.plot(lam, exact(lam, sigma=sigma), color=INK, zorder=2, label="exact")
-        axes.plot(lam, simple(lam, sigma), color=FAINT, linestyle="--", zorder=1, label="two-point model")
     axes.set_ylim(0, (1.05 + 0.05 * len(curves)) * table[["median_high", "q75"]].max(axis=None))
+
+
+def _theory(axes: Axes, lam: Array, table: pd.DataFrame, exact: Callable, simple: Callable) -> None:
+    """Draw the exact curve and that of the two-point model, for each σ."""
+    for sigma in sorted({curve.sigma for curve in drawing.series(table)}):
+        axes.plot(lam, exact(lam, sigma=sigma), color=INK, zorder=2, label=EXACT)
+        axes.plot(lam, simple(lam, sigma), color=FAINT, linestyle="--", zorder=1, label="two-point model")
 
 
 def _points(axes: Axes, curve: Series) -> None:
@@ -70,9 +79,11 @@ def _explain(left: Axes | None, right: Axes | None, curves: list[Series]) -> Non
         return
     color = curves[0].color if len(curves) == 1 else FAINT
     named = {curve.label: drawing.handle(curve.color, marker="o") for curve in curves}
-    marks = {
+    theory = {
         "exact, N → ∞": drawing.handle(INK, linestyle="-"),
         "two points": drawing.handle(FAINT, linestyle="--"),
+    }
+    marks = (theory if any(line.get_label() == EXACT for line in left.lines) else {}) | {
         "median (95 %)": drawing.handle(color, marker="o"),
         "quartiles": Patch(color=color, alpha=0.18, linewidth=0),
     }

@@ -3,7 +3,6 @@
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from pyarrow.dataset import Dataset
 
 from sweepjax.figures import _drawing as drawing
 from sweepjax.figures._drawing import FAINT, INK, styled
@@ -16,10 +15,10 @@ COLORS = ("#0072B2", "#D55E00")
 
 
 @styled
-def svm_geometry(_: Dataset | None = None) -> Figure:
+def svm_geometry() -> Figure:
     """Draw the half-planes sx + b ≥ 1 of the points x₁ = -1 and x₂, and -w, where they come nearest to the origin.
 
-    It lies on the b axis, so S stays finite, exactly where x₂ ≥ 0. No rows are needed, nor looked at.
+    It lies on the b axis, so S stays finite, exactly where x₂ ≥ 0.
     """
     figure = Figure(figsize=(3.4, 1.75))
     panels = figure.subplots(1, 3, sharex=True, sharey=True)

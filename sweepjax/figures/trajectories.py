@@ -10,13 +10,11 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from pyarrow.dataset import Dataset
 
+from sweepjax.columns import limits, plug_in
 from sweepjax.figures import _drawing as drawing
-from sweepjax.figures._drawing import CRITICAL, FAINT, INK, styled
-from sweepjax.figures._variation import GRADIENT, all_said, configured, said, varying
+from sweepjax.figures._drawing import FAINT, INK, needs, styled
+from sweepjax.figures._variation import Words, points_of, varying
 from sweepjax.reducers.mean import Mean
-from sweepjax.theory import two_gaussians
-from sweepjax.theory.margin import limiting_accuracy, margin
-from sweepjax.theory.s_inf import s_inf
 
 CURVES = ("train_loss", "test_loss", "train_accuracy", "test_accuracy", "s_norm", "b")
 WIDTHS, HEIGHT = {1: 3.4, 2: 5.2, 3: 7.0}, 5.2
@@ -33,6 +31,7 @@ class Curves(NamedTuple):
 
 
 @styled
+@needs(*CURVES, of="rows of a trajectory solver")
 def trajectories(*tables: Dataset) -> Figure:
     """Draw loss, accuracy, ‖S‖ and -b against time, a colour for each point of the sweep.
 
@@ -41,10 +40,13 @@ def trajectories(*tables: Dataset) -> Figure:
     Tables of different columns, such as those of two solvers, are drawn together. Diamonds on the right are the
     exact limits of accuracy and ‖S‖ for N → ∞ and t → ∞, where the model has them.
     """
-    points = configured([_checked(rows) for rows in tables])
-    keys = varying(points)
+    for rows in tables[1:]:
+        drawing.require(rows, CURVES, "rows of a trajectory solver")
+    points = points_of(tables)
+    keys, words = varying(points), Words.of(points)
     across = _across(points, keys)
-    colors = _colors(points, [name for name in keys if name != across])
+    hues = [name for name in keys if name != across]
+    colors = _colors(points, hues, words)
     columns = sorted(set(points[across])) if across else [""]
     figure = Figure(figsize=(WIDTHS[len(columns)], HEIGHT))
     panels = dict(
@@ -52,20 +54,13 @@ def trajectories(*tables: Dataset) -> Figure:
     )
     for rows in tables:
         for curves in _reduced(rows, keys):
-            label = all_said([name for name in keys if name != across], curves.point)
-            _draw(panels[curves.point[across] if across else ""], curves, color=colors[label])
+            color = colors[words.say_all(hues, curves.point)]
+            _draw(panels[curves.point[across] if across else ""], curves, color=color)
     for value, column in panels.items():
         _finish(column)
-        column[0].set_title(said(across, value) if across else "")
+        column[0].set_title(words.say(across, value) if across else "")
     _explain(figure, colors)
     return figure
-
-
-def _checked(rows: Dataset) -> Dataset:
-    missing = [name for name in CURVES if name not in rows.schema.names]
-    if missing:
-        raise ValueError(f"these rows have no {missing[0]} over time; this figure draws rows of a trajectory solver")
-    return rows
 
 
 def _across(points: pd.DataFrame, keys: list[str]) -> str | None:
@@ -74,17 +69,17 @@ def _across(points: pd.DataFrame, keys: list[str]) -> str | None:
     return min(able, key=lambda name: points[name].nunique()) if able and len(keys) > 1 else None
 
 
-def _colors(points: pd.DataFrame, hues: list[str]) -> dict[str, str]:
+def _colors(points: pd.DataFrame, hues: list[str], words: Words) -> dict[str, str]:
     """Return a color for each label, in the order of the values."""
     ordered = points.sort_values(hues) if hues else points
-    labels = list(dict.fromkeys(all_said(hues, point) for point in ordered.to_dict("records")))
+    labels = list(dict.fromkeys(words.say_all(hues, point) for point in ordered.to_dict("records")))
     if len(labels) > MOST:
         raise ValueError(f"{len(labels)} points of a sweep are too many to tell apart; give rows of at most {MOST}")
     return dict(zip(labels, mpl.rcParams["axes.prop_cycle"].by_key()["color"], strict=False))
 
 
 def _reduced(rows: Dataset, keys: Sequence[str]) -> Iterator[Curves]:
-    points = configured([rows])
+    points = points_of([rows])
     by = [name for name in keys if name in points]
     table = Mean(column=",".join(CURVES), by=",".join(by), quantiles="25,75", sketch=256)(rows).query("time > 0")
     for point in points.to_dict("records"):
@@ -118,18 +113,10 @@ def _line(axes: Axes, lines: pd.DataFrame, column: str, *, color: str, sign: int
 
 def _limits(point: Mapping[str, Any]) -> tuple[float, float]:
     """Return accuracy and ‖S‖ for N → ∞, t → ∞; nan where nothing is known or ‖S‖ diverges."""
-    if point["solver"] not in GRADIENT:
+    if not getattr(plug_in("solver", point["solver"]), "follows_gradient", False):
         return np.nan, np.nan
-    if point["model"] == "two_gaussians":
-        widths = {name: point[name] for name in ("mu", "sigma_a", "sigma_b")}
-        return float(two_gaussians.limiting_accuracy(point["lam"], **widths)), np.nan
-    if point["model"] != "logistic" or point["lam"] == CRITICAL:
-        return np.nan, np.nan
-    if point["lam"] < CRITICAL:
-        return 1.0, float(s_inf(point["lam"], sigma=point.get("sigma", 1.0)))
-    return float(
-        limiting_accuracy(margin(point["lam"], sigma=point.get("sigma", 1.0)), sigma=point.get("sigma", 1.0))
-    ), np.nan
+    known = limits(point)
+    return known.get("test_accuracy", np.nan), known.get("s_norm", np.nan)
 
 
 def _finish(panels: Sequence[Axes]) -> None:

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from pyarrow.dataset import Dataset
 
 from sweepjax.figures import _drawing as drawing
-from sweepjax.figures._drawing import FAINT, INK, Array, styled
+from sweepjax.figures._drawing import FAINT, INK, Array, needs, styled
 from sweepjax.reducers.grokking_time import GrokkingTime
 from sweepjax.reducers.mean import Mean
 from sweepjax.theory.two_point import generalization_time, loss_inf, s_inf, train_time
@@ -25,6 +25,7 @@ RING: dict[str, Any] = {"mfc": "none", "mec": INK, "mew": 0.6}
 
 
 @styled
+@needs("lam", "sigma", "train_loss", "test_loss", of="rows of the model two_point over time")
 def two_point_delay(rows: Dataset | None = None) -> Figure:
     """Draw both losses over time at 1 - 2λ = 0.001, and √log(t_gen/t_train) against 1 - 2λ for three thresholds ε.
 
@@ -36,8 +37,7 @@ def two_point_delay(rows: Dataset | None = None) -> Figure:
     _losses(losses)
     _delays(delays)
     if rows is not None:
-        drawing.require(rows, ("lam", "sigma", "train_loss", "test_loss"), "rows of the model two_point over time")
-        drawing.require_model(rows, "two_point")
+        drawing.require_own(rows, "two_point_delay")
         _measured_losses(losses, rows)
         _measured_delays(delays, rows)
     handles, labels = delays.get_legend_handles_labels()

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from pyarrow.dataset import Dataset
 
 from sweepjax.figures import _drawing as drawing
-from sweepjax.figures._drawing import CRITICAL, INK, Array, styled
+from sweepjax.figures._drawing import CRITICAL, INK, Array, needs, styled
 from sweepjax.reducers.mean import Mean
 from sweepjax.theory.margin import limiting_accuracy
 from sweepjax.theory.population import population_accuracy
@@ -25,6 +25,7 @@ PLACES = 81  # of λ on a theory curve
 
 
 @styled
+@needs("lam", "sigma", *COLUMNS, of="rows of the model two_point over time")
 def two_point_times(rows: Dataset) -> Figure:
     """Draw the exponential loss and the accuracy against λ: points are rows, lines the closed form from S = b = 0.
 
@@ -53,8 +54,7 @@ def two_point_times(rows: Dataset) -> Figure:
 
 
 def _table(rows: Dataset) -> tuple[pd.DataFrame, float]:
-    drawing.require(rows, ("lam", "sigma", *COLUMNS), "rows of the model two_point over time")
-    drawing.require_model(rows, "two_point")
+    drawing.require_own(rows, "two_point_times")
     table = Mean(column=",".join(COLUMNS), by="lam,sigma")(rows)
     sigmas = np.unique(table["sigma"])
     if len(sigmas) > 1:

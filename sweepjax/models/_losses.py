@@ -12,6 +12,7 @@ from sweepjax.types import Columns
 
 SIGNED = ("log_train_loss", "log_test_loss", "log_test_error", "b")
 EXACT = 1e-5  # scores of trainings that take the same steps
+WORDS = {"logistic": "cross entropy", "exponential": "exponential loss"}  # what the figures call the losses
 DEEP = 600  # e^-600 is a normal float64, and log(1 + e^z) there is e^z to the last digit
 
 

@@ -34,6 +34,7 @@ class Regression:
     init_norm: float
     init_bias: float
     usual_axes: ClassVar[dict[str, str]] = {"lam": "0.4:0.6"}
+    figures: ClassVar[tuple[str, ...]] = ("trajectories",)
 
     def population(self, params: Weights) -> Columns:
         """Return the exact expectations of `population_columns` over fresh samples."""

@@ -7,26 +7,45 @@ Source:
     Beck, Levi, Bar-Sinai, "Grokking at the Edge of Linear Separability", arXiv 2410.04489.
 """
 
+from typing import ClassVar
+
 import jax
 import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Float, Key
 
-from sweepjax.models._losses import population_columns
+from sweepjax.models._losses import WORDS, population_columns
 from sweepjax.models._regression import Dataset, Regression, Weights
+from sweepjax.theory.margin import limiting_accuracy, margin
+from sweepjax.theory.s_inf import loss_inf, s_inf
 from sweepjax.types import Columns, parameter, plugin
+
+CRITICAL = 0.5  # λ, above which a large draw is separable
 
 
 @plugin
 class Logistic(Regression):
     """n points x ~ N(0, σ² I_d) of one label, classified by the sign of S·x + b."""
 
-    n: int = parameter(400, at_least=1)
+    n: int = parameter(400, at_least=1, symbol="N")
     d: int = parameter(160, at_least=1)
-    sigma: float = parameter(1.0, above=0)
-    loss: str = parameter("logistic", choices=("logistic", "exponential"), draws=False)
-    init_norm: float = parameter(0.1, at_least=0)
-    init_bias: float = parameter(0.0)
+    sigma: float = parameter(1.0, above=0, symbol="σ")
+    loss: str = parameter("logistic", choices=("logistic", "exponential"), words=WORDS, draws=False)
+    init_norm: float = parameter(0.1, at_least=0, symbol="‖S₀‖")
+    init_bias: float = parameter(0.0, symbol="b₀")
+
+    figures: ClassVar[tuple[str, ...]] = (
+        "trajectories",
+        "s_norm_and_margin",
+        "projections",
+        "loss_and_accuracy",
+        "grokking_delay",
+        "loss_delay",
+        "critical_growth",
+        "critical_collapse",
+        "margin_finite_size",
+    )
+    is_symmetric: ClassVar[bool] = True
 
     def sample(self, key: Key[Array, ""]) -> Dataset:
         # The barrier keeps σ out of the noise: fused, they would differ in the last bit.
@@ -36,6 +55,17 @@ class Logistic(Regression):
 
     def population(self, params: Weights) -> Columns:
         return population_columns(self.loss, params.b[None], self.sigma * jnp.linalg.norm(params.s))
+
+    def limits(self) -> dict[str, float]:
+        """Below λ = 1/2 almost every draw is inseparable and has ‖S_∞‖ and a loss; above, it has a margin."""
+        lam = self.d / self.n
+        if lam < CRITICAL:
+            length, loss = float(s_inf(lam, sigma=self.sigma)), float(loss_inf(lam))
+            return {"test_accuracy": 1.0, "s_norm": length, "loss_inf": loss}
+        if lam > CRITICAL:
+            gap = float(margin(lam, sigma=self.sigma))
+            return {"test_accuracy": float(limiting_accuracy(gap, sigma=self.sigma)), "margin": gap}
+        return {}
 
     def signed_rows(self, data: Dataset) -> Float[Array, "n d"]:
         """Rows z_i with the asymptotic loss Σ exp(z_i·S): minimised or separated by `limit`."""

@@ -7,12 +7,14 @@ Source:
     Beck, Levi, Bar-Sinai, "Grokking at the Edge of Linear Separability", arXiv 2410.04489v2, appendix G.
 """
 
+from typing import ClassVar
+
 import jax
 import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Float, Key
 
-from sweepjax.models._losses import population_columns
+from sweepjax.models._losses import WORDS, population_columns
 from sweepjax.models._regression import Dataset, Regression, Weights
 from sweepjax.types import Columns, parameter, plugin
 
@@ -25,14 +27,16 @@ class Symmetric(Regression):
     to the smallest.
     """
 
-    n: int = parameter(400, at_least=1)
+    n: int = parameter(400, at_least=1, symbol="N")
     d: int = parameter(160, at_least=1)
-    sigma: float = parameter(1.0, above=0)
+    sigma: float = parameter(1.0, above=0, symbol="σ")
     anisotropy: float = parameter(10.0, at_least=1)
     mixture: float = parameter(0.0, at_least=0)
-    loss: str = parameter("logistic", choices=("logistic", "exponential"), draws=False)
-    init_norm: float = parameter(0.1, at_least=0)
-    init_bias: float = parameter(0.0)
+    loss: str = parameter("logistic", choices=("logistic", "exponential"), words=WORDS, draws=False)
+    init_norm: float = parameter(0.1, at_least=0, symbol="‖S₀‖")
+    init_bias: float = parameter(0.0, symbol="b₀")
+
+    is_symmetric: ClassVar[bool] = True
 
     def sample(self, key: Key[Array, ""]) -> Dataset:
         # The barrier keeps the deviations out of the noise: fused, they would differ in the last bit.

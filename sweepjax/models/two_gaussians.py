@@ -17,6 +17,7 @@ from jaxtyping import Array, Float, Key
 
 from sweepjax.models._linear_model import product
 from sweepjax.models._losses import mean_loss, population_columns, training_columns
+from sweepjax.theory import two_gaussians as theory
 from sweepjax.types import Columns, parameter, plugin
 
 LOSS = "logistic"
@@ -42,13 +43,14 @@ class TwoGaussians:
     S starts across that axis, where the equivalent model starts with no bias.
     """
 
-    n: int = parameter(400, at_least=1)
+    n: int = parameter(400, at_least=1, symbol="N")
     d: int = parameter(160, at_least=1)
-    mu: float = parameter(0.2, above=0)
-    sigma_a: float = parameter(0.0, at_least=0)
-    sigma_b: float = parameter(1.0, above=0)
-    init_norm: float = parameter(0.1, at_least=0)
+    mu: float = parameter(0.2, above=0, symbol="μ")
+    sigma_a: float = parameter(0.0, at_least=0, symbol=r"$\sigma_A$")
+    sigma_b: float = parameter(1.0, above=0, symbol=r"$\sigma_B$")
+    init_norm: float = parameter(0.1, at_least=0, symbol="‖S₀‖")
     usual_axes: ClassVar[dict[str, str]] = {"lam": "0.4:0.6"}
+    figures: ClassVar[tuple[str, ...]] = ("trajectories",)
 
     def sample(self, key: Key[Array, ""]) -> Signed:
         # The barrier keeps the deviations out of the noise: fused, they would differ in the last bit.
@@ -69,6 +71,11 @@ class TwoGaussians:
         s_norm, b = jnp.linalg.norm(params.w[1:]), -self.mu * params.w[0]
         fresh = population_columns(LOSS, b[None], jnp.hypot(self.sigma_a * params.w[0], self.sigma_b * s_norm))
         return training_columns(LOSS, product(data.z, params.w)) | fresh | {"s_norm": s_norm, "b": b}
+
+    def limits(self) -> dict[str, float]:
+        """Accuracy, of almost every draw."""
+        widths = {"mu": self.mu, "sigma_a": self.sigma_a, "sigma_b": self.sigma_b}
+        return {"test_accuracy": float(theory.limiting_accuracy(self.d / self.n, **widths))}
 
     def signed_rows(self, data: Signed) -> Float[Array, "n d+1"]:
         """Rows z_i with the asymptotic loss Σ exp(z_i·S): minimised or separated by `limit`."""

@@ -16,7 +16,7 @@ import numpy as np
 from jax import lax
 from jaxtyping import Array, Float, Key
 
-from sweepjax.models._losses import absolute_tolerance, mean_loss, population_columns, training_columns
+from sweepjax.models._losses import WORDS, absolute_tolerance, mean_loss, population_columns, training_columns
 from sweepjax.models.logistic import Weights
 from sweepjax.types import Columns, parameter, plugin
 
@@ -37,12 +37,15 @@ class Points(NamedTuple):
 class TwoPoint:
     """Two points, -σ and σ(1-2λ), classified by the sign of S·x + b."""
 
-    lam: float = parameter(0.48, at_least=0, at_most=1)
-    sigma: float = parameter(1.0, above=0)
-    loss: str = parameter("exponential", choices=("exponential", "logistic"), draws=False, rules_out="solution")
-    init_norm: float = parameter(0.0, at_least=0)
-    init_bias: float = parameter(0.0)
+    lam: float = parameter(0.48, at_least=0, at_most=1, symbol="λ")
+    sigma: float = parameter(1.0, above=0, symbol="σ")
+    loss: str = parameter(
+        "exponential", choices=("exponential", "logistic"), words=WORDS, draws=False, rules_out="solution"
+    )
+    init_norm: float = parameter(0.0, at_least=0, symbol="‖S₀‖")
+    init_bias: float = parameter(0.0, symbol="b₀")
     usual_axes: ClassVar[dict[str, str]] = {"lam": "0.4:0.6"}
+    figures: ClassVar[tuple[str, ...]] = ("trajectories", "two_point_times", "two_point_delay", "accuracy_time")
 
     def sample(self, key: Key[Array, ""]) -> Points:
         return Points(jnp.stack([-self.sigma, self.sigma * (1 - 2 * self.lam)]).astype(jnp.float64)[:, None])

@@ -10,9 +10,12 @@ from sweepjax.reducers._intervals import wilson as wilson
 from sweepjax.reducers._states import Moments as Moments
 from sweepjax.reducers._states import Quantiles as Quantiles
 from sweepjax.reducers._states import Range as Range
+from sweepjax.reducers._stream import Judgement as Judgement
 from sweepjax.reducers._stream import Piece as Piece
 from sweepjax.reducers._stream import State as State
+from sweepjax.reducers._stream import absences as absences
 from sweepjax.reducers._stream import fold as fold
 from sweepjax.reducers._stream import is_curve as is_curve
+from sweepjax.reducers._stream import points as points
 from sweepjax.reducers._stream import source as source
 from sweepjax.reducers._stream import split as split

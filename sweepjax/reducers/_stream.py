@@ -5,7 +5,7 @@ halves gives the state of the whole, so neither the batches nor the order of the
 """
 
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -14,12 +14,24 @@ import pyarrow.compute as pc
 from pyarrow.dataset import Dataset
 
 from sweepjax import plugins
-from sweepjax.columns import INDEX, configured, curves, is_number, measured
+from sweepjax.columns import INDEX, configured, curves, is_number, measured, plug_ins
 
 POINT = ("lam", "n", "d")  # a table says these whenever they are the same throughout a group
 BATCH = 65_536
 CURVE = 16  # a batch holds this many BATCH of numbers of each curve
 DERIVED = "_inverse_square"
+
+
+class Judgement(NamedTuple):
+    """What a reducer claims of its whole table, whether that holds (None: it cannot be said), and why.
+
+    A reducer that has a static method `judge(rows, table)` is asked for it by the report.
+    """
+
+    claim: str
+    holds: bool | None
+    found: list[str]
+
 
 Piece = dict[str, np.ma.MaskedArray]
 State = dict[str, Any]
@@ -46,6 +58,20 @@ def fold(
     groups, states = _coarsen(fine, [*keys, *context], len(keys))
     same = [name for name in keys if not asked and name not in POINT and len(groups.drop_duplicates([name])) == 1]
     return groups.drop(columns=same), states
+
+
+def absences(rows: Dataset) -> dict[str, float]:
+    """Return what the columns of a draw that lacks them stand for among other draws, as its solver declares."""
+    declared = [getattr(solver, "absent", {}) for solver in plug_ins(rows, "solver").values()]
+    shared = set.intersection(*map(set, declared)) if declared else set()
+    return {name: value for name, value in (declared[0] if declared else {}).items() if name in shared}
+
+
+def points(rows: Dataset) -> pd.DataFrame:
+    """Return what was configured, one line for each point of a sweep."""
+    names = [name for name in configured(rows) if name not in INDEX]
+    parts = [batch.to_pandas().drop_duplicates() for batch in rows.to_batches(columns=names) if batch.num_rows]
+    return pd.concat(parts).drop_duplicates(ignore_index=True) if parts else pd.DataFrame(columns=pd.Index(names))
 
 
 def add(a: State, b: State) -> State:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from functools import partial
 from math import isnan, nan
+from typing import ClassVar
 
 import numpy as np
 import pandas as pd
@@ -59,6 +60,7 @@ class GrokkingTime:
     clock: str = "time"  # or "step"
     each: bool = False  # a line a row, not a group
     by: str = ""  # separated by commas; empty: every configured field that varies
+    glance: ClassVar[dict[str, str]] = {"censored_test": "censored on fresh data"}
 
     def __call__(self, rows: Dataset) -> pd.DataFrame:
         """Return keys, counts, t_train, t_test, delay, ratio, sqrt_log_ratio with their intervals, half-widths.

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from math import isfinite, nan
+from typing import ClassVar
 
 import numpy as np
 import pandas as pd
@@ -27,6 +28,7 @@ class Histogram:
     high: float = nan
     by: str = ""  # separated by commas; empty: every configured field that varies
     scale: str = "linear"  # or "log": bins of equal ratio
+    tabulated: ClassVar[bool] = False
 
     def __call__(self, rows: Dataset) -> pd.DataFrame:
         """Return keys, bin_low, bin_high, count, density with its se, and the counts of the group.

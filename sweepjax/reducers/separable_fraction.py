@@ -1,6 +1,7 @@
 """The fraction of separable draws, held against Wendel's exact probability."""
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 import pandas as pd
@@ -8,11 +9,13 @@ from numpy.typing import NDArray
 from pyarrow.dataset import Dataset
 from scipy.special import chdtrc
 
+from sweepjax.columns import plug_ins
 from sweepjax.reducers._intervals import wilson
-from sweepjax.reducers._stream import Piece, State, checked, fold, split
+from sweepjax.reducers._stream import Judgement, Piece, State, checked, fold, split
 from sweepjax.theory.separability import inseparable_probability, separable_probability
 
 Array = NDArray[np.float64]
+UNLIKELY = 1e-3
 
 
 @dataclass(frozen=True)
@@ -33,6 +36,7 @@ class SeparableFraction:
     """
 
     by: str = ""  # separated by commas, n and d are added; empty: every configured field that varies
+    glance: ClassVar[dict[str, str]] = {"uncertified": "uncertified"}
 
     def __call__(self, rows: Dataset) -> pd.DataFrame:
         """Return keys, rows, separable, uncertified, fraction and its bounds, wendel, z."""
@@ -56,6 +60,18 @@ class SeparableFraction:
         once = ~table.duplicated([name for name in ("n", "d", "seed") if name in table]).to_numpy()
         table.attrs.update(chi_square(separable[once], expected[once], missing[once]))
         return table
+
+    @staticmethod
+    def judge(rows: Dataset, table: pd.DataFrame) -> Judgement | None:
+        """Say whether the draws are as frequent as they must be; nothing of models whose draws are not symmetric."""
+        test, claim = table.attrs, "Separable draws are as frequent as Wendel's law says"
+        if not all(getattr(model, "is_symmetric", False) for model in plug_ins(rows, "model").values()):
+            return None
+        if not test["chi_square_dof"]:
+            return Judgement(claim, None, ["too few draws of the rarer kind are expected for a test"])
+        chi = f"χ² = {test['chi_square']:.1f} in {test['chi_square_dof']} bins, p = {test['chi_square_p']:.2g}"
+        furthest = f"largest |z| of {len(table)} points: {table['z'].abs().max():.1f}"
+        return Judgement(claim, test["chi_square_p"] >= UNLIKELY, [chi, furthest])
 
 
 def z_score(separable: Array, expected: Array, missing: Array) -> Array:

@@ -9,22 +9,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pyarrow.dataset import Dataset
 
-from sweepjax.columns import measured
+from sweepjax.columns import measured, plug_ins
+from sweepjax.plugins import find
 from sweepjax.report.cells import text
 from sweepjax.store.verify import Findings, advice
+from sweepjax.types import Claim
 
 MOST_FAULTS = 10
-FLAGS = {
-    "certified": (True, "Every row is certified"),
-    "converged": (True, "Every integration kept its tolerance to the end"),
-    "diverged": (False, "No training diverged"),
-}
-BOUNDS = {
-    "margin_gap": (1e-6, "Margins are proved to 10⁻⁶", "largest gap between the bounds of a certified margin"),
-    "residual": (1e-6, "‖S_∞‖ is taken at the minimum", "largest residual ‖Σ p_i x_i‖ of a certified minimum"),
-}
-WENDEL = ("logistic", "symmetric")  # models whose law is symmetric about the origin
-UNLIKELY = 1e-3
 
 
 class Check(NamedTuple):
@@ -39,9 +30,7 @@ def checks(path: Path, findings: Findings, rows: Dataset | None, reduced: dict[s
     """Check files, then rows, then statistics; `reduced` holds the tables that were made of the rows."""
     found = [*_files(path, findings)]
     if rows is not None:
-        found += [*_flags(rows), *_bounds(rows), *_numbers(rows)]
-    if rows is not None and "separable_fraction" in reduced:
-        found += _wendel(rows, reduced["separable_fraction"])
+        found += [*_claims(rows), *_numbers(rows), *_judged(rows, reduced)]
     return found
 
 
@@ -60,21 +49,25 @@ def _files(path: Path, findings: Findings) -> Iterator[Check]:
         yield Check("Nothing is left over", "open", [left])
 
 
-def _flags(rows: Dataset) -> Iterator[Check]:
-    total = rows.count_rows()
-    for name, (wanted, claim) in FLAGS.items():
-        if name in rows.schema.names:
-            bad = rows.count_rows(filter=pc.field(name) != wanted)
-            yield Check(claim, _verdict(not bad), [f"{text(total - bad)} of {text(total)} rows"])
-
-
-def _bounds(rows: Dataset) -> Iterator[Check]:
+def _claims(rows: Dataset) -> Iterator[Check]:
+    """Check what the solvers claim of their columns; a number, in the rows that are certified."""
+    solvers = plug_ins(rows, "solver").values()
+    claims = dict.fromkeys(claim for solver in solvers for claim in getattr(solver, "claims", ()))
     sure = pc.field("certified") if "certified" in rows.schema.names else None
-    for name, (bound, claim, what) in BOUNDS.items():
-        if name in rows.schema.names:
-            largest = _largest(rows, name, sure)
-            if largest is not None:
-                yield Check(claim, _verdict(largest <= bound), [f"{what}: {text(largest)}, allowed {text(bound)}"])
+    for claim in claims:
+        if claim.column not in rows.schema.names:
+            continue
+        if isinstance(claim.allowed, bool):
+            yield _flag(rows, claim)
+        elif (largest := _largest(rows, claim.column, sure)) is not None:
+            found = f"{claim.quantity}: {text(largest)}, allowed {text(claim.allowed)}"
+            yield Check(claim.sentence, _verdict(largest <= claim.allowed), [found])
+
+
+def _flag(rows: Dataset, claim: Claim) -> Check:
+    total = rows.count_rows()
+    bad = rows.count_rows(filter=pc.field(claim.column) != claim.allowed)
+    return Check(claim.sentence, _verdict(not bad), [f"{text(total - bad)} of {text(total)} rows"])
 
 
 def _largest(rows: Dataset, name: str, where: pc.Expression | None) -> float | None:
@@ -91,17 +84,14 @@ def _numbers(rows: Dataset) -> Iterator[Check]:
         yield Check("No measured number is nan", _verdict(not bad), bad or [f"{len(names)} columns"])
 
 
-def _wendel(rows: Dataset, table: pd.DataFrame) -> Iterator[Check]:
-    models = {name for batch in rows.to_batches(columns=["model"]) for name in batch.column(0).unique().to_pylist()}
-    test, claim = table.attrs, "Separable draws are as frequent as Wendel's law says"
-    if models - {*WENDEL}:
-        return
-    if not test["chi_square_dof"]:
-        yield Check(claim, "open", ["too few draws of the rarer kind are expected for a test"])
-        return
-    chi = f"χ² = {test['chi_square']:.1f} in {test['chi_square_dof']} bins, p = {test['chi_square_p']:.2g}"
-    furthest = f"largest |z| of {len(table)} points: {table['z'].abs().max():.1f}"
-    yield Check(claim, _verdict(test["chi_square_p"] >= UNLIKELY), [chi, furthest])
+def _judged(rows: Dataset, reduced: dict[str, pd.DataFrame]) -> Iterator[Check]:
+    """Check what the reducers say of their own tables as a whole."""
+    for name, table in reduced.items():
+        judge = getattr(find("reducers", name), "judge", None)
+        judgement = judge(rows, table) if judge else None
+        if judgement is not None:
+            verdict = "open" if judgement.holds is None else _verdict(judgement.holds)
+            yield Check(judgement.claim, verdict, judgement.found)
 
 
 def _verdict(holds: bool) -> Literal["passed", "failed"]:

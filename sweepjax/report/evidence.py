@@ -17,13 +17,12 @@ import pyarrow.dataset as pds
 from matplotlib.figure import Figure
 from pyarrow.dataset import Dataset
 
+from sweepjax import figures
 from sweepjax.columns import CLOCKS, curves
-from sweepjax.figures import check_count, shows_rows, usual
 from sweepjax.plugins import find, names
 from sweepjax.reducers.mean import Mean
 from sweepjax.report.cells import Column, columns, with_error
 
-TO_BE_DRAWN = ("histogram",)  # reducers whose tables nobody reads
 MOST_LINES = 1000
 LARGEST_SVG = 1_000_000  # bytes; a figure of that many marks is smaller as pixels
 
@@ -74,12 +73,11 @@ def pictures(rows: Sequence[Dataset], paths: Sequence[Path]) -> tuple[list[Pictu
 
     There may be several tables, of different columns. What draws theory alone shows nothing of a run.
     """
-    drawn, refused = [], []
-    for name in sorted(names("figures"), key=lambda name: (name != usual(rows[0]), name)):
+    drawn, refused, first = [], [], figures.usual(rows[0])
+    for name in sorted(names("figures"), key=lambda name: (name != first, name)):
         draw = find("figures", name)
-        if shows_rows(draw):
+        if figures.shows_rows(draw):
             try:
-                check_count(draw, len(rows))
                 drawn.append(_picture(name, draw, rows, paths))
             except ValueError as error:
                 refused.append((name, [str(error)]))
@@ -98,7 +96,7 @@ def _picture(name: str, draw: Callable[..., Figure], rows: Sequence[Dataset], pa
         name,
         title,
         [_noun(first), *rest],
-        _embedded(draw(*rows)),
+        _embedded(figures.draw(draw, rows)),
         _command("plot", paths, "--figure", name, f"{name}.pdf"),
     )
 
@@ -127,7 +125,7 @@ def _saved(figure: Figure, **options: Any) -> bytes:
 def _tables(rows: Dataset, paths: Sequence[Path]) -> Iterator[Table]:
     for name in names("reducers"):
         cls = find("reducers", name)
-        if name not in TO_BE_DRAWN and (table := _reduced(cls(), rows)) is not None:
+        if getattr(cls, "tabulated", True) and (table := _reduced(cls(), rows)) is not None:
             title, *notes = _paragraphs(cls)
             yield Table(name, title, notes, _command("reduce", paths, name, f"{name}.csv"), table)
     final = [name for name in curves(rows) if name not in CLOCKS]

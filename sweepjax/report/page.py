@@ -13,6 +13,7 @@ import pyarrow as pa
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 
+from sweepjax.plugins import find
 from sweepjax.report.cells import text
 from sweepjax.report.checks import Check, checks
 from sweepjax.report.evidence import Picture, Table, pictures, tables
@@ -102,10 +103,9 @@ def _glance(findings: Findings, checked: list[Check], reduced: list[Table]) -> l
     held, passed = findings.planned - findings.missing, sum(check.verdict == "passed" for check in checked)
     share = "rows, complete" if not findings.missing else f"of {text(findings.planned)} rows, incomplete"
     counts = [(text(held), share), (f"{passed} of {len(checked)}", "checks passed")]
-    for name, what in (("uncertified", "uncertified"), ("censored_test", "censored on fresh data")):
-        table = next((found.table for found in reduced if name in found.table and "kept" not in found.table), None)
-        if table is not None:
-            counts.append((text(int(table[name].to_numpy().sum())), what))
+    for found in reduced:
+        for name, what in getattr(find("reducers", found.name), "glance", {}).items():
+            counts.append((text(int(found.table[name].to_numpy().sum())), what))
     return counts
 
 

@@ -14,7 +14,7 @@ from jax import lax
 from jaxtyping import Array, Float, Int
 
 from sweepjax.solvers._flat import finite, rounded
-from sweepjax.types import Columns, Problem
+from sweepjax.types import Claim, Columns, Problem
 
 
 class Walk(NamedTuple):
@@ -30,6 +30,7 @@ class Optimiser:
 
     clock: ClassVar[Literal["time", "step", "none"]] = "step"
     needs: ClassVar[str] = "training_loss"
+    claims: ClassVar[tuple[Claim, ...]] = (Claim("diverged", False, "No training diverged"),)
     batch_size: int
 
     def optimizer(self) -> optax.GradientTransformation:

@@ -4,6 +4,8 @@ Source:
     Loshchilov, Hutter (2017), arXiv 1711.05101.
 """
 
+from typing import ClassVar
+
 import optax
 
 from sweepjax.solvers._optimiser import Optimiser
@@ -14,12 +16,14 @@ from sweepjax.types import parameter, plugin
 class Adamw(Optimiser):
     """θ ← θ - η (m̂/(√v̂ + ε) + wθ), with the means of Adam and weight decay w."""
 
-    learning_rate: float = parameter(0.01, above=0)
-    b1: float = parameter(0.9, at_least=0, below=1)
-    b2: float = parameter(0.999, at_least=0, below=1)
+    learning_rate: float = parameter(0.01, above=0, symbol="η")
+    b1: float = parameter(0.9, at_least=0, below=1, symbol="β₁")
+    b2: float = parameter(0.999, at_least=0, below=1, symbol="β₂")
     eps: float = parameter(1e-8, at_least=0)
     weight_decay: float = parameter(0.01, at_least=0)
     batch_size: int = parameter(0, at_least=0)  # 0: all samples
+    word: ClassVar[str] = "AdamW"
+    figures: ClassVar[tuple[str, ...]] = ("adam_plateau",)
 
     def optimizer(self) -> optax.GradientTransformation:
         return optax.adamw(self.learning_rate, self.b1, self.b2, self.eps, weight_decay=self.weight_decay)

@@ -17,7 +17,7 @@ from jaxtyping import Array, Bool, Float, Int
 
 from sweepjax.solvers._flat import finite, flat_gradient, flat_start, hessian_product, part_sizes
 from sweepjax.solvers._flow import integrate
-from sweepjax.types import Columns, Problem, parameter, plugin
+from sweepjax.types import Claim, Columns, Problem, parameter, plugin
 
 FIRST_CHECK = 128
 SHARE = 0.03  # of the tolerance, for one step of the integrator
@@ -44,11 +44,13 @@ class Corrected(NamedTuple):
 class GradientDescent:
     """θ ← θ - η ∇L(θ); `tolerance` is the relative error at which the corrected mode leaves exact steps."""
 
-    learning_rate: float = parameter(0.01, above=0)
+    learning_rate: float = parameter(0.01, above=0, symbol="η")
     mode: str = parameter("exact", choices=("exact", "corrected"))
     tolerance: float = parameter(1e-5, above=0, at_most=0.1)
     clock: ClassVar[Literal["time", "step", "none"]] = "step"
     needs: ClassVar[str] = "training_loss"
+    follows_gradient: ClassVar[bool] = True
+    claims: ClassVar[tuple[Claim, ...]] = (Claim("diverged", False, "No training diverged"),)
     effort: ClassVar[tuple[str, ...]] = ("exact_steps", "deviation")
 
     @property

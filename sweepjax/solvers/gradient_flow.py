@@ -12,7 +12,7 @@ from jaxtyping import Array, Float
 
 from sweepjax.solvers._flat import flat_gradient, flat_start, hessian_product, part_sizes
 from sweepjax.solvers._flow import integrate
-from sweepjax.types import Columns, Problem, parameter, plugin
+from sweepjax.types import Claim, Columns, Problem, parameter, plugin
 
 
 @plugin
@@ -22,6 +22,8 @@ class GradientFlow:
     tolerance: float = parameter(2.5e-5, above=0, at_most=0.1)
     clock: ClassVar[Literal["time", "step", "none"]] = "time"
     needs: ClassVar[str] = "training_loss"
+    follows_gradient: ClassVar[bool] = True
+    claims: ClassVar[tuple[Claim, ...]] = (Claim("converged", True, "Every integration kept its tolerance to the end"),)
     effort: ClassVar[tuple[str, ...]] = ("steps", "evaluations")
 
     @property

@@ -4,6 +4,8 @@ Gradient descent with a bias ends at S_∞ = argmin Σ exp(x_i·S) when no half-
 points, whatever the training loss; otherwise its direction tends to that of the hard margin.
 """
 
+import math
+from collections.abc import Mapping
 from typing import Any, ClassVar, Literal, NamedTuple
 
 import jax
@@ -15,9 +17,12 @@ from sweepjax.solvers._limit.certificates import separates
 from sweepjax.solvers._limit.margin import Margin, hard_margin, unknown
 from sweepjax.solvers._limit.messages import near_margin
 from sweepjax.solvers._limit.newton import Iterate, begin, minimise
-from sweepjax.types import Columns, Problem, plugin
+from sweepjax.types import Claim, Columns, Problem, plugin
 
 MARGIN_GAP = 1e-6
+RESIDUAL = 1e-6
+GAP = "largest gap between the bounds of a certified margin"
+SLOPE = "largest residual ‖Σ p_i x_i‖ of a certified minimum"
 
 
 class Answer(NamedTuple):
@@ -36,6 +41,13 @@ class Limit:
 
     clock: ClassVar[Literal["time", "step", "none"]] = "none"
     needs: ClassVar[str] = "signed_rows"
+    figures: ClassVar[tuple[str, ...]] = ("s_norm_and_margin", "separable_fraction")
+    absent: ClassVar[Mapping[str, float]] = {"s_norm": math.inf, "loss_inf": 0.0, "margin": 0.0}
+    claims: ClassVar[tuple[Claim, ...]] = (
+        Claim("certified", True, "Every row is certified"),
+        Claim("margin_gap", MARGIN_GAP, "Margins are proved to 10⁻⁶", GAP),
+        Claim("residual", RESIDUAL, "‖S_∞‖ is taken at the minimum", SLOPE),
+    )
     effort: ClassVar[tuple[str, ...]] = ("iterations", "residual", "margin_gap", "support_vectors")
 
     def init(self, problem: Problem) -> Answer:

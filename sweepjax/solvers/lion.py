@@ -4,6 +4,8 @@ Source:
     Chen et al. (2023), arXiv 2302.06675.
 """
 
+from typing import ClassVar
+
 import optax
 
 from sweepjax.solvers._optimiser import Optimiser
@@ -14,11 +16,13 @@ from sweepjax.types import parameter, plugin
 class Lion(Optimiser):
     """θ ← θ - η (sign(b₁m + (1-b₁)∇L) + wθ), with m the running mean of the gradient at rate b₂."""
 
-    learning_rate: float = parameter(0.001, above=0)
-    b1: float = parameter(0.9, at_least=0, below=1)
-    b2: float = parameter(0.99, at_least=0, below=1)
+    learning_rate: float = parameter(0.001, above=0, symbol="η")
+    b1: float = parameter(0.9, at_least=0, below=1, symbol="β₁")
+    b2: float = parameter(0.99, at_least=0, below=1, symbol="β₂")
     weight_decay: float = parameter(0.0, at_least=0)
     batch_size: int = parameter(0, at_least=0)  # 0: all samples
+    word: ClassVar[str] = "Lion"
+    figures: ClassVar[tuple[str, ...]] = ("adam_plateau",)
 
     def optimizer(self) -> optax.GradientTransformation:
         return optax.lion(self.learning_rate, self.b1, self.b2, weight_decay=self.weight_decay)

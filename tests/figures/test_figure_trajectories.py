@@ -58,12 +58,13 @@ def test_several_realizations_are_a_median_in_a_band():
 
 def test_rows_without_curves_and_too_many_points_are_refused():
     limit = pds.dataset(pa.table({"model": ["logistic"], "solver": ["limit"], "lam": [0.4]}))
-    with pytest.raises(ValueError, match="over time"):
+    with pytest.raises(ValueError, match="no train_loss; this figure draws rows of a trajectory solver"):
         trajectories(limit)
     with pytest.raises(ValueError, match="at most 7"):
         trajectories(rows(lam=np.linspace(0.1, 0.9, 8)))
 
 
-def test_the_usual_figure_suits_the_rows():
+def test_the_usual_figure_is_the_first_that_model_or_solver_declares_and_that_suits_the_rows():
     assert usual(rows()) == "trajectories"
-    assert usual(pds.dataset(pa.table({"s_norm": [1.0]}))) == "s_norm_and_margin"
+    limit = {"lam": [0.4], "n": [10], "d": [4], "s_norm": [1.0], "margin": [None]}
+    assert usual(pds.dataset(pa.table({"model": ["logistic"], "solver": ["limit"]} | limit))) == "s_norm_and_margin"

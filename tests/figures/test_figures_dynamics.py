@@ -9,7 +9,7 @@ import pytest
 
 from sweepjax import plugins
 from sweepjax.figures import check_count
-from sweepjax.figures._variation import configured, varying
+from sweepjax.figures._variation import points_of, varying
 from sweepjax.theory.margin import limiting_accuracy
 from sweepjax.theory.population import population_accuracy
 from sweepjax.theory.s_inf import loss_inf, s_inf
@@ -137,7 +137,7 @@ def test_two_varying_fields_make_columns_of_the_one_with_fewer_values():
 
 def test_tables_of_two_solvers_are_drawn_together_and_told_apart():
     tables = trainings((0.45,), sigma=1.0), steps()
-    assert varying(configured(tables)) == ["solver"]
+    assert varying(points_of(tables)) == ["solver"]
     assert {"gradient flow", "Adam"} <= words(draw("trajectories", *tables))
 
 
@@ -180,11 +180,14 @@ def test_a_sweep_of_more_than_lambda_is_refused_by_figures_along_lambda():
 
 
 def test_what_the_theory_of_a_figure_does_not_hold_for_is_refused():
-    with pytest.raises(ValueError, match="these rows are of adam on model logistic"):
+    with pytest.raises(
+        ValueError,
+        match="solver adam; this figure draws one of: gradient_descent, gradient_flow, sgd",
+    ):
         draw("grokking_delay", trainings(solver="adam"))
     with pytest.raises(ValueError, match="these rows have one λ"):
         draw("loss_and_accuracy", trainings((0.3,)))
-    with pytest.raises(ValueError, match="these rows are of gradient_descent"):
+    with pytest.raises(ValueError, match="solver gradient_descent; this figure draws one of: adam, adamw, lion"):
         draw("adam_plateau", steps(solver="gradient_descent"))
 
 

@@ -22,7 +22,7 @@ def limits(lam: float, *, separable: int, count: int = 101, model: str = "logist
         "loss_inf": np.where(split, np.nan, step * loss_inf(0.4)),
         "margin": np.where(split, step * margin(0.6, sigma=SIGMA), np.nan),
     }
-    keys = {"model": model, "lam": lam, "n": 400, "d": round(400 * lam), "sigma": SIGMA, "seed": 0}
+    keys = {"model": model, "solver": "limit", "lam": lam, "n": 400, "d": round(400 * lam), "sigma": SIGMA, "seed": 0}
     return pds.dataset(pa.Table.from_pandas(pd.DataFrame(keys | columns), preserve_index=False))
 
 
@@ -57,5 +57,26 @@ def test_a_median_that_is_not_bounded_has_no_z():
 
 
 def test_rows_of_another_model_are_refused_by_name():
-    with pytest.raises(ValueError, match="of the model logistic, and these rows are of symmetric"):
+    with pytest.raises(ValueError, match="no exact limits are known of the model symmetric"):
         AgainstTheory()(limits(0.4, separable=0, model="symmetric"))
+
+
+def test_a_value_that_is_not_a_number_is_left_out_and_counted():
+    table = limits(0.4, separable=0).to_table()
+    column = table["s_norm"].to_pylist()
+    spoilt = pa.array([math.nan, math.nan, *column[2:]], from_pandas=False)
+    rows = pds.dataset(table.set_column(table.schema.get_field_index("s_norm"), "s_norm", spoilt))
+    line = AgainstTheory()(rows).set_index("quantity").loc["s_norm"]
+    assert (line["rows"], line["left_out"]) == (101, 2)
+    assert line["median"] == pytest.approx(1.51 * s_inf(0.4, sigma=SIGMA))
+
+
+def test_fields_that_vary_make_groups_of_their_own():
+    tables = [limits(lam, separable=0).to_table() for lam in (0.4, 0.45)]
+    assert AgainstTheory()(pds.dataset(pa.concat_tables(tables)))["lam"].tolist() == [0.4, 0.4, 0.45, 0.45]
+
+
+def test_rows_that_hold_no_limit_are_answered_by_a_sentence():
+    rows = limits(0.4, separable=0).to_table().drop_columns(["s_norm", "loss_inf", "margin"])
+    with pytest.raises(ValueError, match="says of no column"):
+        AgainstTheory()(pds.dataset(rows))

@@ -91,7 +91,7 @@ def test_the_usual_figure_comes_first_and_those_of_other_rows_are_named_with_the
     first, *others = [image["alt"] for image in page.all("img")]
     assert first.startswith("How far S goes below the transition")
     assert [alt[:37] for alt in others] == ["How often random points are separable"]
-    assert "Figures that do not suit these rows trajectories these rows have no train_loss over time" in page.text
+    assert "Figures that do not suit these rows trajectories these rows have no train_loss" in page.text
 
 
 def test_every_image_is_part_of_the_page_and_has_a_text_in_its_place(page):
