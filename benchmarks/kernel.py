@@ -13,10 +13,11 @@ from benchmarks.reference import Start
 from benchmarks.timing import limited
 from sweepjax.engine.dealing import dealt
 from sweepjax.engine.engine import Engine, dataset, drawn
+from sweepjax.identity import describe
 from sweepjax.keys import realization_keys
 from sweepjax.models.logistic import Dataset, Logistic, Weights
 from sweepjax.solvers.limit import columns, solve_limit
-from sweepjax.types import Columns, Problem, describe
+from sweepjax.types import Columns, Problem
 
 ENGINE = Engine()
 Call = tuple[Any, tuple[Any, ...]]  # a compiled program and its arguments

@@ -25,13 +25,14 @@ from jax import lax
 from benchmarks import table
 from benchmarks.counting import Site, Sites, Tally
 from sweepjax.engine.engine import Engine, _rows, realization
+from sweepjax.identity import name_of
 from sweepjax.models.logistic import Logistic
 from sweepjax.presets import preset
 from sweepjax.solvers.gradient_descent import GradientDescent
 from sweepjax.solvers.gradient_flow import GradientFlow
 from sweepjax.solvers.limit import Limit
 from sweepjax.sweep.times import recorded_times
-from sweepjax.types import Chunk, Columns, Family, Task, name_of
+from sweepjax.types import Chunk, Columns, Family, Task
 
 FOLDER = Path("results") / "benchmarks"
 CHANGE = {

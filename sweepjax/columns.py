@@ -11,11 +11,12 @@ import numpy as np
 import pyarrow as pa
 
 from sweepjax import plugins
+from sweepjax.identity import name_of
 
 if TYPE_CHECKING:
     from pyarrow.dataset import Dataset
 
-    from sweepjax.types import Chunk, Columns
+    from sweepjax.types import Chunk, Columns, Family
 
 LABEL = "label"  # what a row is of: names, fields, seed and realization
 CLOCK = "clock"  # when it was recorded
@@ -165,21 +166,18 @@ def described(schema: pa.Schema, fields: Iterable[str], declared: Declared = (()
 
 def labels(chunk: "Chunk") -> "Columns":
     """Return the columns that say what each row is: names, fields, seed and realization [r]."""
-    # Imported late: it brings JAX along, and who only reads rows should not wait for that.
-    from sweepjax.types import name_of  # noqa: PLC0415
-
     index = np.arange(chunk.start, chunk.stop)
-    tasks = [chunk.family.tasks[i] for i in index % len(chunk.family.tasks)]
-    columns = {
-        "model": np.array([name_of(task.model) for task in tasks]),
-        "solver": np.array([name_of(task.solver) for task in tasks]),
-        **_aspect_ratio([task.model for task in tasks]),
-        **_fields([task.model for task in tasks]),
-        **_fields([task.solver for task in tasks]),
-        "seed": np.array([task.seed for task in tasks], dtype=np.int64),
-        "realization": index // len(chunk.family.tasks),
-    }
+    realization, which = np.divmod(index, len(chunk.family.tasks))
+    model, solver, seed = chunk.family.stacked
+    named = {"model": name_of(model), "solver": name_of(solver)}
+    values = named | _aspect_ratio(model) | _fields(model) | _fields(solver) | {"seed": seed}
+    columns = {name: _spread(value, which) for name, value in values.items()} | {"realization": realization}
     return {name: columns[name] for name in (*FIRST, *columns) if name in columns}
+
+
+def _spread(value: Any, which: np.ndarray) -> np.ndarray:
+    """Return a value of each task, or one of all, for the task of every row."""
+    return np.full(len(which), value) if np.ndim(value) == 0 else value[which]
 
 
 def join(parts: Sequence[Any], chunk: "Chunk") -> "Columns":
@@ -189,7 +187,7 @@ def join(parts: Sequence[Any], chunk: "Chunk") -> "Columns":
     a masked array. What a column is follows from who gives it.
     """
     joined = {name: Column(values, LABEL, EXACT) for name, values in labels(chunk).items()}
-    effort, tolerances = declared(chunk.family.tasks)
+    effort, tolerances = declared(chunk.family)
     for who, kind in WHO.items():
         columns = [getattr(part, who) for part in parts]
         for name in columns[0]:
@@ -198,11 +196,10 @@ def join(parts: Sequence[Any], chunk: "Chunk") -> "Columns":
     return joined
 
 
-def declared(tasks: Sequence[Any]) -> Declared:
-    """Return the effort columns of a solver, and the tolerance of a column at the least exact of some tasks."""
-    solvers = {task.solver for task in tasks}
+def declared(family: "Family") -> Declared:
+    """Return the effort columns of a solver, and the tolerance of a column at the least exact of its tasks."""
+    solvers, model = {id(task.solver): task.solver for task in family.tasks}.values(), family.tasks[0].model
     relative = max(getattr(solver, "agreement", USUAL.relative) for solver in solvers)
-    model = tasks[0].model
     absolute = model.absolute(relative) if hasattr(model, "absolute") else {}
     effort = {name for solver in solvers for name in getattr(solver, "effort", ())}
     return effort, lambda name: Tolerance(relative, absolute.get(name, USUAL.absolute))
@@ -215,15 +212,12 @@ def _joined(leaves: list[Any], rows: int) -> np.ndarray:
     return np.ma.MaskedArray(value, mask=~exists)
 
 
-def _aspect_ratio(models: list[Any]) -> "Columns":
-    if not all(hasattr(models[0], name) for name in ("n", "d")):
-        return {}
-    return {"lam": np.array([model.d / model.n for model in models])}
+def _aspect_ratio(model: Any) -> "Columns":
+    return {"lam": model.d / model.n} if hasattr(model, "n") and hasattr(model, "d") else {}
 
 
-def _fields(models: list[Any]) -> "Columns":
-    names = (field.name for field in dataclasses.fields(models[0]))
-    return {name: np.array([getattr(model, name) for model in models]) for name in names}
+def _fields(plug_in: Any) -> "Columns":
+    return {field.name: getattr(plug_in, field.name) for field in dataclasses.fields(plug_in)}
 
 
 def _entry(field: pa.Field | None, key: bytes) -> str:

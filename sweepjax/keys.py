@@ -12,8 +12,9 @@ from typing import Any, NamedTuple
 import jax
 from jaxtyping import Array, ArrayLike, Key, UInt32
 
+from sweepjax.identity import name_of
 from sweepjax.primitives.threefry import THREEFRY
-from sweepjax.types import field_types, name_of
+from sweepjax.types import field_types
 
 
 class Keys(NamedTuple):

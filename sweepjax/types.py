@@ -4,7 +4,6 @@ Axis letters of every shape: r realizations, n samples, d features, t recorded t
 """
 
 import dataclasses
-import hashlib
 import json
 import math
 from collections.abc import Callable, Mapping
@@ -14,7 +13,10 @@ from numbers import Integral, Real
 from typing import Any, ClassVar, Literal, NamedTuple, Protocol, TypeVar, dataclass_transform, get_type_hints
 
 import jax
+import numpy as np
 from jaxtyping import Array, Float, Key
+
+from sweepjax.identity import digest_of_each, folded
 
 Columns = dict[str, Any]
 Data = Any
@@ -23,12 +25,7 @@ State = Any
 Observable = Callable[..., Array]  # (model, data, recorded params [t ...]) -> [t ...]; may ask for `times` by name
 Plugin = TypeVar("Plugin")
 
-KINDS: dict[Any, Any] = {
-    int: Integral,
-    float: Real,
-    bool: bool,
-    str: str,
-}  # types of fields, and what their defaults are
+KINDS: dict[Any, Any] = {int: Integral, float: Real, bool: bool, str: str}  # of fields: what their defaults are
 TYPES = "__sweepjax_types__"  # where a plug-in keeps the types of its fields
 
 
@@ -230,6 +227,14 @@ class Task:
     observables: tuple[str, ...] = ()
 
 
+class Stacked(NamedTuple):
+    """The tasks of a family as one: its float fields and seeds are arrays [tasks]."""
+
+    model: Any
+    solver: Any
+    seed: np.ndarray
+
+
 @dataclass(frozen=True)
 class Family:
     """Tasks equal but for float fields and seed: one compiled program."""
@@ -238,8 +243,22 @@ class Family:
 
     @cached_property
     def id(self) -> str:
-        """Twelve hexadecimal digits that name this family's files."""
-        return digest([describe(task) for task in self.tasks])
+        """Twelve hexadecimal digits that name this family's files: the digest of what its tasks are."""
+        return digest_of_each(self.tasks)
+
+    @cached_property
+    def description(self) -> str:
+        """The JSON of what describes the tasks, as `folded` says it."""
+        return json.dumps(folded(self.tasks))
+
+    @cached_property
+    def stacked(self) -> Stacked:
+        """The tasks as arrays, made once: a family may have 10^6 of them."""
+        plug_ins = [(task.model, task.solver) for task in self.tasks]
+        columns = zip(*map(jax.tree.leaves, plug_ins), strict=True)
+        leaves = [np.array(values, dtype=np.float64) for values in columns]
+        model, solver = jax.tree.unflatten(jax.tree.structure(plug_ins[0]), leaves)
+        return Stacked(model, solver, np.array([task.seed for task in self.tasks], dtype=np.int64))
 
 
 @dataclass(frozen=True)
@@ -254,24 +273,3 @@ class Chunk:
     def rows(self) -> int:
         """How many realizations the chunk holds."""
         return self.stop - self.start
-
-
-def name_of(item: Any) -> str:
-    """Return the command-line name of a plug-in: its file's, or module:Name from outside."""
-    cls = item if isinstance(item, type) else type(item)
-    inside = cls.__module__.startswith("sweepjax.")
-    return cls.__module__.rpartition(".")[2] if inside else f"{cls.__module__}:{cls.__qualname__}"
-
-
-def describe(item: Any) -> dict[str, Any]:
-    """Return what defines a task, a model or a solver as plain JSON values."""
-    values = {field.name: getattr(item, field.name) for field in dataclasses.fields(item)}
-    if isinstance(item, Task):
-        return values | {"model": describe(item.model), "solver": describe(item.solver)}
-    return {"name": name_of(item)} | values
-
-
-def digest(value: Any) -> str:
-    """Return the first twelve hexadecimal digits of the SHA-256 of a value's canonical JSON."""
-    text = json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
-    return hashlib.sha256(text.encode()).hexdigest()[:12]

@@ -11,6 +11,7 @@ import sweepjax
 from sweepjax.plugins import find, names
 
 FLOORS = [
+    ["identity"],
     ["types", "plugins", "primitives", "theory"],
     ["keys", "columns", "sweep", "models", "solvers", "observables", "executors"],
     ["engine", "store", "presets", "reducers"],

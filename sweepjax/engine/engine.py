@@ -289,16 +289,9 @@ def _compile(lanes: int, observables: tuple[str, ...], arguments: tuple[Row, Arr
 
 
 def _rows(chunk: Chunk, index: np.ndarray) -> Row:
-    tasks = chunk.family.tasks
-    which = index % len(tasks)
-
-    def spread(*leaves: float) -> np.ndarray:
-        return np.asarray(leaves, dtype=np.float64)[which]
-
-    model = jax.tree.map(spread, *[task.model for task in tasks])
-    solver = jax.tree.map(spread, *[task.solver for task in tasks])
-    seed = np.array([task.seed for task in tasks], dtype=np.uint32)[which]
-    return Row(model, solver, seed, (index // len(tasks)).astype(np.uint32), index < chunk.stop)
+    realization, which = np.divmod(index, len(chunk.family.tasks))
+    model, solver, seed = jax.tree.map(lambda values: values[which], chunk.family.stacked)
+    return Row(model, solver, seed.astype(np.uint32), realization.astype(np.uint32), index < chunk.stop)
 
 
 def provenance(engine: Engine) -> dict[str, str]:

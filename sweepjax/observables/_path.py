@@ -7,7 +7,7 @@ import jax.numpy as jnp
 from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Float
 
-from sweepjax.types import name_of
+from sweepjax.identity import name_of
 
 PARTS = {"s": (2, "a direction s"), "b": (1, "a bias b")}  # dimensions of the path, and in words
 

@@ -9,12 +9,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from sweepjax.engine.engine import Engine, Watch, dataset
+from sweepjax.identity import name_of
 from sweepjax.recheck.limit import contradictions
 from sweepjax.store.chunkfile import table
 from sweepjax.store.paths import content
 from sweepjax.store.same_rows import differences
 from sweepjax.store.verify import Findings
-from sweepjax.types import Chunk, name_of
+from sweepjax.types import Chunk
 
 ONE_AT_A_TIME = Engine(lanes=1)
 

@@ -2,15 +2,17 @@
 
 import json
 import subprocess
+from collections.abc import Mapping
 from contextlib import suppress
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
 
-from sweepjax.types import Chunk, describe
+from sweepjax.identity import folded
+from sweepjax.types import Chunk
 
 FORMAT = 1
+MOST_TASKS = 1000  # of a family that every footer describes whole
 
 
 def label(chunk: Chunk) -> str:
@@ -19,18 +21,24 @@ def label(chunk: Chunk) -> str:
 
 
 def origin(chunk: Chunk) -> dict[str, str]:
-    """Return what the footer tells of where the rows belong."""
-    family = json.dumps(_folded([describe(task) for task in chunk.family.tasks]))
-    return {"chunk": label(chunk), "start": str(chunk.start), "stop": str(chunk.stop), "family": family}
+    """Return what the footer tells of where the rows belong.
+
+    Of a large family it describes the tasks that have rows in the chunk: else most of the bytes of a run were footers.
+    """
+    count = len(chunk.family.tasks)
+    if chunk.rows >= count or count <= MOST_TASKS:
+        return _origin(chunk, chunk.family.description)
+    own = [chunk.family.tasks[row % count] for row in range(chunk.start, chunk.stop)]
+    return _origin(chunk, json.dumps(folded(own))) | {"tasks": str(count)}
 
 
-def _folded(values: list[Any]) -> Any:
-    """Say once what all have in common, and under "each" what differs: a family may have 10^6 tasks."""
-    if all(value == values[0] for value in values):
-        return values[0]
-    if not isinstance(values[0], dict):
-        return {"each": values}
-    return {key: _folded([value[key] for value in values]) for key in values[0]}
+def is_origin(told: Mapping[str, str], chunk: Chunk) -> bool:
+    """Whether a footer tells that the rows of a chunk belong there; it may describe a large family whole."""
+    return any(each.items() <= told.items() for each in (origin(chunk), _origin(chunk, chunk.family.description)))
+
+
+def _origin(chunk: Chunk, description: str) -> dict[str, str]:
+    return {"chunk": label(chunk), "start": str(chunk.start), "stop": str(chunk.stop), "family": description}
 
 
 @cache

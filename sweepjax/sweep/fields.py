@@ -9,9 +9,10 @@ from fractions import Fraction
 from itertools import product
 from typing import Any, NamedTuple
 
+from sweepjax.identity import name_of
 from sweepjax.plugins import defined, find, names, outside, unknown
 from sweepjax.sweep.axes import exact, nearest, parse_axis
-from sweepjax.types import Allowed, field_types, is_plugin, name_of
+from sweepjax.types import Allowed, field_types, is_plugin
 
 ASPECT = ("lam", "n", "d")
 MOST_SHAPES = 10**6

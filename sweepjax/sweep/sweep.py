@@ -8,6 +8,7 @@ from functools import cached_property
 from itertools import chain, product
 from typing import Any, Self
 
+from sweepjax.identity import digest, name_of
 from sweepjax.plugins import find
 from sweepjax.sweep import spelling
 from sweepjax.sweep.contract import checked
@@ -27,7 +28,7 @@ from sweepjax.sweep.fields import (
     sweepable,
 )
 from sweepjax.sweep.times import recorded_times, time_notes
-from sweepjax.types import Chunk, Family, Task, digest, name_of
+from sweepjax.types import Chunk, Family, Task
 
 MOST_IN_FAMILY, MOST_POINTS, MOST_REALIZATIONS = 10**6, 10**7, 2**32 - 1
 NOTHING = None, "nothing"

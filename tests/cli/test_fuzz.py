@@ -23,8 +23,8 @@ from tampering import chunks, flipped
 from sweepjax.columns import FIRST, labels
 from sweepjax.engine.engine import Engine
 from sweepjax.executors.dask import Dask
+from sweepjax.identity import name_of
 from sweepjax.plan import Pilot
-from sweepjax.types import name_of
 
 COMMANDS = typer.main.get_command(sweepjax_cli._commands()).commands
 CODES = {0, 1, 2, 3, 4, 5, 130}

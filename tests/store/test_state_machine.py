@@ -31,6 +31,7 @@ from tampering import chunks, everything
 
 from sweepjax.columns import labels
 from sweepjax.engine.engine import Engine
+from sweepjax.identity import digest
 from sweepjax.run import Part, fill, open_store, share
 from sweepjax.store.chunkfile import Damaged
 from sweepjax.store.directory import RECORD
@@ -38,7 +39,6 @@ from sweepjax.store.merge import merge
 from sweepjax.store.store import Store
 from sweepjax.store.verify import repair, verify
 from sweepjax.sweep.sweep import Sweep
-from sweepjax.types import digest
 
 # Two families of two tasks: an odd number of realizations ends in a chunk of half the rows.
 SWEEP = Sweep().replaced(solver="probe:Bits", n=20, lam="0.4,0.5", seed="0,1")

@@ -19,12 +19,13 @@ from hypothesis import strategies as st
 from places import TESTS
 
 import sweepjax.store.store
+from sweepjax.identity import describe
 from sweepjax.store.chunkfile import Damaged, checksum_ok
 from sweepjax.store.directory import Conflict
 from sweepjax.store.rows import read, scan
 from sweepjax.store.store import Store
 from sweepjax.sweep.sweep import Sweep
-from sweepjax.types import Chunk, Family, Task, describe, plugin
+from sweepjax.types import Chunk, Family, Task, plugin
 
 
 @plugin
