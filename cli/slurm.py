@@ -69,5 +69,6 @@ def _recorded(directory: Path) -> list[str]:
 
     if not (directory / RECORD).exists():
         raise ValueError(f"{directory} holds no sweep yet; say which by the arguments of `run`, after --")
-    Store.open(directory)
+    if reason := Store.open(directory).unplugged:
+        raise ValueError(reason)
     return [str(directory / RECORD)]

@@ -1,11 +1,14 @@
 """`sweepjax status`: what a directory holds, and what it is meant to hold."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from ._report import aligned, size, uncertified
+
+if TYPE_CHECKING:
+    from sweepjax.store.store import Summary
 
 
 def status(directory: Annotated[Path, typer.Argument(metavar="DIR", help="A directory that `run` made.")]) -> None:
@@ -18,10 +21,18 @@ def status(directory: Annotated[Path, typer.Argument(metavar="DIR", help="A dire
     lines = [
         ("sweep", f"model {sweep.model}, solver {sweep.solver}"),
         *axes,
-        ("points", f"{sweep.points}, of {sweep.realizations} realizations each"),
-        ("rows", f"{held.rows} of {held.planned}, {100 * held.rows / held.planned:.4g} %"),
+        ("points", f"{sweep.points or 'unknown'}, of {sweep.realizations} realizations each"),
+        ("rows", _share(held)),
         ("uncertified", uncertified(directory) if held.files else 0),
         ("files", f"{held.files} of at most {store.chunk_rows} rows, {size(held.bytes)}"),
         ("leftovers", f"{len(held.leftovers)}" + (", of writes under way or cut off" if held.leftovers else "")),
     ]
+    if store.unplugged:
+        lines.insert(1, ("", f"its plug-ins cannot be used here: {store.unplugged}"))
     typer.echo(aligned(lines))
+
+
+def _share(held: "Summary") -> str:
+    if not held.planned:
+        return f"{held.rows} of unknown"
+    return f"{held.rows} of {held.planned}, {100 * held.rows / held.planned:.4g} %"

@@ -12,6 +12,7 @@ from ._report import aligned
 
 if TYPE_CHECKING:
     from sweepjax.recheck import Mismatch
+    from sweepjax.store.store import Store
     from sweepjax.store.verify import Findings
 
 Lines = list[tuple[str, str]]
@@ -33,11 +34,13 @@ def verify(
     if recheck is not None and wanted < 1:
         raise ValueError(f"--recheck {recheck} is not allowed; give a whole number from 1")
     store = Store.open(directory)
+    if wanted and store.unplugged:
+        raise ValueError(f"--recheck needs the plug-ins of the run: {store.unplugged}")
     findings = library.verify(store)
     removed = set(library.repair(findings) if repair else ())
     faults = [(fault.file.name, fault.what + _fate(fault.replaceable, repair)) for fault in findings.faults]
     mismatches, checked = _recheck(findings, wanted) if wanted else ([], 0)
-    lines = faults + mismatches + _notes(store.path, findings)
+    lines = faults + mismatches + _notes(store, findings)
     if lines:
         typer.echo(aligned(lines))
     left = len(faults) - len(removed)
@@ -67,9 +70,12 @@ def _sentence(found: "Mismatch") -> str:
     return f"row {found.row}: {found.column} is {found.stored}, computed again {found.recomputed}"
 
 
-def _notes(directory: Path, findings: "Findings") -> Lines:
-    """Return what is no fault: rows that are not there yet, temporaries."""
+def _notes(store: "Store", findings: "Findings") -> Lines:
+    """Return what is no fault: what could not be checked, rows that are not there yet, temporaries."""
     from sweepjax.store.verify import advice  # noqa: PLC0415
 
-    missing = [("missing", advice(directory, findings.missing))] if findings.missing else []
-    return missing + [(file.name, "is left of a write under way or cut off") for file in findings.leftovers]
+    plan = f"bytes and footers were checked, labels were not, since {store.unplugged}"
+    unchecked = [("unchecked", plan)] if store.unplugged else []
+    missing = [("missing", advice(store.path, findings.missing))] if findings.missing else []
+    left = [(file.name, "is left of a write under way or cut off") for file in findings.leftovers]
+    return unchecked + missing + left

@@ -3,7 +3,7 @@
 import dataclasses
 import hashlib
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import chain
 from typing import Any
 
@@ -39,9 +39,14 @@ def digest(value: Any) -> str:
 
 def digest_of_each(items: Sequence[Any]) -> str:
     """Return the digest of the list of what each item is."""
+    return digest_of_folded(folded(items), len(items))
+
+
+def digest_of_folded(fields: Mapping[str, Any], count: int) -> str:
+    """Return the digest of the list of so many items, of folded fields."""
     columns: list[list[Any]] = []
-    template = _template(folded(items), columns)
-    varying = zip(*map(_canonical_each, columns), strict=True) if columns else [()] * len(items)
+    template = _template(fields, columns)
+    varying = zip(*map(_canonical_each, columns), strict=True) if columns else [()] * count
     texts = (template % each for each in varying)
     return _digest(chain(["[", next(texts)], (f",{text}" for text in texts), ["]"]))
 

@@ -23,7 +23,6 @@ from sweepjax.store.paths import each
 from sweepjax.store.rows import scan
 from sweepjax.store.store import Store
 from sweepjax.store.verify import Findings, verify
-from sweepjax.sweep.sweep import Sweep
 
 PLACE = ("chunk", "start", "stop", "family", "checksum")  # what a footer tells of its own file alone
 NAMES = {"version": "sweepjax", "jax": "JAX", "git": "git commit", "matmul_precision": "precision of products"}
@@ -76,7 +75,7 @@ def _section(store: Store, findings: Findings) -> Section:
         store.path,
         sound,
         _glance(findings, checked, reduced),
-        _facts(store.sweep, findings),
+        _facts(store, findings),
         store.sweep.to_toml(),
         shlex.join(["sweepjax", "run", str(store.path / RECORD), "-o", str(store.path)]),
         shlex.join(["sweepjax", "verify", str(store.path), "--recheck", "20"]),
@@ -109,15 +108,25 @@ def _glance(findings: Findings, checked: list[Check], reduced: list[Table]) -> l
     return counts
 
 
-def _facts(sweep: Sweep, findings: Findings) -> Facts:
+def _facts(store: Store, findings: Findings) -> Facts:
+    sweep = store.sweep
     size = sum(file.stat().st_size for file in findings.sound)
+    return [
+        *_plug_ins(store),
+        ("axes", sweep.notes()),
+        ("points", [f"{text(sweep.points or 'unknown')}, of {text(sweep.realizations)} realizations each"]),
+        ("rows", [f"{text(findings.rows)} stored of {text(findings.planned)} planned"]),
+        ("files", [f"{text(len(findings.sound))}, {size / 1e6:.3g} MB"]),
+    ]
+
+
+def _plug_ins(store: Store) -> Facts:
+    sweep = store.sweep
+    if store.unplugged:
+        return [("model", [sweep.model, store.unplugged]), ("solver", [sweep.solver])]
     return [
         ("model", [f"{sweep.model}: {_first_line(sweep.model_class)}"]),
         ("solver", [f"{sweep.solver}: {_first_line(sweep.solver_class)}"]),
-        ("axes", sweep.notes()),
-        ("points", [f"{text(sweep.points)}, of {text(sweep.realizations)} realizations each"]),
-        ("rows", [f"{text(findings.rows)} stored of {text(findings.planned)} planned"]),
-        ("files", [f"{text(len(findings.sound))}, {size / 1e6:.3g} MB"]),
     ]
 
 

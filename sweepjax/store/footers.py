@@ -2,17 +2,49 @@
 
 import json
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
+from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import version
+from itertools import chain
 from pathlib import Path
+from typing import Any
 
-from sweepjax.identity import folded
-from sweepjax.types import Chunk
+from sweepjax.identity import digest_of_folded, folded
+from sweepjax.types import Chunk, Family
 
 FORMAT = 1
 MOST_TASKS = 1000  # of a family that every footer describes whole
+
+
+@dataclass(frozen=True)
+class Described(Family):
+    """A family that is known by a footer alone: how many tasks it has, and the digits that name its files."""
+
+    tasks: Any
+    id: str  # pyright: ignore[reportIncompatibleVariableOverride]
+
+
+def described(footer: Mapping[str, str]) -> Described:
+    """Return the family of a footer; of a large one it may describe a few tasks, which do not prove the digits.
+
+    Raises:
+        ValueError: it describes no family, or another one than it names.
+    """
+    family, name = json.loads(footer.get("family", "")), footer["chunk"][:12]
+    if "tasks" in footer:
+        return Described(range(int(footer["tasks"])), name)
+    count = max(_counts(family), default=1)
+    if digest_of_folded(family, count) != name:
+        raise ValueError("it describes another family")
+    return Described(range(count), name)
+
+
+def _counts(family: Any) -> Iterator[int]:
+    """Yield how many values of each field differ."""
+    if isinstance(family, dict):
+        yield from [len(family["each"])] if family.keys() == {"each"} else chain(*map(_counts, family.values()))
 
 
 def label(chunk: Chunk) -> str:

@@ -7,11 +7,12 @@ from pathlib import Path
 import pyarrow as pa
 
 from sweepjax.store.chunkfile import Damaged, footer, put
+from sweepjax.store.copies import Copy, Unsound, read_copy
 from sweepjax.store.directory import RECORD, Conflict, check_free, parquet_files
 from sweepjax.store.paths import Overtaken, content, place, tag
 from sweepjax.store.same_rows import differences
 from sweepjax.store.store import Store
-from sweepjax.store.verify import Copy, Unsound, fits, planned_files, read_copy
+from sweepjax.store.verify import fits, planned_files
 from sweepjax.sweep.sweep import Sweep
 from sweepjax.types import Family
 

@@ -44,7 +44,7 @@ def scan(paths: Iterable[str | Path]) -> ds.FileSystemDataset:
     for other in others:
         if not reading(pq.read_schema, other).equals(reading(pq.read_schema, first)):
             raise ValueError(f"{first} and {other} have different columns; read them one at a time")
-    schema = saying(reading(pq.read_schema, first), first)
+    schema = saying(reading(pq.read_schema, first), metadata(first).metadata or {})
     files, system = names([file for group in groups for file in group])
     options = ds.ParquetFragmentScanOptions(page_checksum_verification=True)
     form = ds.ParquetFileFormat(default_fragment_scan_options=options)

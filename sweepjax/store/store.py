@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
-from typing import NamedTuple, Self
+from typing import Any, NamedTuple, Self
 
 import pyarrow.dataset as ds
 import tomli_w
@@ -18,8 +18,17 @@ from sweepjax.store.directory import RECORD, Conflict, check_free, chunk_files, 
 from sweepjax.store.footers import FORMAT, label, origin, software
 from sweepjax.store.paths import AT_ONCE, Overtaken, each, place, remote, tag
 from sweepjax.store.rows import scan
+from sweepjax.sweep.recorded import Recorded, recorded
 from sweepjax.sweep.sweep import Sweep
 from sweepjax.types import Chunk, Columns
+
+
+class Kept(NamedTuple):
+    """What a record says of the rows beside it; rows of earlier versions do not say how many points they are of."""
+
+    format: int
+    id: str
+    points: int
 
 
 class Summary(NamedTuple):
@@ -65,19 +74,30 @@ class Store:
 
     @classmethod
     def open(cls, path: str | Path) -> Self:
-        """Return the store of a directory that holds a sweep already."""
+        """Return the store of a directory that holds a sweep already.
+
+        Its plug-ins need not be at hand; then the sweep is `Recorded`.
+        """
         path = place(path)
         record = path / RECORD
         if not record.exists():
             raise ValueError(f"{path} holds no sweep ({RECORD} is missing); give a directory that `sweepjax run` made")
-        text, chunk_rows, kept = _parted(record)
-        sweep = Sweep.from_toml(text)
-        if kept != (FORMAT, sweep.id):
+        table, chunk_rows, kept = _parted(record)
+        try:
+            sweep = Sweep.from_toml(table)
+        except ValueError as error:
+            sweep = recorded(table, error, kept=kept.id, count=kept.points)
+        if kept[:2] != (FORMAT, sweep.id):
             cause = "it was edited since, or another version of sweepjax wrote it"
             raise Conflict(
                 f"{record} does not describe the rows beside it: {cause}; undo that, or choose another directory"
             )
         return cls(path, sweep, chunk_rows)
+
+    @property
+    def unplugged(self) -> str:
+        """Why the sweep's plug-ins cannot be used here; nothing if they can."""
+        return self.sweep.reason if isinstance(self.sweep, Recorded) else ""
 
     def __contains__(self, chunk: Chunk) -> bool:
         file = self.file(chunk)
@@ -122,7 +142,8 @@ class Store:
         return scan([self.path])
 
     def _recorded(self, seen: str) -> Self:
-        own = {"chunk": self.chunk_rows, "store": {"format": FORMAT, "id": self.sweep.id}}
+        kept = Kept(FORMAT, self.sweep.id, self.sweep.points)
+        own = {"chunk": self.chunk_rows, "store": kept._asdict()}
         try:
             put(self.path / RECORD, tomli_w.dumps(tomllib.loads(self.sweep.to_toml()) | own).encode(), seen)
         except Overtaken:
@@ -130,11 +151,11 @@ class Store:
         return self
 
 
-def _parted(record: Path) -> tuple[str, int, tuple[int, str]]:
-    """Return the sweep's TOML, the chunk size, and the format and identity of the rows."""
+def _parted(record: Path) -> tuple[dict[str, Any], int, Kept]:
+    """Return the sweep's table, the chunk size, and what is kept."""
     try:
         content = tomllib.loads(record.read_text(encoding="utf-8"))
         chunk_rows, own = content.pop("chunk"), content.pop("store")
-        return tomli_w.dumps(content), chunk_rows, (own["format"], own["id"])
+        return content, chunk_rows, Kept(own["format"], own["id"], own.get("points", 0))
     except (ValueError, KeyError) as error:
         raise Damaged(f"{record} is damaged ({error}); restore it from a copy, or use another directory") from None

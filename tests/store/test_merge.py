@@ -270,7 +270,7 @@ def test_a_file_that_seems_gone_is_looked_for_again(place, monkeypatch):
             raise FileNotFoundError(2, "No such file or directory", str(file))
         return read(file)
 
-    monkeypatch.setattr("sweepjax.store.verify.WAITS", (0.0, 0.0))
+    monkeypatch.setattr("sweepjax.store.copies.WAITS", (0.0, 0.0))
     with monkeypatch.context() as patch:
         patch.setattr(Path, "read_bytes", shy)
         merge([Path("a"), Path("b")], Path("c"))
@@ -279,7 +279,7 @@ def test_a_file_that_seems_gone_is_looked_for_again(place, monkeypatch):
 
 def test_a_file_that_is_gone_is_left_out(place, monkeypatch):
     gone = chunks(Path("a"))[0]
-    monkeypatch.setattr("sweepjax.store.verify.WAITS", (0.0, 0.0))
+    monkeypatch.setattr("sweepjax.store.copies.WAITS", (0.0, 0.0))
     monkeypatch.setattr("sweepjax.store.merge._check", lambda *_: gone.unlink())
     assert set(merged("a", "b")) == set(everything(Path("whole"))) - {gone.name}
 

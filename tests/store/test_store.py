@@ -369,7 +369,7 @@ def test_asking_for_more_realizations_is_recorded_and_for_fewer_is_not(store):
 def test_the_record_repeats_the_sweep_and_adds_what_the_store_must_remember(store):
     content = tomllib.loads((store.path / "_sweep.toml").read_text())
     assert content.pop("chunk") == 4
-    assert content.pop("store") == {"format": 1, "id": planned().id}
+    assert content.pop("store") == {"format": 1, "id": planned().id, "points": 2}
     assert content == tomllib.loads(planned().to_toml())
 
 

@@ -12,9 +12,10 @@ from tampering import chunks, copied, edited, everything, flipped, rewritten, sp
 from sweepjax.columns import CURVE, EFFORT, FACT, LABEL, Tolerance, describing
 from sweepjax.recheck import chosen, recheck
 from sweepjax.recheck import limit as scipys
+from sweepjax.store.copies import Unsound, read_copy
 from sweepjax.store.same_rows import differences
 from sweepjax.store.store import Store
-from sweepjax.store.verify import Unsound, planned_files, read_copy, verify
+from sweepjax.store.verify import planned_files, verify
 
 PROBE = ["run", "--n", "20", "--lambda", "0.4,0.5", "--solver", "probe:Bits", "--realizations", "20", "--chunk", "8"]
 LIMIT = ["run", "--n", "20", "--lambda", "0.5", "--realizations", "16", "--chunk", "8"]
@@ -279,7 +280,7 @@ def test_every_faulty_file_has_its_line(run, probe, capsys):
 def test_a_file_that_goes_while_it_is_verified_is_a_gap(run, monkeypatch):
     gone = chunks(run)[0]
     read = Path.read_bytes
-    monkeypatch.setattr("sweepjax.store.verify.WAITS", (0.0, 0.0))
+    monkeypatch.setattr("sweepjax.store.copies.WAITS", (0.0, 0.0))
     monkeypatch.setattr(Path, "read_bytes", lambda file: (file == gone and gone.unlink(missing_ok=True)) or read(file))
     findings = verify(opened(run))
     assert (findings.faults, findings.missing) == ([], 8)
