@@ -1,4 +1,5 @@
 import json
+import sys
 
 import pyarrow.parquet as pq
 from tampering import chunks, rewritten
@@ -40,3 +41,11 @@ def test_the_tasks_of_other_rows_are_not_those_of_a_large_family(tmp_path):
     store = large_run(tmp_path / "run")
     rewritten(chunks(store.path)[0], family=json.dumps(folded(next(LARGE.families()).tasks[1:601])))
     assert ["describes other tasks" in fault.what for fault in verify(store).faults] == [True]
+
+
+def test_a_large_family_is_checked_without_its_plug_ins_as_far_as_its_footers_go(tmp_path, monkeypatch):
+    path = large_run(tmp_path / "run").path
+    monkeypatch.setitem(sys.modules, "probe", None)
+    unplugged = Store.open(path)
+    assert "cannot import 'probe:Bits'" in unplugged.unplugged
+    assert (verify(unplugged).faults, verify(unplugged).missing, verify(unplugged).rows) == ([], 0, 2002)
