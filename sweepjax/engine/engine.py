@@ -24,10 +24,11 @@ from threadpoolctl import threadpool_limits
 from sweepjax.columns import join
 from sweepjax.engine.dealing import dealt
 from sweepjax.engine.devices import cores, devices
+from sweepjax.engine.rows import model_of
 from sweepjax.engine.sizes import ELEMENTS, dataset_elements, effort
 from sweepjax.keys import Keys, realization_keys
 from sweepjax.plugins import find
-from sweepjax.types import Chunk, Columns, Family, Problem, field_types
+from sweepjax.types import Chunk, Columns, Family, Problem
 
 BATCH_ELEMENTS = 3 * 10**6  # numbers of data of a batch, enough to make calling it cost nothing
 MOST_PER_BATCH = 32
@@ -259,11 +260,12 @@ def dataset(row: Any) -> Any:
 
     Args:
         row: anything with the columns of a row as items: a line of a DataFrame, or a dict.
+
+    Raises:
+        ValueError: columns that the dataset depends on are missing.
     """
     devices("")
-    cls = find("models", row["model"])
-    known = [field for field in dataclasses.fields(cls) if field.name in row]  # rows of earlier versions lack some
-    model = cls(**{field.name: field_types(cls)[field.name](row[field.name]) for field in known})
+    model = model_of(row)
     with jax.enable_x64(True):
         keys = realization_keys(model, np.uint32(row["seed"]), np.uint32(row["realization"]))
         return jax.jit(drawn)(model, keys, True)

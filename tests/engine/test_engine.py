@@ -20,6 +20,7 @@ from sweepjax.sweep.sweep import Sweep
 from sweepjax.types import Chunk
 
 SWEEP = Sweep().replaced(n=20, d=10, sigma="0.5,1,2", seed="3,7", realizations=10)
+LOGISTIC = {"model": "logistic", "n": 4, "d": 2, "sigma": 3.0, "seed": 1, "realization": 2}
 PROBE = SWEEP.replaced(solver="probe:Bits")
 
 
@@ -189,3 +190,14 @@ def test_python_runs_a_sweep_and_reads_it_again(tmp_path):
     frame = sj.run("0.5", n=20, realizations=5, out=tmp_path / "run")
     pd.testing.assert_frame_equal(frame, sj.read(tmp_path / "run"))
     assert sj.dataset(frame.iloc[2]).x.shape == (20, 10)
+
+
+@pytest.mark.parametrize("names", [["sigma"], ["n"], ["n", "d"], ["seed", "realization"], ["model"]])
+def test_a_row_that_lacks_what_its_dataset_depends_on_is_refused(names):
+    with pytest.raises(ValueError, match=f"depends on {', '.join(names)}, which this row lacks"):
+        sj.dataset({name: value for name, value in LOGISTIC.items() if name not in names})
+
+
+def test_a_row_may_lack_what_its_dataset_does_not_depend_on():
+    whole = LOGISTIC | {"loss": "exponential", "init_norm": 0.3, "init_bias": 1.0}
+    assert sj.dataset(LOGISTIC).x.tolist() == sj.dataset(whole).x.tolist()

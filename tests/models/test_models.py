@@ -95,7 +95,9 @@ def test_a_mixture_moves_the_first_component_alone_by_either_sign():
 
 @pytest.mark.parametrize("r", [0.5, 0.95])
 def test_the_label_fraction_is_the_fraction_labelled_minus_one(r):
-    data = dataset({"model": "labelled", "n": 2000, "d": 5, "label_fraction": r, "seed": 0, "realization": 0})
+    data = dataset(
+        {"model": "labelled", "n": 2000, "d": 5, "sigma": 1.0, "label_fraction": r, "seed": 0, "realization": 0}
+    )
     assert abs(np.mean(np.asarray(data.y) == -1) - r) < 4 * np.sqrt(r * (1 - r) / 2000)
     assert np.asarray(data.x)[np.asarray(data.y) == 1, 0].min() > np.asarray(data.x)[np.asarray(data.y) == -1, 0].max()
 
