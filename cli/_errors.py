@@ -11,6 +11,7 @@ from typing import Any
 
 import typer
 
+from sweepjax.plugins import blame
 from sweepjax.store.paths import of_a_bucket
 
 COMPLETE, FAULT, USAGE, UNFINISHED, CONFLICT, DAMAGED, INTERRUPTED = 0, 1, 2, 3, 4, 5, 130
@@ -30,11 +31,12 @@ def exit_code(command: Callable[[], Any]) -> int:
     except KeyboardInterrupt:
         code = INTERRUPTED
     except Exception as error:
-        code = _code(error)
+        line = _of_a_plugin(error)
+        code = USAGE if line else _code(error)
         if code is None:
             raise
         _abandon_stdout(error)
-        say(sentence(error))
+        say(line or sentence(error))
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
@@ -89,6 +91,15 @@ def _code(error: Exception) -> int | None:
     return next(
         (code for kind, code in kinds.items() if isinstance(error, kind)), FAULT if of_a_bucket(error) else None
     )
+
+
+def _of_a_plugin(error: Exception) -> str:
+    """Return where and why a plug-in of the user's went wrong; nothing if something else did."""
+    from sweepjax.store.store import Conflict, Damaged  # noqa: PLC0415
+
+    # These say themselves what is wrong, wherever they were noticed.
+    own = isinstance(error, (typer.TyperException, Conflict, Damaged, OSError)) or of_a_bucket(error)
+    return "" if own else blame(error)
 
 
 def _usage(error: Any) -> str:

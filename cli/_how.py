@@ -57,9 +57,10 @@ def chunk_rows(text: str | None) -> int:
 def executor(name: str, options: dict[str, str | None]) -> "Executor":
     """Return the executor of a name, with those of the options that it knows."""
     from sweepjax.plugins import find  # noqa: PLC0415
+    from sweepjax.plugins import options as options_of  # noqa: PLC0415
 
     cls = find("executors", name)
-    known = getattr(cls, "__dataclass_fields__", {})
+    known = options_of(cls)
     for option in ("scheduler", "workers"):
         if options[option] is not None and option not in known:
             advice = "leave it out, or give --executor dask"

@@ -72,15 +72,21 @@ def tables(paths: Sequence[Path]) -> Iterator[list["FileSystemDataset"]]:
 
 def plugin_options(name: str, cls: Any, texts: dict[str, str]) -> dict[str, Any]:
     """Return the values of a plug-in's fields, each text read as the type of its field."""
-    import dataclasses  # noqa: PLC0415
+    from sweepjax.plugins import options, unknown  # noqa: PLC0415
 
-    from sweepjax.plugins import unknown  # noqa: PLC0415
-
-    kinds = {field.name: field.type for field in dataclasses.fields(cls)}
+    kinds = options(cls)
     for option in texts:
         if option not in kinds:
             raise ValueError(f"{name}: " + unknown("option", option, list(kinds)))
     return {option: value(option, text, kinds[option]) for option, text in texts.items()}
+
+
+def check_result(plugin: Any, result: Any, ability: str, wanted: str) -> None:
+    """Refuse what a plug-in of the user's returns if it lacks the method that it is returned for."""
+    from sweepjax.plugins import defined  # noqa: PLC0415
+
+    if not hasattr(result, ability):
+        raise ValueError(f"{defined(plugin)}: {plugin.__name__} returns a {type(result).__name__}; return {wanted}")
 
 
 def value(option: str, text: str, kind: Any) -> Any:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from . import _complete
-from ._options import checked_output, pairs, plugin_options, replaced, rows
+from ._options import check_result, checked_output, pairs, plugin_options, replaced, rows
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -46,6 +46,7 @@ def reduce(  # noqa: PLR0913, PLR0917  one parameter an option
     texts |= {name: text for name, text in given.items() if text is not None}
     with rows(directories) as data:
         table = cls(**plugin_options(reducer, cls, texts))(data)
+    check_result(cls, table, "to_string", "a pandas DataFrame")
     if target:
         _write(table, target)
         return

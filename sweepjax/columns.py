@@ -213,7 +213,8 @@ def _joined(leaves: list[Any], rows: int) -> np.ndarray:
 
 
 def _aspect_ratio(model: Any) -> "Columns":
-    return {"lam": model.d / model.n} if hasattr(model, "n") and hasattr(model, "d") else {}
+    whole = all(isinstance(getattr(model, name, None), int) for name in ("n", "d"))
+    return {"lam": model.d / model.n} if whole else {}
 
 
 def _fields(plug_in: Any) -> "Columns":

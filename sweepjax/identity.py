@@ -10,7 +10,7 @@ from typing import Any
 
 def name_of(item: Any) -> str:
     """Return the command-line name of a plug-in: its file's, or module:Name from outside."""
-    cls = item if isinstance(item, type) else type(item)
+    cls = item if hasattr(item, "__qualname__") else type(item)
     inside = cls.__module__.startswith("sweepjax.")
     return cls.__module__.rpartition(".")[2] if inside else f"{cls.__module__}:{cls.__qualname__}"
 

@@ -8,6 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from sweepjax.engine import contract
 from sweepjax.engine.engine import Engine
 from sweepjax.engine.sizes import default_chunk_rows
 from sweepjax.store.chunkfile import table
@@ -51,6 +52,7 @@ def plan(sweep: Sweep, *, engine: Engine, chunk_rows: int = 0) -> Plan:
     Between these families the time is taken to be linear, so it is an estimate. Programs that an
     earlier run has left in the compilation cache make compiling look cheaper than it is.
     """
+    contract.check(sweep)
     families = list(pilot_families(sweep))
     pilots = [pilot(family, engine) for family in families]
     rows = chunk_rows or default_chunk_rows(sweep)

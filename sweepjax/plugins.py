@@ -4,6 +4,7 @@ Code from outside is reached by package.module:Name, in the current directory to
 one sentence that begins with its file and line.
 """
 
+import dataclasses
 import difflib
 import importlib
 import inspect
@@ -11,14 +12,17 @@ import pkgutil
 import sys
 import sysconfig
 import traceback
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from types import FrameType
-from typing import Any
+from typing import Any, get_type_hints
 
 OWN = ("sweepjax", "sweepjax_cli")
 STANDARD = tuple(f"{sysconfig.get_path(name)}/" for name in ("stdlib", "platstdlib"))
+INSTALLED = {"site-packages", "dist-packages"}
 LONGEST = 300  # characters of an error that are shown
+GUARD = "put what it runs below `if __name__ == '__main__':`"
 
 
 def names(kind: str) -> list[str]:
@@ -37,7 +41,7 @@ def find(kind: str, name: str) -> Any:
         ValueError: no such plug-in; the message names the nearest one, or the line of a file that is wrong.
     """
     if ":" in name:
-        return _from_outside(name)
+        return _checked(kind, name, _from_outside(name))
     if name not in names(kind):
         raise ValueError(unknown(kind[:-1], name, names(kind)))
     module = importlib.import_module(f"sweepjax.{kind}.{name}")
@@ -52,9 +56,27 @@ def unknown(what: str, name: str, known: list[str]) -> str:
     return f"unknown {what} {name!r}; {hint}choose one of: {', '.join(known)}"
 
 
+def options(cls: Any) -> dict[str, type]:
+    """Return the type of each option of a reducer or an executor, all of which have defaults.
+
+    Raises:
+        ValueError: the class is from outside, and an option has none, or is neither a number, a text nor a truth value.
+    """
+    try:
+        hints = get_type_hints(cls)
+    except NameError as error:
+        raise ValueError(f"{defined(cls)}: the types of the fields cannot be read ({error})") from None
+    for field in dataclasses.fields(cls):
+        if field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING:
+            raise ValueError(f"{defined(cls)}: field {field.name!r} of {cls.__name__} has no default; give it one")
+        if hints[field.name] not in (int, float, bool, str):
+            raise ValueError(f"{defined(cls)}: field {field.name!r} of {cls.__name__} is no int, float, bool or str")
+    return {field.name: hints[field.name] for field in dataclasses.fields(cls)}
+
+
 def outside(item: Any) -> bool:
     """Whether a class or function is none of ours."""
-    return item.__module__.partition(".")[0] not in OWN
+    return str(getattr(item, "__module__", "")).partition(".")[0] not in OWN
 
 
 def defined(item: Any) -> str:
@@ -64,20 +86,37 @@ def defined(item: Any) -> str:
         lines, first = inspect.getsourcelines(item)
         file = inspect.getsourcefile(item) or ""
     except (OSError, TypeError):
-        return str(item.__module__)
+        return str(getattr(item, "__module__", type(item).__name__))
     heads = (number for number, line in enumerate(lines) if line.lstrip().startswith(("class ", "def ", "async def ")))
     return f"{_shown(file)}:{first + next(heads, 0)}"
 
 
-def blame(error: BaseException, package: str = "") -> str:
-    """Return what went wrong in a file of the user's, with its line; nothing if it went wrong elsewhere.
+def takes(function: Callable[..., Any], count: int) -> bool:
+    """Whether a function can be called with so many arguments."""
+    try:
+        inspect.signature(function).bind(*range(count))
+    except TypeError:
+        return False
+    except ValueError:  # it has no signature that Python can read
+        return True
+    return True
 
-    The last line of the traceback that is neither ours nor a library's is where to look, or that is of this package.
+
+def blame(error: BaseException, package: str = "") -> str:
+    """Return what went wrong in a file of the user's, with its line; nothing if it went wrong elsewhere."""
+    line = line_of(error, package)
+    return f"{line}: {reason(error)}" if line else ""
+
+
+def line_of(error: BaseException, package: str = "") -> str:
+    """Return the line of a file of the user's at which an error was raised; nothing if it was raised elsewhere.
+
+    It is the last line of the traceback that is neither ours nor a library's, or that is of this package.
     """
     if isinstance(error, SyntaxError) and error.filename and not _library(error.filename):
-        return f"{_shown(error.filename)}:{error.lineno}: {error.msg}"
+        return f"{_shown(error.filename)}:{error.lineno}"
     lines = [
-        f"{_shown(frame.f_code.co_filename)}:{line}: {reason(error)}"
+        f"{_shown(frame.f_code.co_filename)}:{line}"
         for frame, line in traceback.walk_tb(error.__traceback__)
         if _of_the_user(frame, package)
     ]
@@ -86,9 +125,11 @@ def blame(error: BaseException, package: str = "") -> str:
 
 def reason(error: BaseException) -> str:
     """Return the first line of what an error says, with its type unless that says nothing."""
-    text = " ".join(str(error).strip().partition("\n")[0].split()).rstrip(".:")
+    said = error.msg if isinstance(error, SyntaxError) else str(error)
+    text = " ".join(said.strip().partition("\n")[0].split()).rstrip(".:")
     text = text if len(text) <= LONGEST else f"{text[:LONGEST]} ..."
-    return text if isinstance(error, ValueError) and text else f"{type(error).__name__}: {text}".rstrip(": ")
+    plain = isinstance(error, (ValueError, SyntaxError)) and text
+    return text if plain else f"{type(error).__name__}: {text}".rstrip(": ")
 
 
 def _from_outside(name: str) -> Any:
@@ -108,8 +149,8 @@ def _imported(name: str, module: str) -> Any:
     try:
         importlib.invalidate_caches()
         return importlib.import_module(module)
-    except SystemExit:
-        raise ValueError(f"{name!r} ends the program when it is imported; {GUARD}") from None
+    except SystemExit as error:
+        raise ValueError(f"{line_of(error) or name}: the program ends as it is imported; {GUARD}") from None
     except Exception as error:
         if sentence := blame(error, module.partition(".")[0]):
             raise ValueError(sentence) from error
@@ -123,9 +164,6 @@ def _imported(name: str, module: str) -> Any:
             sys.path.append(here)
 
 
-GUARD = "put what it runs below `if __name__ == '__main__':`"
-
-
 def _lacking(name: str, found: Any, part: str) -> str:
     """Return the sentence that says what a module lacks, and what it has."""
     file = getattr(found, "__file__", None)
@@ -135,16 +173,45 @@ def _lacking(name: str, found: Any, part: str) -> str:
     return f"cannot import {name!r}: {where} has no {part!r}" + (f"; did you mean {near[0]!r}?" if near else "")
 
 
+def _calls(count: int) -> Callable[[Any], bool]:
+    """Return the test for a dataclass whose objects are called with so many arguments."""
+
+    def test(found: Any) -> bool:
+        bases = found.__mro__ if isinstance(found, type) and dataclasses.is_dataclass(found) else ()
+        called = next((vars(base)["__call__"] for base in bases if "__call__" in vars(base)), None)
+        return called is not None and takes(called, 1 + count)
+
+    return test
+
+
+# What the plug-ins are that need no device; of models, solvers and observables there is more to say (sweep/contract).
+SIMPLE: dict[str, tuple[str, Callable[[Any], bool]]] = {
+    "reducers": ("a dataclass whose __call__(self, rows) returns a table", _calls(1)),
+    "executors": ("a dataclass whose __call__(self, compute, chunks, watch) yields (chunk, outcome)", _calls(3)),
+    "figures": ("a function of rows that returns a figure of Matplotlib", inspect.isroutine),
+}
+
+
+def _checked(kind: str, name: str, found: Any) -> Any:
+    """Return a plug-in from outside, if it is one."""
+    if kind in SIMPLE and not SIMPLE[kind][1](found):
+        raise ValueError(f"{defined(found)}: {name!r} is no {kind[:-1]}; write {SIMPLE[kind][0]}")
+    return found
+
+
 def _of_the_user(frame: FrameType, package: str) -> bool:
-    top = frame.f_globals.get("__name__", "").partition(".")[0]
-    return top not in OWN and (top == package or not _library(frame.f_code.co_filename))
+    top, file = frame.f_globals.get("__name__", "").partition(".")[0], frame.f_code.co_filename
+    return top not in OWN and (not _library(file) or (top == package and not _made_up(file)))
 
 
 def _library(file: str) -> bool:
     """Whether a file belongs to Python or to an installed package, or is none."""
-    if file.startswith("<"):
-        return not file.startswith(("<ipython", "<stdin"))
-    return bool({"site-packages", "dist-packages"} & {*Path(file).parts}) or file.startswith(STANDARD)
+    return _made_up(file) or bool(INSTALLED & {*Path(file).parts}) or file.startswith(STANDARD)
+
+
+def _made_up(file: str) -> bool:
+    """Whether code was made by a program, such as the methods of a dataclass."""
+    return file.startswith("<") and not file.startswith(("<ipython", "<stdin"))
 
 
 def _shown(file: str) -> str:

@@ -14,10 +14,12 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from sweepjax.engine.engine import Engine, Watch, outline, provenance
+from sweepjax.engine import contract
+from sweepjax.engine.engine import Engine, Watch, provenance
 from sweepjax.engine.sizes import default_chunk_rows
 from sweepjax.executors import Done, Executor, Failed, Outcome
 from sweepjax.executors.local import Local
+from sweepjax.plugins import blame
 from sweepjax.store.footers import label
 from sweepjax.store.paths import AT_ONCE, place
 from sweepjax.store.rows import read
@@ -83,8 +85,8 @@ def attempt(engine: Engine, chunk: Chunk, watch: Watch) -> Outcome:
         return Done(engine.compute(chunk, watch), told)
     except OSError:
         raise
-    except Exception:
-        return Failed(traceback.format_exc())
+    except Exception as error:
+        return Failed(blame(error) or traceback.format_exc())
 
 
 def _prepared(engine: Engine, chunks: Iterator[Chunk]) -> Iterator[Chunk]:
@@ -121,8 +123,7 @@ def default_directory(sweep: Sweep) -> Path:
 
 def open_store(sweep: Sweep, out: str | Path, *, chunk_rows: int = 0, engine: Engine | None = None) -> Store:
     """Start or resume the directory of a sweep; first an engine that is to compute here must find its devices."""
-    if sweep.observables:
-        outline(next(sweep.families()))
+    contract.check(sweep)
     told = provenance(engine) if engine else {}
     return Store(place(out), sweep, chunk_rows or default_chunk_rows(sweep), told).create()
 

@@ -9,6 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from sweepjax.columns import CLOCKS
+from sweepjax.engine import contract
 from sweepjax.engine.engine import outline
 from sweepjax.engine.sizes import MOST_FILES, default_chunk_rows
 from sweepjax.plugins import unknown
@@ -71,6 +72,7 @@ class Target(NamedTuple):
         return Reached(float(errors[worst]), {name: table[name].iloc[worst] for name in where})
 
     def _check_column(self, sweep: Sweep) -> None:
+        contract.check(sweep)
         found, recorded = outline(next(sweep.families())), (len(sweep.times),)
         averaged = [name for name, leaf in (found.facts | found.info).items() if _shape(leaf) == ()]
         averaged += [name for name, leaf in found.curves.items() if _shape(leaf) == recorded]

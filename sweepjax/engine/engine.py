@@ -197,7 +197,7 @@ def realization(row: Row, times: Array, observables: tuple[str, ...] = ()) -> Fo
     path, clock = record.pop(PATH, None), _clock(row.solver, times)
     seen = {name.rpartition(":")[2]: _observed(name, problem, path, clock) for name in observables}
     # An OrderedDict keeps its order through compiled code; a dict comes back sorted.
-    found = _facts(problem), clock, {**record, **seen}, row.solver.info(problem, state)
+    found = facts_of(problem), clock, {**record, **seen}, row.solver.info(problem, state)
     return Found(*map(OrderedDict, found))
 
 
@@ -218,7 +218,7 @@ def _starting(model: Any, keys: Keys, data: Any) -> Any:
     return jax.tree.map(lambda leaf: jnp.asarray(leaf, jnp.asarray(leaf).dtype), model.init(keys.init, data))
 
 
-def _facts(problem: Problem) -> Columns:
+def facts_of(problem: Problem) -> Columns:
     """Return what a model says once a row; it may say nothing, or look at the data only."""
     facts = getattr(problem.model, "facts", None)
     if facts is None:

@@ -13,9 +13,10 @@ from pyarrow.dataset import Dataset
 from sweepjax.columns import plug_ins
 from sweepjax.figures._drawing import needs as needs
 from sweepjax.figures._drawing import styled as styled
-from sweepjax.plugins import find
+from sweepjax.plugins import defined, find, takes
 
 OVER_TIME, ALONG_AN_AXIS = "curves", "quantities"  # what any rows have
+MOST = 5  # sets of columns that are drawn together
 
 
 def usual(rows: Dataset) -> str:
@@ -38,10 +39,13 @@ def needed(figure: Callable) -> set[str]:
 
 def draw(figure: Callable[..., Figure], tables: Sequence[Dataset]) -> Figure:
     """Draw some tables of rows, of different columns; a figure of theory alone does not look at them."""
-    if not shows_rows(figure):
-        return figure()
-    check_count(figure, len(tables))
-    return figure(*tables)
+    if shows_rows(figure):
+        check_count(figure, len(tables))
+    picture = figure(*tables) if shows_rows(figure) else figure()
+    if not isinstance(picture, Figure):
+        returns = f"{figure.__name__} returns a {type(picture).__name__}"
+        raise ValueError(f"{defined(figure)}: {returns}; return a figure of Matplotlib")
+    return picture
 
 
 def needs_rows(figure: Callable) -> bool:
@@ -55,7 +59,9 @@ def shows_rows(figure: Callable) -> bool:
 
 
 def check_count(figure: Callable, tables: int) -> None:
-    """Refuse more tables, of different columns, than a figure draws together."""
+    """Refuse more tables, of different columns, than a figure draws together, and fewer."""
+    if not takes(figure, tables) and any(takes(figure, more) for more in range(tables + 1, MOST)):
+        raise ValueError(f"figure {figure.__name__} draws several sets of columns together; give more directories")
     kinds = [each.kind for each in signature(figure).parameters.values()]
     if Parameter.VAR_POSITIONAL not in kinds and tables > kinds.count(Parameter.POSITIONAL_OR_KEYWORD):
         given = f"these directories have {tables} different sets of columns"

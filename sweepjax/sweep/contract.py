@@ -8,7 +8,8 @@ import inspect
 from collections.abc import Callable
 from typing import Any
 
-from sweepjax.plugins import defined, find
+from sweepjax.plugins import defined, find, takes
+from sweepjax.sweep.axes import parse_axis
 from sweepjax.sweep.times import CLOCKS
 from sweepjax.types import Abilities, Model, Solver, field_types, is_plugin
 
@@ -26,6 +27,8 @@ def checked(kind: str, name: str) -> Any:
     Raises:
         ValueError: it is no model or solver; the message says where, and what is wanted.
     """
+    if not isinstance(name, str):
+        raise ValueError(f"{kind[:-1]} = {name!r} is not allowed; give its name, such as 'logistic' or 'my:Model'")
     cls = find(kind, name)
     _check_class(kind[:-1], name, cls)
     _check_fields(cls)
@@ -43,15 +46,23 @@ def methods(protocol: type) -> list[str]:
 
 
 def wanted(protocol: type, method: str) -> str:
-    """Return how a method is called and what it is for, in the words of its protocol."""
+    """Return how a method is called and what it is to do, in the words of its protocol."""
     declared = getattr(protocol, method)
-    says = (inspect.getdoc(declared) or "").partition("\n")[0].rstrip(".")
-    return f"{method}({', '.join(map(_spelled, _arguments(declared)))}): {says}"
+    does = (inspect.getdoc(declared) or "").partition("\n")[0].rstrip(".")
+    return f"{method}({', '.join(map(_spelled, _arguments(declared)))}) is to {does[:1].lower()}{does[1:]}"
 
 
 def wrong(place: Any, sentence: str) -> ValueError:
     """Return the error that begins with the file and the line where a class or function is defined."""
     return ValueError(f"{defined(place)}: {sentence}")
+
+
+def missing(kind: str, cls: type, method: str) -> str:
+    """Return how a method that a class lacks is called, what it is to do, and which one may be meant for it."""
+    protocol = next((each for each in PROTOCOLS[kind] if hasattr(each, method)), None)
+    near = difflib.get_close_matches(method, [each for each in vars(cls) if each[0] != "_"], n=1)
+    hint = f"; is {near[0]!r} meant for it?" if near else ""
+    return (wanted(protocol, method) if protocol else method) + hint
 
 
 def _check_class(what: str, name: str, cls: Any) -> None:
@@ -73,13 +84,21 @@ def _check_fields(cls: type) -> None:
     for name in field_types(cls):
         if name in TAKEN:
             raise wrong(cls, f"{cls.__name__} has a field {name!r}, which is a name of every sweep; rename it")
+    for name in ("figures", "effort"):
+        said = getattr(cls, name, ())
+        if isinstance(said, str) or not all(isinstance(each, str) for each in said):
+            raise wrong(cls, f"{name} of {cls.__name__} is {said!r}; give a tuple of names, such as ({name[:-1]!r},)")
     usual = getattr(cls, "usual_axes", {})
     known = [*field_types(cls), "lam", "seed"]
     if not (isinstance(usual, dict) and all(isinstance(text, str) for text in usual.values())):
         raise wrong(cls, f"usual_axes of {cls.__name__} is {usual!r}; give a dict such as {{'n': '10,20'}}")
-    for name in usual:
+    for name, text in usual.items():
         if name not in known:
             raise wrong(cls, f"usual_axes of {cls.__name__} names {name!r}, which is none of: {', '.join(known)}")
+        try:
+            parse_axis(text, kind=field_types(cls).get(name, float))
+        except ValueError as error:
+            raise wrong(cls, f"usual_axes of {cls.__name__}: {name}: {error}") from None
 
 
 def _check_method(kind: str, cls: type, protocol: type, method: str) -> None:
@@ -87,32 +106,19 @@ def _check_method(kind: str, cls: type, protocol: type, method: str) -> None:
     what = f"{cls.__name__}.{method}"
     if written is None:
         if method in NEEDED[kind]:
-            near = difflib.get_close_matches(method, [each for each in vars(cls) if each[0] != "_"], n=1)
-            hint = f"; is {near[0]!r} meant for it?" if near else ""
-            raise wrong(cls, f"{kind[:-1]} {cls.__name__} lacks {wanted(protocol, method)}{hint}")
+            raise wrong(cls, f"{kind[:-1]} {cls.__name__} lacks {method}; {missing(kind, cls, method)}")
         return
     if not callable(getattr(cls, method)):
-        raise wrong(cls, f"{what} is no method; a {kind[:-1]} has {wanted(protocol, method)}")
+        raise wrong(cls, f"{what} is no method; {wanted(protocol, method)}")
     if inspect.iscoroutinefunction(getattr(cls, method)):
         raise wrong(getattr(cls, method), f"{what} is async; write def, as everything is traced by JAX")
     arguments = [*_arguments(declared)]
     bound = getattr(cls, method) if isinstance(written, (staticmethod, classmethod)) else None
-    if not (_takes(bound, len(arguments)) if bound else _takes(getattr(cls, method), len(arguments) + 1)):
-        if method == "facts" and _takes(getattr(cls, method), 2):
+    if not (takes(bound, len(arguments)) if bound else takes(getattr(cls, method), len(arguments) + 1)):
+        if method == "facts" and takes(getattr(cls, method), 2):
             return
         given = inspect.signature(getattr(cls, method))
-        raise wrong(getattr(cls, method), f"{what} takes {given}, but is called as {wanted(protocol, method)}")
-
-
-def _takes(function: Callable[..., Any], count: int) -> bool:
-    """Whether a function can be called with so many arguments."""
-    try:
-        inspect.signature(function).bind(*range(count))
-    except TypeError:
-        return False
-    except ValueError:  # it has no signature that Python can read
-        return True
-    return True
+        raise wrong(getattr(cls, method), f"{what} takes {given}, but {wanted(protocol, method)}")
 
 
 def _arguments(declared: Callable[..., Any]) -> list[inspect.Parameter]:

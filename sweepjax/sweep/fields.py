@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 from sweepjax.identity import name_of
 from sweepjax.plugins import defined, find, names, outside, unknown
 from sweepjax.sweep.axes import exact, nearest, parse_axis
+from sweepjax.sweep.contract import missing, wrong
 from sweepjax.types import Allowed, field_types, is_plugin
 
 ASPECT = ("lam", "n", "d")
@@ -172,15 +173,24 @@ def check_names(axes: tuple[tuple[str, str], ...], fields: dict[str, Field], mod
 
 def check_ability(model: tuple[str, Any], solver: tuple[str, Any]) -> None:
     """Refuse a solver that needs a method the model lacks; each is given as (name, class)."""
-    if not _fits(model[1], solver[1]):
-        fitting = ", ".join(name for name in names("solvers") if _fits(model[1], find("solvers", name)))
-        need = f"solver {solver[0]!r} needs {solver[1].needs}, which model {model[0]!r} lacks"
-        raise ValueError(f"{need}; choose one of: {fitting or 'none of the built-in solvers fits'}")
+    for method in _needed(solver[1]):
+        if not hasattr(model[1], method):
+            fitting = [name for name in names("solvers") if _fits(model[1], find("solvers", name))]
+            need = f"solver {solver[0]!r} needs {method}, which model {model[0]!r} lacks"
+            way = f"choose one of: {', '.join(fitting) or 'none of the built-in solvers fits'}"
+            if outside(model[1]):
+                raise wrong(model[1], f"{need}; {way}, or write it: {missing('models', model[1], method)}")
+            raise ValueError(f"{need}; {way}")
+
+
+def _needed(solver: Any) -> list[str]:
+    """List the methods of a model that a solver calls."""
+    needs = [solver.needs] if hasattr(solver, "needs") else []
+    return needs if solver.clock == "none" else [*needs, "metrics"]
 
 
 def _fits(model: Any, solver: Any) -> bool:
-    needs = getattr(solver, "needs", None)
-    return needs is None or hasattr(model, needs)
+    return all(hasattr(model, method) for method in _needed(solver))
 
 
 def check_default(model: tuple[str, Any], solver: tuple[str, Any], values: dict[str, tuple[Any, ...]]) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 import tomli_w
 
+from sweepjax.identity import name_of
 from sweepjax.plugins import unknown
 from sweepjax.sweep.contract import checked
 from sweepjax.sweep.fields import label, sweepable
@@ -28,8 +29,8 @@ def from_toml(source: str | Mapping[str, Any]) -> dict[str, Any]:
     """Return the arguments of the Sweep written in a TOML text, without what the store adds to it."""
     table = _parsed(source) if isinstance(source, str) else source
     options = {key: value for key, value in table.items() if key not in STORED}
-    model = checked("models", options.get("model", "logistic"))
-    solver = checked("solvers", options.get("solver", "limit"))
+    model = checked("models", _named(options.get("model", "logistic")))
+    solver = checked("solvers", _named(options.get("solver", "limit")))
     known = [*OPTIONS, "lambda", *sweepable(model, solver)]
     for key in options:
         if key not in known:
@@ -89,11 +90,27 @@ def _time(value: Any) -> float:
 
 
 def _texts(value: str | Iterable[str]) -> tuple[str, ...]:
-    return tuple(part.strip() for part in (value.split(",") if isinstance(value, str) else value))
+    return tuple(_named(part).strip() for part in (value.split(",") if isinstance(value, str) else value))
 
 
 def _unchanged(value: Any) -> Any:
     return value
 
 
-READ = {"until": _time, "record": lambda value: _axis("record", value), "observe": _texts}
+def _named(value: Any) -> str:
+    """Return the name of a plug-in, which may be given as the class or function itself."""
+    if isinstance(value, str):
+        return value
+    name = name_of(value) if hasattr(value, "__qualname__") else ""
+    if not name or "<" in name:
+        raise ValueError(f"{value!r} is not allowed; give the name of a plug-in, package.module:Name or its class")
+    return name
+
+
+READ = {
+    "model": _named,
+    "solver": _named,
+    "until": _time,
+    "record": lambda value: _axis("record", value),
+    "observe": _texts,
+}

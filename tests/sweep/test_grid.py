@@ -54,6 +54,9 @@ class Spins:
     def init(self, key, data):
         return ()
 
+    def metrics(self, params, data):
+        return {}
+
 
 STILL, STEPS, SPINS = "test_grid:Still", "test_grid:Steps", "test_grid:Spins"
 

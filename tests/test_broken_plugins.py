@@ -1,0 +1,371 @@
+"""Every way in which a plug-in can be wrong: one sentence with its file and line, before anything is compiled."""
+
+import itertools
+import sys
+from pathlib import Path
+
+import pytest
+from sweepjax_cli import app
+
+MODEL = '''import jax
+import jax.numpy as jnp
+import sweepjax as sj
+
+
+@sj.plugin
+class Q:
+    """A quadratic loss on Gaussian points."""
+
+    n: int = sj.parameter(5)
+    d: int = sj.parameter(3)
+    scale: float = sj.parameter(1.0)
+
+    def sample(self, key):
+        return self.scale * jax.random.normal(key, (self.n, self.d))
+
+    def init(self, key, data):
+        return jnp.ones(self.d)
+
+    def training_loss(self, params, data, batch=None):
+        return jnp.mean((data @ params) ** 2)
+
+    def metrics(self, params, data):
+        return {"train_loss": self.training_loss(params, data)}
+
+    def facts(self, data):
+        return {"centre": jnp.mean(data, 0)}
+'''
+REDUCER = """from __future__ import annotations
+from dataclasses import dataclass
+import pandas as pd
+
+@dataclass(frozen=True)
+class Q:
+    k: int = 3
+
+    def __call__(self, rows):
+        return pd.DataFrame({"k": [self.k], "rows": [rows.count_rows()]})
+"""
+FIGURE = '''import matplotlib.pyplot as plt
+
+def Q(rows):
+    """A line."""
+    figure, axes = plt.subplots()
+    axes.plot([1, 2])
+    return figure
+'''
+EXECUTOR = """from dataclasses import dataclass
+
+@dataclass(frozen=True)
+class Q:
+    def __call__(self, compute, chunks, watch):
+        for chunk in chunks:
+            yield chunk, compute(chunk, watch)
+"""
+RUN = "run --solver sgd --until 2 --record 2 --realizations 1 -o out --model"
+LIMIT = "run --n 10 --lambda 0.5 --realizations 3 -o"
+
+numbers = itertools.count()
+
+
+@pytest.fixture(autouse=True)
+def place(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    return tmp_path
+
+
+def called(line, source, capsys, after=""):
+    """Run a command on a file with this source; its exit code and last sentence, in which the file is mine.py."""
+    module = f"mine{next(numbers)}"
+    Path(f"{module}.py").write_text(source)
+    capsys.readouterr()
+    code = app([*line.split(), f"{module}:Q", *after.split()])
+    said = capsys.readouterr().err.strip().splitlines()
+    return code, said[-1].replace(module, "mine") if said else ""
+
+
+def changed(source, old, new):
+    assert old in source
+    return source.replace(old, new)
+
+
+IMPORTED = [
+    ("def init(self, key, data)", "def init(self key, data)", "mine.py:17: invalid syntax"),
+    ("    def init", "   def init", "mine.py:17: unindent"),
+    ("import jax.numpy", "import torchx", "mine.py:2: ModuleNotFoundError: No module named 'torchx'"),
+    ("import jax\n", "import jax\n1/0\n", "mine.py:2: ZeroDivisionError"),
+    ("import jax\n", "raise SystemExit\n", "mine.py:1: the program ends|__main__"),
+    ("class Q:", "class Quadratic:", "cannot import 'mine:Q': mine.py has no 'Q'"),
+]
+CLASS = [
+    ("@sj.plugin\n", "", "mine.py:6: Q is no plug-in|@sweepjax.plugin"),
+    ("@sj.plugin\n", "import dataclasses\n@dataclasses.dataclass\n", "mine.py:8: Q is no plug-in"),
+    ("class Q:", "class Base:", "no 'Q'"),
+    ("    def facts", "class Plain:\n    pass\n\nQ = Plain\n\ndef f():\n    def facts", "Plain is no plug-in"),
+    ("def sample", "def smaple", "mine.py:7: model Q lacks sample|sample(key) is to draw|'smaple'"),
+    ("def init", "def start", "mine.py:7: model Q lacks init|init(key, data)"),
+    (
+        "def training_loss",
+        "def loss",
+        "mine.py:7: solver 'sgd' needs training_loss, which model 'mine:Q' lacks|or write it: training_loss(params",
+    ),
+    (
+        "def metrics",
+        "def metric",
+        "mine.py:7: solver 'sgd' needs metrics, which|metrics(params, data) is to return|'metric'",
+    ),
+    ("def sample(self, key)", "def sample(self)", "mine.py:14: Q.sample takes (self)|sample(key)"),
+    ("def sample(self, key)", "def sample(key)", "mine.py:14: Q.sample takes (key)"),
+    ("data, batch=None", "data", "mine.py:20: Q.training_loss takes (self, params, data)|batch=None"),
+    ("def facts(self, data)", "def facts(self)", "mine.py:26: Q.facts takes (self)|facts(data, start)"),
+    ("def facts(self, data)", "def facts(self, data, start, more)", "mine.py:26: Q.facts takes"),
+    ("def sample", "async def sample", "mine.py:14: Q.sample is async"),
+    ("    def sample", "    sample = 5\n\n    def draw", "mine.py:7: Q.sample is no method"),
+]
+FIELDS = [
+    ("scale:", "seed: int = 3\n    scale:", "mine.py:7: Q has a field 'seed'|rename"),
+    ("scale:", "model: str = 'a'\n    scale:", "mine.py:7: Q has a field 'model'|rename"),
+    (
+        "scale:",
+        "learning_rate: float = 1.0\n    scale:",
+        "learning_rate is a field of both|mine.py:7|'sgd'|of the model",
+    ),
+    ("scale:", "widths: tuple = (1, 2)\n    scale:", "mine.py:6: field 'widths' of Q has the type tuple|ClassVar"),
+    ("scale:", "widths: list = []\n    scale:", "mine.py:6|widths"),
+    ("scale:", "width: int | None = None\n    scale:", "mine.py:6: field 'width' of Q has the type int | None"),
+    ("scale: float", "scale: 'flaot'", "mine.py:6|types of the fields of Q|flaot"),
+    ("sj.parameter(5)", "sj.parameter(2.5)", "mine.py:6: field 'n' of Q has the type int|2.5"),
+    ("sj.parameter(5)", "sj.parameter(True)", "mine.py:6: field 'n' of Q has the type int|True"),
+    ("sj.parameter(1.0)", "sj.parameter('a')", "mine.py:6: field 'scale' of Q has the type float|'a'"),
+    ("sj.parameter(1.0)", "sj.parameter(-1.0, above=0)", "mine.py:6: field 'scale'|-1.0, which is not allowed|above 0"),
+    ("sj.parameter(5)", "sj.parameter(5, choices=(1, 2))", "mine.py:6: field 'n'|one of: 1, 2"),
+    ("sj.parameter(1.0)", "sj.parameter(float('nan'))", "mine.py:6: field 'scale'|nan|finite"),
+    ("sj.parameter(1.0)", "sj.parameter(1.0, min=0)", "mine.py:12|'min'"),
+    ("n: int =", "n =", "mine.py:6|'n'|annotation"),
+    ("    def sample", "    usual_axes = {'m': '3'}\n\n    def sample", "mine.py:7: usual_axes|'m'"),
+    ("    def sample", "    usual_axes = {'n': 'a:b'}\n\n    def sample", "mine.py:7: usual_axes|n: 'a'"),
+    ("    def sample", "    usual_axes = '0.4:0.6'\n\n    def sample", "mine.py:7: usual_axes|a dict"),
+    (
+        "    def sample",
+        "    def __post_init__(self):\n        raise ValueError('bad n')\n\n    def sample",
+        "mine.py:15: bad n",
+    ),
+]
+RETURNED = [
+    ("return jnp.ones(self.d)", "jnp.ones(self.d)", "mine.py:17: Q.init returns nothing|init(key, data) is to return"),
+    ("return self.scale *", "self.scale *", "mine.py:14: Q.sample returns nothing"),
+    ("return self.scale *", "return 'a' #", "mine.py:14: Q.sample returns a str|sample(key) is to"),
+    ("return self.scale *", "return key #", "mine.py:14: Q.sample returns key|numbers"),
+    ("jnp.ones(self.d)", "jnp.ones(self.d, int)", "mine.py:17: Q.init returns parameters of int64|real floats"),
+    ("jnp.ones(self.d)", "jnp.ones(self.d, complex)", "mine.py:17: Q.init returns parameters of complex128"),
+    ("jnp.ones(self.d)", "{'w': jnp.ones(3), 'k': 1}", "mine.py:17: Q.init returns parameters['k'] of int64"),
+    ("jnp.ones(self.d)", "()", "mine.py:17: Q.init returns no parameters"),
+    ("jnp.mean((", "((", "mine.py:20: Q.training_loss returns float64[5] instead of one real number"),
+    ("return jnp.mean", "jnp.mean", "mine.py:20: Q.training_loss returns nothing"),
+    ("** 2)", "** 2) * 1j", "mine.py:20: Q.training_loss returns complex128"),
+    ("** 2)", "** 2), 1", "mine.py:20: Q.training_loss returns a tuple"),
+    (
+        "loss(params, data)}",
+        "loss(params, data) * 1j}",
+        "mine.py:23: Q.metrics returns 'train_loss' as complex128|real",
+    ),
+    (
+        "loss(params, data)}",
+        "loss(params, data), 'w': params}",
+        "mine.py:23: Q.metrics returns 'w' with the shape (3,)|observable",
+    ),
+    ("loss(params, data)}", "loss(params, data), 'w': None}", "mine.py:23: Q.metrics returns 'w' as nothing"),
+    ("loss(params, data)}", "loss(params, data), 'w': 'x'}", "mine.py:23: Q.metrics returns a str['w']"),
+    (
+        "loss(params, data)}",
+        "loss(params, data), 'w': (1.0, 2.0)}",
+        "mine.py:23: Q.metrics returns 'w' as a tuple|exists",
+    ),
+    (
+        '{"train_loss": self.training_loss(params, data)}',
+        "[1.0]",
+        "mine.py:23: Q.metrics returns a list instead of a dict",
+    ),
+    ('"train_loss"', "3", "mine.py:23: Q.metrics returns a column of the name 3"),
+    ('"train_loss"', "''", "mine.py:23: Q.metrics returns a column of the name ''"),
+    ('"train_loss"', "'_x'", "mine.py:23: Q.metrics returns a column of the name '_x'"),
+    ("jnp.mean(data, 0)", "1j * data", "mine.py:26: Q.facts returns 'centre' as complex128[5, 3]"),
+]
+RAISED = [
+    (
+        "data @ params",
+        "data @ params[:2]",
+        "mine.py:21: TypeError: dot_general requires contracting dimensions|training_loss",
+    ),
+    ("data @ params", "date @ params", "mine.py:21: NameError: name 'date' is not defined|training_loss"),
+    (
+        "return jnp.mean",
+        "if params[0] > 0: return 1.0\n        return jnp.mean",
+        "mine.py:21: TracerBoolConversionError",
+    ),
+    ("return jnp.mean", "return float(params[0])\n        return jnp.mean", "mine.py:21: ConcretizationTypeError"),
+    ("jnp.mean((data @ params) ** 2)", "self.training_loss(params, data)", "mine.py:21: RecursionError"),
+    ("return jnp.mean", "open('no.txt')\n        return jnp.mean", "mine.py:21: FileNotFoundError"),
+    ("return jnp.ones", "self.w = 3\n        return jnp.ones", "mine.py:18: FrozenInstanceError"),
+    ('{"train_loss": self.training', '{"train_loss": self.train', "mine.py:24: AttributeError|metrics(params, data)"),
+    ("jnp.mean(data, 0)", "{}['a']", "mine.py:27: KeyError: 'a'; Q.facts(data, start) is to"),
+]
+NAMES = [
+    ('"train_loss"', '"n"', "mine.py:23: 'n' is a column of Q.metrics, and a field of Q too; rename it"),
+    ('"train_loss"', '"sigma"', "mine.py:23: 'sigma' is a column of Q.metrics, and a label of the rows too"),
+    ('"train_loss"', '"time"', "mine.py:23: 'time' is a column of Q.metrics, and a clock too"),
+    ('"train_loss"', '"step"', "mine.py:23: 'step' is a column of Q.metrics"),
+    ('"train_loss"', '"momentum"', "mine.py:23: 'momentum' is a column of Q.metrics, and a field of Sgd too"),
+    ('"train_loss"', '"diverged"', "mine.py:23: 'diverged' is a column of Q.metrics, and a column of Sgd.info too"),
+    ('"centre"', '"seed"', "mine.py:26: 'seed' is a column of Q.facts, and a label of the rows too"),
+    ('"centre"', '"realization"', "mine.py:26: 'realization' is a column of Q.facts"),
+    ('"centre"', '"train_loss"', "mine.py:26: 'train_loss' is a column of Q.facts, and a column of Q.metrics too"),
+]
+MODELS = [*IMPORTED, *CLASS, *FIELDS, *RETURNED, *RAISED, *NAMES]
+
+
+def refused(code, sentence, words):
+    assert code == 2, sentence
+    assert sentence.startswith("sweepjax: ")
+    for word in words.split("|"):
+        assert word in sentence
+
+
+@pytest.mark.parametrize(("old", "new", "words"), MODELS)
+def test_a_model_that_is_wrong_is_refused_in_one_sentence_with_its_line(old, new, words, capsys):
+    refused(*called(RUN, changed(MODEL, old, new), capsys), words.replace("int | None", "int"))
+    assert not Path("out").exists()
+
+
+def test_a_model_that_is_right_runs_from_the_current_directory(capsys):
+    assert called(RUN, MODEL, capsys)[0] == 0
+
+
+TABLES = [
+    ("@dataclass(frozen=True)\n", "", "mine.py:5: 'mine:Q' is no reducer; write a dataclass"),
+    ("__call__", "reduce", "'mine:Q' is no reducer"),
+    ("(self, rows)", "(self)", "'mine:Q' is no reducer|__call__(self, rows)"),
+    ("k: int = 3", "k: int", "field 'k' of Q has no default"),
+    ("k: int", "k: list[int]", "field 'k' of Q is no int"),
+    ("k: int", "k: Whole", "types of the fields cannot be read|Whole"),
+    ("return pd", "pd", "mine.py:6: Q returns a NoneType|DataFrame"),
+    ("rows.count_rows()", "{}['a']", "mine.py:10: KeyError: 'a'"),
+    ("return pd", "raise ValueError('too few rows') #", "mine.py:10: too few rows"),
+]
+PICTURES = [
+    ("def Q(rows):", "class Q:\n  def draw(rows):", "'mine:Q' is no figure; write a function of rows"),
+    ("Q(rows)", "Q(rows, others)", "figure Q draws several"),
+    ("return figure", "return axes", "mine.py:3: Q returns a Axes|a figure of Matplotlib"),
+    ("[1, 2]", "[1, 2], [3]", "mine.py:6: x and y must have same first dimension"),
+]
+EXECUTORS = [
+    ("@dataclass(frozen=True)\n", "", "mine.py:3: 'mine:Q' is no executor"),
+    ("compute, chunks, watch)", "compute, chunks)", "'mine:Q' is no executor|compute, chunks, watch"),
+    ("compute(chunk, watch)", "compute(chunk)", "mine.py:7: TypeError"),
+]
+
+
+@pytest.fixture(scope="module")
+def rows(tmp_path_factory):
+    path = tmp_path_factory.mktemp("rows") / "run"
+    assert app([*LIMIT.split(), str(path)]) == 0
+    return path
+
+
+@pytest.mark.parametrize(("old", "new", "words"), TABLES)
+def test_a_reducer_that_is_wrong_is_refused_in_one_sentence(old, new, words, rows, capsys):
+    refused(*called(f"reduce {rows}", changed(REDUCER, old, new), capsys, "--set k=2"), words)
+
+
+def test_a_reducer_that_is_right_reduces(rows, capsys):
+    assert called(f"reduce {rows}", REDUCER, capsys, "--set k=2")[0] == 0
+
+
+@pytest.mark.parametrize(("old", "new", "words"), PICTURES)
+def test_a_figure_that_is_wrong_is_refused_in_one_sentence(old, new, words, rows, capsys):
+    refused(*called(f"plot {rows} -o p.png --figure", changed(FIGURE, old, new), capsys), words)
+    assert not Path("p.png").exists()
+
+
+@pytest.mark.parametrize(("old", "new", "words"), EXECUTORS)
+def test_an_executor_that_is_wrong_is_refused_in_one_sentence(old, new, words, capsys):
+    refused(*called(f"{LIMIT} out --executor", changed(EXECUTOR, old, new), capsys), words)
+
+
+RESULTS = [
+    *(
+        "None",
+        "5",
+        "1.5",
+        "True",
+        "'a'",
+        "()",
+        "{}",
+        "[]",
+        "object()",
+        "self",
+        "jnp.nan",
+        "lambda: 0",
+        "1 / 0",
+        "...",
+        "b''",
+    ),
+    *(
+        "jnp.ones(3)",
+        "jnp.ones(3, int)",
+        "1j * jnp.ones(3)",
+        "jnp.ones((0, 3))",
+        "jnp.ones(3, jnp.bfloat16)",
+        "np.ones(3)",
+    ),
+    *(
+        "{'a': 1.0}",
+        "{'a': 1j}",
+        "{'a': jnp.ones(3)}",
+        "{'a': None}",
+        "{'n': 1}",
+        "{'time': 1.0}",
+        "{1: 1.0}",
+        "{'a': 'b'}",
+    ),
+    *(
+        "(1.0, 2.0)",
+        "{'a': (1.0, True)}",
+        "[jnp.ones(3)]",
+        "jnp.asarray(['a'])",
+        "np.random.normal",
+        "range(3)",
+        "type",
+    ),
+]
+BODIES = {
+    "sample": "self.scale * jax.random.normal(key, (self.n, self.d))",
+    "init": "jnp.ones(self.d)",
+    "training_loss": "jnp.mean((data @ params) ** 2)",
+    "metrics": '{"train_loss": self.training_loss(params, data)}',
+    "facts": '{"centre": jnp.mean(data, 0)}',
+}
+
+
+class Computes(BaseException):
+    """What a plug-in passes for right with: rows would be computed now."""
+
+
+@pytest.mark.parametrize("method", BODIES)
+@pytest.mark.parametrize("solver", ["sgd", "gradient_flow"])
+def test_whatever_a_method_returns_it_is_refused_with_its_line_or_computed(method, solver, capsys, monkeypatch):
+    def fill(*arguments, **options):
+        raise Computes
+
+    monkeypatch.setattr(sys.modules["sweepjax.run"], "fill", fill)
+    refusals = 0
+    for number, result in enumerate(RESULTS):
+        source = changed(f"import numpy as np\n{MODEL}", BODIES[method], result)
+        try:
+            code, sentence = called(RUN.replace("sgd", solver), source, capsys, f"-o {number}")
+        except Computes:
+            continue
+        refused(code, sentence, "mine.py:")
+        refusals += 1
+    assert refusals > len(RESULTS) / 2
