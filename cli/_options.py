@@ -23,6 +23,12 @@ def pairs(texts: Sequence[str], what: str) -> dict[str, str]:
     return found
 
 
+def groups(texts: Sequence[str]) -> list[list[str]] | None:
+    """Return the names in each --zip; none where all are empty, and nothing where there is no --zip."""
+    named = [[name.strip() for name in text.split(",")] for text in texts if text.strip()]
+    return named if texts else None
+
+
 def checked_output(path: Path, suffixes: Sequence[str]) -> Path:
     """Refuse a file that could not be written, before any work is done for it."""
     from sweepjax.store.directory import RECORD  # noqa: PLC0415

@@ -7,7 +7,7 @@ import typer
 
 from . import _complete, _how
 from ._errors import COMPLETE, UNFINISHED, say
-from ._options import pairs, value
+from ._options import groups, pairs, value
 from ._progress import Progress, progress
 from ._report import aligned, duration, size, uncertified
 
@@ -39,6 +39,9 @@ def run(  # noqa: PLR0913, PLR0917  one parameter an option
     fields: Annotated[
         list[str],
         _complete.option("--set", "FIELD=AXIS", "Any field of model or solver; repeatable.", _complete.fields),
+    ] = [],  # noqa: B006  Typer copies it
+    zips: Annotated[
+        list[str], typer.Option("--zip", metavar="A,B", help="Pair the values of these axes, as typed; repeatable.")
     ] = [],  # noqa: B006  Typer copies it
     realizations: Annotated[str | None, typer.Option(metavar="R", help="Draws of each point; default 100.")] = None,
     until: Annotated[str | None, typer.Option(metavar="T", help="The end, in the solver's clock.")] = None,
@@ -74,7 +77,7 @@ def run(  # noqa: PLR0913, PLR0917  one parameter an option
     An AXIS is 0.4:0.6 (21 points), 0.4:0.6:0.05 (a step), 1:2@30 (a count), log:1e-3:1@30, or such joined by commas.
     """
     axes = {"lam": lam, "n": n, "d": d, "sigma": sigma, "seed": seed}
-    plain = {"model": model, "solver": solver, "record": record, "observe": observe}
+    plain = {"model": model, "solver": solver, "record": record, "observe": observe, "zip": groups(zips)}
     numbers = {
         "realizations": None if realizations is None else value("--realizations", realizations, int),
         "until": None if until is None else value("--until", until, float),

@@ -12,7 +12,7 @@ from sweepjax.engine import contract
 from sweepjax.engine.engine import Engine
 from sweepjax.engine.sizes import default_chunk_rows
 from sweepjax.store.chunkfile import table
-from sweepjax.sweep.sweep import Sweep, points_of
+from sweepjax.sweep.sweep import Sweep
 from sweepjax.types import Chunk, Columns, Family
 
 ENOUGH = 1.0  # seconds
@@ -77,13 +77,8 @@ def plan(sweep: Sweep, *, engine: Engine, chunk_rows: int = 0) -> Plan:
 
 def pilot_families(sweep: Sweep) -> Iterator[Family]:
     """Yield the first, the middle and the last family, without making those between them."""
-    models, solvers = (
-        list(points_of(sweep.axes_of(cls, shape=True))) for cls in (sweep.model_class, sweep.solver_class)
-    )
-    last = len(models) * len(solvers) - 1
-    for index in sorted({0, last // 2, last}):
-        shape = models[index // len(solvers)] | solvers[index % len(solvers)]
-        yield next(sweep.replaced(**{name: str(value) for name, value in shape.items()}).families())
+    last = sweep.family_count - 1
+    return map(sweep.family, sorted({0, last // 2, last}))
 
 
 def pilot(family: Family, engine: Engine) -> Pilot:

@@ -57,7 +57,7 @@ class Target(NamedTuple):
     def chunk_rows(self, sweep: Sweep) -> int:
         """Return how many rows to keep at a time: if files permit, no round ends within a chunk of the next."""
         last = sweep.replaced(realizations=self.realizations)
-        rows = min(default_chunk_rows(last), sweep.family_size * sweep.realizations)
+        rows = min(default_chunk_rows(last), min(sweep.family_sizes) * sweep.realizations)
         return rows if last.chunk_count(rows) <= MOST_FILES else default_chunk_rows(last)
 
     def reached(self, store: Store, sweep: Sweep) -> Reached:

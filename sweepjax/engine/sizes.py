@@ -2,12 +2,15 @@
 
 import math
 from collections.abc import Iterator
+from itertools import product
 from typing import Any
 
 import jax
 
 from sweepjax.keys import realization_keys
-from sweepjax.sweep.sweep import Sweep, points_of
+from sweepjax.sweep.fields import fields_of
+from sweepjax.sweep.grid import Axis, Point, picked
+from sweepjax.sweep.sweep import Sweep
 
 MOST_FILES, ELEMENTS = 10_000, 10**8
 STEPS = 100  # discrete steps that take as long as one training by any other solver, in order of magnitude
@@ -30,12 +33,24 @@ def default_chunk_rows(sweep: Sweep) -> int:
 
 
 def _largest_models(sweep: Sweep) -> Iterator[Any]:
-    axes = sweep.axes_of(sweep.model_class, shape=True)
-    largest = [
-        (joined, points if isinstance(points[0][0], str) else [max(points, key=math.prod)]) for joined, points in axes
-    ]
-    traced = next(points_of(sweep.axes_of(sweep.model_class, shape=False)))
-    return (sweep.model_class(**shape, **traced) for shape in points_of(largest))
+    """Yield the model with the largest integers for every combination of its texts and truth values."""
+    fields = fields_of(sweep.model_class)
+    traced = {name: sweep.values[name][0] for name, field in fields.items() if field.kind is float}
+    kinds = {name: field.kind for name, field in fields.items() if field.kind is not float}
+    for shapes in product(*(_largest(axis, kinds) for axis in sweep.spanned.grid.axes)):
+        yield sweep.model_class(**traced, **{name: value for shape in shapes for name, value in shape.items()})
+
+
+def _largest(axis: Axis, kinds: dict[str, type]) -> list[dict[str, Any]]:
+    """Return what an axis says of the shape of a model, with the largest integers for each of its other values."""
+    names = [name for name in axis.names if name in kinds]
+    largest: dict[Point, tuple[int, Point]] = {}
+    for point in dict.fromkeys(map(picked(axis.names, names), axis.points)):
+        integers = [value for value in point if type(value) is int]
+        rest, size = tuple(value for value in point if type(value) is not int), math.prod(integers)
+        if rest not in largest or size > largest[rest][0]:
+            largest[rest] = size, point
+    return [dict(zip(names, point, strict=True)) for _, point in largest.values()]
 
 
 def dataset_elements(model: Any) -> int:

@@ -14,7 +14,7 @@ from sweepjax.sweep.times import CLOCKS
 from sweepjax.types import Abilities, Model, Solver, field_types, is_plugin
 
 TAKEN = (
-    *("model", "solver", "seed", "realization", "realizations", "until", "record", "observe", "lambda"),
+    *("model", "solver", "seed", "realization", "realizations", "until", "record", "observe", "zip", "lambda"),
     *("time", "step", "chunk", "store"),
 )
 NEEDED = {"models": ("sample", "init"), "solvers": ("init", "info")}

@@ -4,22 +4,16 @@ An integer, text or truth value is shape, each value its own compiled program; a
 """
 
 import dataclasses
-from collections.abc import Iterator, Mapping, Sequence
-from fractions import Fraction
-from itertools import product
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from sweepjax.identity import name_of
 from sweepjax.plugins import defined, find, names, outside, unknown
-from sweepjax.sweep.axes import exact, nearest, parse_axis
+from sweepjax.sweep.axes import expand
 from sweepjax.sweep.contract import missing, wrong
 from sweepjax.types import Allowed, field_types, is_plugin
 
 ASPECT = ("lam", "n", "d")
-MOST_SHAPES = 10**6
-LONGEST_SIDE = 2**31 - 1
-
-Quantised = tuple[float, int, int]
 
 
 class Field(NamedTuple):
@@ -30,9 +24,13 @@ class Field(NamedTuple):
     default: Any
 
     def values(self, name: str, text: str | None) -> tuple[Any, ...]:
-        """Return the values a text stands for, all of them allowed; the default if there is no text."""
+        """Return the values a text stands for, ascending and each once; the default if there is no text."""
+        return tuple(sorted(set(self.listed(name, text))))
+
+    def listed(self, name: str, text: str | None) -> list[Any]:
+        """Return the values a text stands for in the order typed, all of them allowed."""
         try:
-            values = (self.default,) if text is None else parse_axis(text, kind=self.kind)
+            values = [self.default] if text is None else expand(text, self.kind)
         except ValueError as error:
             raise ValueError(f"{label(name)}: {error}") from None
         for value in values:
@@ -109,38 +107,6 @@ def _decided(asked: Mapping[str, str], name: str) -> bool:
 def has_aspect(fields: dict[str, Field]) -> bool:
     """Whether λ = d/n has a meaning: the model has integers n and d."""
     return fields.get("lam") is LAM
-
-
-def quantised(values: dict[str, tuple[Any, ...]]) -> Iterator[Quantised]:
-    """Yield (λ asked for, n, d): d = round(λ n) or n = round(d/λ), in exact decimals, halves rounded up."""
-    lam, n, d = (values.get(name, ()) for name in ASPECT)
-    if max(len(lam), 1) * max(len(n), 1) * max(len(d), 1) > MOST_SHAPES:
-        raise ValueError(f"lambda, n and d span over {MOST_SHAPES} shapes, each its own program; give fewer values")
-    if 0 in n:
-        raise ValueError("n = 0 is not allowed, since lambda is d/n; give numbers at least 1, or rename n")
-    if not lam:
-        yield from ((d_ / n_, n_, d_) for n_, d_ in product(n, d))
-    elif not d:
-        yield from ((ratio, n_, _side("d", ratio, n_)) for ratio, n_ in product(lam, n))
-    else:
-        yield from ((ratio, _side("n", ratio, d_), d_) for ratio, d_ in product(lam, d))
-
-
-def _side(name: str, lam: float, given: int) -> int:
-    value = nearest(exact(lam) * given if name == "d" else Fraction(given) / exact(lam))
-    if not 1 <= value <= LONGEST_SIDE:
-        other = "n" if name == "d" else "d"
-        raise ValueError(f"lambda = {lam:g} at {other} = {given} makes {name} = {value:.6g}; change lambda or {other}")
-    return value
-
-
-def rounding_notes(values: dict[str, tuple[Any, ...]]) -> list[str]:
-    """Say how far rounding moved λ, and how many points fell together."""
-    points = list(quantised(values))
-    change = max(abs(exact(lam) - Fraction(d, n)) for lam, n, d in points)
-    merged = len(points) - len({(n, d) for _, n, d in points})
-    moved = [f"lam is d/n: rounding moves it by at most {float(change):.2g}"] if change > 1e-12 else []
-    return moved + ([f"{merged} of {len(points)} points (n, d) coincide with others and are merged"] if merged else [])
 
 
 def summary(name: str, values: Sequence[Any]) -> str:

@@ -48,11 +48,13 @@ class Recorded(Sweep):
 
     def notes(self) -> list[str]:
         """Return the axes as they were typed."""
-        return [f"{label(name)} {text}" for name, text in self.axes]
+        groups = [f"zip {','.join(map(label, group))}" for group in self.zip]
+        return [*(f"{label(name)} {text}" for name, text in self.axes), *groups]
 
     def _choices(self) -> dict[str, tuple[Any, str]]:
         plain = {"model": self.model, "solver": self.solver, "until": self.until, "record": self.record}
         texts = {name: str(value) for name, value in plain.items() if value is not None} | dict(self.axes)
+        texts |= {"zip": "; ".join(",".join(map(label, group)) for group in self.zip)} if self.zip else {}
         return {name: (text, text) for name, text in texts.items()}
 
 

@@ -13,7 +13,7 @@ from sweepjax.sweep.contract import checked
 from sweepjax.sweep.fields import label, sweepable
 
 STORED = ("chunk", "store")  # what the store adds to the same file
-OPTIONS = ("model", "solver", "realizations", "until", "record", "observe")
+OPTIONS = ("model", "solver", "realizations", "until", "record", "observe", "zip")
 
 
 def arguments(options: Mapping[str, Any]) -> dict[str, Any]:
@@ -43,6 +43,8 @@ def to_toml(fields: Mapping[str, Any]) -> str:
     axes = {label(name): _typed(text) for name, text in fields["axes"]}
     record = None if fields["record"] is None else _typed(fields["record"])
     last = {"until": fields["until"], "record": record, "observe": list(fields["observe"]) or None}
+    groups = [[label(name) for name in group] for group in fields["zip"]]
+    last["zip"] = (groups[0] if len(groups) == 1 else groups) or None
     first = {name: fields[name] for name in ("model", "solver")}
     options = first | axes | {"realizations": fields["realizations"]} | last
     return tomli_w.dumps({key: value for key, value in options.items() if value is not None})
@@ -93,6 +95,20 @@ def _texts(value: str | Iterable[str]) -> tuple[str, ...]:
     return tuple(_named(part).strip() for part in (value.split(",") if isinstance(value, str) else value))
 
 
+def _groups(value: Any) -> tuple[tuple[str, ...], ...]:
+    """Return the groups of zipped fields: one where names are listed, or several, each names or a text."""
+    items = [value] if isinstance(value, str) and value else value or []
+    if not isinstance(items, list | tuple) or not all(_is_group(item) for item in items):
+        raise ValueError(f"zip = {value!r} is not allowed; give names such as 'lambda,sigma', or a list of them")
+    if items and all(isinstance(item, str) and "," not in item for item in items):
+        items = [items]
+    return tuple(tuple("lam" if name == "lambda" else name for name in _texts(item)) for item in items if item)
+
+
+def _is_group(item: Any) -> bool:
+    return isinstance(item, str) or (isinstance(item, list | tuple) and all(isinstance(name, str) for name in item))
+
+
 def _unchanged(value: Any) -> Any:
     return value
 
@@ -113,4 +129,5 @@ READ = {
     "until": _time,
     "record": lambda value: _axis("record", value),
     "observe": _texts,
+    "zip": _groups,
 }

@@ -1,11 +1,10 @@
 """A sweep as asked for, and its plan: axes -> tasks -> families -> chunks."""
 
 import dataclasses
-import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import chain, product
+from itertools import chain
 from typing import Any, Self
 
 from sweepjax.identity import digest, name_of
@@ -22,15 +21,16 @@ from sweepjax.sweep.fields import (
     fields_of,
     has_aspect,
     label,
-    quantised,
-    rounding_notes,
-    summary,
     sweepable,
 )
+from sweepjax.sweep.grid import Cut
+from sweepjax.sweep.points import Points
 from sweepjax.sweep.times import recorded_times, time_notes
+from sweepjax.sweep.zipped import Groups, check_groups
 from sweepjax.types import Chunk, Family, Task
 
 MOST_IN_FAMILY, MOST_POINTS, MOST_REALIZATIONS = 10**6, 10**7, 2**32 - 1
+MOST_KEPT = 10**5  # tasks that are made once
 NOTHING = None, "nothing"
 
 
@@ -39,7 +39,8 @@ class Sweep:
     """The whole campaign as asked for: names and axis texts. One that exists is valid.
 
     Axes are (field, text), for the fields of model and solver, for "seed", and for "lam" = d/n where
-    the model has integers n and d; two of these three decide the third.
+    the model has integers n and d; two of these three decide the third. They span a product, but the fields of a
+    group in `zip` advance together.
     """
 
     model: str = "logistic"
@@ -49,10 +50,12 @@ class Sweep:
     until: float | None = None
     record: str | None = None
     observe: tuple[str, ...] = ()
+    zip: Groups = ()
 
     def __post_init__(self) -> None:
         _check_realizations(self.realizations)
         check_names(self.axes, self.fields, self.model)
+        check_groups(self.zip, self.fields)
         plugins = (self.model, self.model_class), (self.solver, self.solver_class)
         check_ability(*plugins)
         check_default(*plugins, self.values)
@@ -107,17 +110,19 @@ class Sweep:
         return completed(dict(self.axes), self.fields, getattr(self.model_class, "usual_axes", {}))
 
     @cached_property
+    def spanned(self) -> Points:
+        """The points that the axes span."""
+        return Points(self.asked, self.fields, self.zip)
+
+    @property
     def values(self) -> dict[str, tuple[Any, ...]]:
         """The values of every field, ascending; of lam, n and d only the two that decide the third."""
-        derived = ASPECT if has_aspect(self.fields) else ()
-        wanted = {name: field for name, field in self.fields.items() if name in self.asked or name not in derived}
-        return {name: field.values(name, self.asked.get(name)) for name, field in wanted.items()}
+        return self.spanned.values
 
-    @cached_property
+    @property
     def shapes(self) -> tuple[tuple[int, int], ...]:
         """The distinct (n, d), ascending; none unless λ has a meaning."""
-        points = quantised(self.values) if has_aspect(self.fields) else ()
-        return tuple(sorted({(n, d) for _, n, d in points}))
+        return self.spanned.aspect.shapes if self.spanned.aspect else ()
 
     @cached_property
     def times(self) -> tuple[float, ...]:
@@ -133,23 +138,23 @@ class Sweep:
     def id(self) -> str:
         """Twelve hexadecimal digits of everything but the realizations: of values, not of their spelling."""
         rest = {name: values for name, values in self.values.items() if not self.shapes or name not in ASPECT}
-        return digest([*map(name_of, self._plugins), self.shapes, rest, self.times, self.observables])
+        pairs = [self.spanned.paired] if self.spanned.paired else []
+        return digest([*map(name_of, self._plugins), self.shapes, rest, self.times, self.observables, *pairs])
 
     @property
     def family_count(self) -> int:
         """The number of families, each one compiled program."""
-        return math.prod(len(points) for cls in self._plugins for _, points in self.axes_of(cls, shape=True))
+        return self.spanned.grid.count
 
     @property
-    def family_size(self) -> int:
-        """The number of tasks in each family."""
-        traced = (len(points) for cls in self._plugins for _, points in self.axes_of(cls, shape=False))
-        return math.prod(traced) * len(self.values["seed"])
+    def family_sizes(self) -> Mapping[int, int]:
+        """How many families have how many tasks; all have equally many unless fields are zipped."""
+        return self.spanned.grid.sizes
 
     @property
     def points(self) -> int:
         """The number of tasks."""
-        return self.family_count * self.family_size
+        return self.spanned.grid.points
 
     @property
     def rows_total(self) -> int:
@@ -158,12 +163,15 @@ class Sweep:
 
     def chunk_count(self, rows: int) -> int:
         """Return the number of chunks of at most `rows` rows."""
-        return self.family_count * -(-self.family_size * self.realizations // rows)
+        return sum(families * -(-size * self.realizations // rows) for size, families in self.family_sizes.items())
 
     def families(self) -> Iterator[Family]:
         """Yield the families one by one: integers and texts differ between them, floats and seeds within."""
-        models, solvers = self._plugins
-        return (self._family(m, s) for m in self._shapes(models) for s in self._shapes(solvers))
+        return iter(self._families) if self.points <= MOST_KEPT else map(self._family, self.spanned.grid.families())
+
+    def family(self, index: int) -> Family:
+        """Return the family at an index, without making those before it."""
+        return self._family(self.spanned.grid.family(index))
 
     def tasks(self) -> Iterator[Task]:
         """Yield every point of the phase diagram, family by family."""
@@ -177,11 +185,7 @@ class Sweep:
 
     def notes(self) -> list[str]:
         """Return what the user is told: what each axis expanded to, what was rounded and what was merged."""
-        sides = {"lam": sorted({d / n for n, d in self.shapes}), "n": self._side(0), "d": self._side(1)}
-        shown = (sides if self.shapes else {}) | {name: self.values[name] for name in self.asked}
-        axes = [summary(name, shown[name]) for name in self.fields if name in shown]
-        rounding = rounding_notes(self.values) if self.shapes else []
-        return [*axes, *rounding, *time_notes(self.solver_class.clock, self.until, self.record)]
+        return [*self.spanned.notes(), *time_notes(self.solver_class.clock, self.until, self.record)]
 
     def differences(self, other: "Sweep") -> list[str]:
         """Return one sentence for each choice in which the sweeps differ, the realizations aside."""
@@ -193,48 +197,32 @@ class Sweep:
         }
         return [f"{label(name)}: {a[1]} here, {b[1]} there" for name, (a, b) in pairs.items() if a[0] != b[0]]
 
-    def axes_of(self, cls: Any, *, shape: bool) -> list[tuple[tuple[str, ...], list[tuple]]]:
-        """Return the axes of a plug-in that are shape, or those that are traced; n and d are one axis."""
-        mine = [name for name, field in fields_of(cls).items() if (field.kind is not float) == shape]
-        joint = cls is self.model_class and shape and has_aspect(self.fields)
-        single = [name for name in mine if not joint or name not in ASPECT]
-        first = [(("n", "d"), list(self.shapes))] if joint else []
-        return first + [((name,), [(value,) for value in self.values[name]]) for name in single]
-
     def _choices(self) -> dict[str, tuple[Any, str]]:
         """Return what was chosen, by name: what it means, and how it was said."""
         axes = {name: (values, self.asked.get(name, _joined(values))) for name, values in self.values.items()}
         plugs = {"model": (name_of(self.model_class), self.model), "solver": (name_of(self.solver_class), self.solver)}
         plain = {"until": self.until, "record": self.record}
         ends = {name: (value, str(value)) for name, value in plain.items() if value is not None}
-        return (
-            plugs | ends | axes | ({"observe": (self.observables, _joined(self.observables))} if self.observe else {})
-        )
-
-    def _side(self, axis: int) -> list[int]:
-        return sorted({shape[axis] for shape in self.shapes})
+        lists = {"observe": (self.observables, _joined(self.observables))} if self.observe else {}
+        pairs = {"zip": (self.spanned.paired, _paired(self.zip, self.asked))} if self.spanned.paired else {}
+        return plugs | ends | axes | lists | pairs
 
     @property
     def _plugins(self) -> tuple[Any, Any]:
         return self.model_class, self.solver_class
 
-    def _shapes(self, cls: Any) -> Iterator[dict[str, Any]]:
-        return points_of(self.axes_of(cls, shape=True))
+    @cached_property
+    def _families(self) -> tuple[Family, ...]:
+        return tuple(map(self._family, self.spanned.grid.families()))
 
-    def _variants(self, cls: Any, shape: dict[str, Any]) -> list[Any]:
-        return [cls(**shape, **traced) for traced in points_of(self.axes_of(cls, shape=False))]
-
-    def _family(self, model_shape: dict[str, Any], solver_shape: dict[str, Any]) -> Family:
-        models = self._variants(self.model_class, model_shape)
-        solvers = self._variants(self.solver_class, solver_shape)
-        points = product(models, solvers, self.values["seed"])
-        return Family(tuple(Task(*point, times=self.times, observables=self.observables) for point in points))
+    def _family(self, cut: Cut) -> Family:
+        model, solver = (cut.made(cls, list(fields_of(cls))) for cls in self._plugins)
+        seed, rest = cut.names.index("seed"), (self.times, self.observables)
+        return Family(tuple(Task(model(point), solver(point), point[seed], *rest) for point in cut.points))
 
 
-def points_of(axes: list[tuple[tuple[str, ...], list[tuple]]]) -> Iterator[dict[str, Any]]:
-    """Yield the keyword arguments of every point that axes span, the last axis fastest."""
-    names = [name for joined, _ in axes for name in joined]
-    return (dict(zip(names, chain(*point), strict=True)) for point in product(*(points for _, points in axes)))
+def _paired(groups: Groups, texts: Mapping[str, str]) -> str:
+    return ", ".join(" with ".join(f"{label(name)} {texts[name]}" for name in group) for group in groups)
 
 
 def _joined(values: tuple[Any, ...]) -> str:
@@ -249,7 +237,8 @@ def _check_realizations(realizations: Any) -> None:
 
 
 def _check_size(sweep: Sweep) -> None:
-    if sweep.family_size > MOST_IN_FAMILY:
-        raise ValueError(f"{sweep.family_size} points differ only in floats and seeds; give at most {MOST_IN_FAMILY}")
+    largest = max(sweep.family_sizes)
+    if largest > MOST_IN_FAMILY:
+        raise ValueError(f"{largest} points differ only in floats and seeds; give at most {MOST_IN_FAMILY}")
     if sweep.points > MOST_POINTS:
         raise ValueError(f"the sweep has {sweep.points} points; give at most {MOST_POINTS}, or make it several sweeps")

@@ -73,6 +73,7 @@ GOOD = {
     "seed": ["0", "0,1"],
     "fields": ["init_norm=1", "loss=exponential", "learning_rate=0.1,0.2", "scale=2", "sigma=1", "n=20", "lambda=0.5"],
     "options": ["quantiles=50", "bins=3", "scale=log", "column=margin", "by=lam", "low=0", "sketch=64", "threshold=1"],
+    "zips": ["lambda,sigma", "sigma,seed", "n,d", "n,sigma"],
     "realizations": ["1", "8", "40", "44"],
     "until": ["10", "1e3", "1e6"],
     "record": ["3", "20", "1,2,5", "log:1:10@4"],

@@ -132,7 +132,7 @@ def test_integers_and_texts_part_families_and_floats_and_seeds_do_not():
     )
     families = list(plan.families())
     assert [len(family.tasks) for family in families] == [12] * 6
-    assert (plan.family_count, plan.family_size, plan.points) == (6, 12, 72)
+    assert (plan.family_count, plan.family_sizes, plan.points) == (6, {12: 6}, 72)
 
 
 def test_tasks_are_distinct():
