@@ -52,7 +52,7 @@ def reduce(  # noqa: PLR0913, PLR0917  one parameter an option
         return
     typer.echo(table.to_string(index=False, float_format="{:.6g}".format))
     for name, value in table.attrs.items():
-        typer.echo(f"{name} = {value:.6g}", err=True)
+        typer.echo(value if isinstance(value, str) else f"{name} = {value:.6g}", err=True)
 
 
 def _write(table: "pd.DataFrame", path: Path) -> None:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from sweepjax.plan import Plan
     from sweepjax.store.store import Store
     from sweepjax.sweep.sweep import Sweep
-    from sweepjax.target import Target
+    from sweepjax.target import Reached, Target
     from sweepjax.types import Chunk
 
 
@@ -144,9 +144,15 @@ def _compute(sweep: "Sweep", how: _how.How, out: Path | None) -> int:
         store = _store(each, how, directory)
         shown = _filled(store, each, how)
         code = _finish(store, shown)
-        if not how.target or shown.failed or _reached(how.target, store, each):
+        if not how.target or shown.failed:
+            break
+        far = how.target.reached(store, each)
+        _say_how_far(how.target, far, each)
+        if far.se <= how.target.se:
             break
         code = UNFINISHED
+        if not far.exists:
+            break
     typer.echo(directory)
     return code
 
@@ -192,19 +198,23 @@ def _finish(store: "Store", shown: Progress) -> int:
     return UNFINISHED if doubtful or shown.failed else COMPLETE
 
 
-def _reached(target: "Target", store: "Store", sweep: "Sweep") -> bool:
-    """Say how far a round has come, and whether that is enough."""
-    se, point = target.reached(store, sweep)
+def _say_how_far(target: "Target", far: "Reached", sweep: "Sweep") -> None:
+    """Say how far a round has come."""
     where = ", ".join(
-        f"{name} {key:.12g}" if isinstance(key, float) else f"{name} {key}" for name, key in point.items()
+        f"{name} {key:.12g}" if isinstance(key, float) else f"{name} {key}" for name, key in far.point.items()
     )
-    verdict = "at most" if se <= target.se else "not yet" if sweep.realizations < target.realizations else "not"
-    known = f"is {se:.3g}" if se < float("inf") else "does not exist"
+    if not far.exists:
+        what = (
+            f"the tail of {target.column} falls off too slowly for a variance, so that no standard error can be reached"
+        )
+        say(f"at {where or 'its only point'}, {what}; give {target.column}_inverse_square, or read medians")
+        return
+    verdict = "at most" if far.se <= target.se else "not yet" if sweep.realizations < target.realizations else "not"
+    known = f"is {far.se:.3g}" if far.se < float("inf") else "does not exist"
     say(
         f"the standard error of {target.column} is {verdict} {target.se:g} after {sweep.realizations} realizations: "
         f"at its worst, {where or 'at the only point'}, it {known}"
     )
-    return se <= target.se
 
 
 def _print_plan(sweep: "Sweep", how: _how.How) -> int:

@@ -14,23 +14,25 @@ from sweepjax.engine.engine import outline
 from sweepjax.engine.sizes import MOST_FILES, default_chunk_rows
 from sweepjax.plugins import unknown
 from sweepjax.reducers import source
-from sweepjax.reducers.mean import SMALLEST_SKETCH, Mean
+from sweepjax.reducers.mean import SMALLEST_SKETCH, Mean, without_variance
 from sweepjax.store.store import Store
 from sweepjax.sweep.sweep import Sweep
 
 
 class Reached(NamedTuple):
-    """The largest standard error, and the point at which it is found."""
+    """The largest standard error, the point at which it is found, and whether it exists: not without a variance."""
 
     se: float
     point: dict[str, Any]
+    exists: bool = True
 
 
 class Target(NamedTuple):
     """A standard error for the mean of a column at every point, of a curve at every recorded time too.
 
     It is looked at between whole rounds only, so that it does not matter which rows are finished first.
-    Of truth values it is taken to be at least 1/R: that all of R draws are the same proves no more.
+    Of truth values it is taken to be at least 1/R: that all of R draws are the same proves no more. Where a law has no
+    variance, as far as its tail tells, there is none to reach, and no round is added.
     """
 
     column: str
@@ -64,12 +66,13 @@ class Target(NamedTuple):
         """Return how far a round has come; of rows that a later one has stored already it knows nothing."""
         rows = store.dataset().filter(pc.field("realization") < sweep.realizations)
         table = Mean(column=self.column, quantiles="", sketch=SMALLEST_SKETCH)(rows)
-        errors = table["se"].fillna(inf).to_numpy()
+        heavy = without_variance(table)
+        errors = np.where(heavy, inf, table["se"].fillna(inf).to_numpy())
         if pa.types.is_boolean(rows.schema.field(source(self.column)).type):
             errors = np.maximum(errors, 1 / table["kept"].to_numpy())
         worst = int(errors.argmax())
         where = [*table.columns[: table.columns.get_loc("column")], *(name for name in CLOCKS if name in table)]
-        return Reached(float(errors[worst]), {name: table[name].iloc[worst] for name in where})
+        return Reached(float(errors[worst]), {name: table[name].iloc[worst] for name in where}, not heavy[worst])
 
     def _check_column(self, sweep: Sweep) -> None:
         contract.check(sweep)

@@ -45,7 +45,7 @@ def test_no_round_ends_within_a_chunk_unless_the_files_would_be_too_many():
 
 def test_the_standard_error_is_that_of_the_worst_point():
     values = np.random.default_rng(0).normal(size=(50, 2)) * [1, 3]
-    se, point = reached("margin", 50, margin=values.ravel())
+    se, point, _ = reached("margin", 50, margin=values.ravel())
     assert se == pytest.approx(np.std(values[:, 1], ddof=1) / np.sqrt(50), rel=1e-12)
     assert point == {"d": 5}
 
@@ -60,9 +60,21 @@ def test_draws_that_are_all_the_same_prove_no_more_than_their_number():
     assert reached("margin", 20, margin=40 * [2.0]).se == 0
 
 
+def test_a_law_without_a_variance_has_no_standard_error_to_reach():
+    heavy = np.random.default_rng(0).pareto(2.0, size=400) + 1
+    assert reached("s_norm", 200, s_norm=heavy).exists is False
+    assert reached("s_norm", 200, s_norm=heavy).se == np.inf
+    assert reached("s_norm_inverse_square", 200, s_norm=heavy).exists
+
+
+def test_where_some_draws_are_infinite_the_others_have_no_variance_however_few_there_are():
+    values = [1.0, None, 1.1, 0.9, 1.2, 1.0, 1.1, 0.9]
+    assert reached("s_norm", 4, s_norm=pa.array(values)) == (np.inf, {"d": 5}, False)
+
+
 def test_a_point_without_values_has_no_standard_error():
     values = [1.0, None, 2.0, None, 3.0, None]
-    assert reached("margin", 3, margin=pa.array(values, pa.float64())) == (np.inf, {"d": 5})
+    assert reached("margin", 3, margin=pa.array(values, pa.float64())) == (np.inf, {"d": 5}, True)
 
 
 def test_a_curve_counts_at_its_worst_time():
@@ -70,7 +82,7 @@ def test_a_curve_counts_at_its_worst_time():
     lists = {
         name: pa.FixedSizeListArray.from_arrays(values, 2) for name, values in (("time", time), ("test_loss", loss))
     }
-    se, point = reached("test_loss", 2, **lists)
+    se, point, _ = reached("test_loss", 2, **lists)
     assert se == pytest.approx(3.5)
     assert point == {"d": 5, "time": 9.0}
 

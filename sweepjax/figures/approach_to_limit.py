@@ -56,20 +56,32 @@ def _read(rows: Dataset) -> pd.DataFrame:
     if missing:
         raise ValueError(f"these rows have no {missing[0]}; this figure draws rows of a trajectory solver")
     table = rows.to_table(columns=["lam", "sigma", *DATASET, *CURVES]).to_pandas()
-    time, s_norm, b = (np.stack(table[name].to_numpy()).astype(np.float64)[:, 1:] for name in CURVES)
-    start = np.argmin(np.abs(np.log10(time[0] / time[0, -1]) + SPAN))
+    time, s_norm, b = (_carried(table[name]) for name in CURVES)
+    start = np.argmin(np.abs(np.log10(time / time[:, -1:]) + SPAN), axis=1)
+    each = np.arange(len(table))
     with np.errstate(divide="ignore", invalid="ignore"):
-        slope = -(b[:, -1] - b[:, start]) / (s_norm[:, -1] - s_norm[:, start])
+        slope = -(b[:, -1] - b[each, start]) / (s_norm[:, -1] - s_norm[each, start])
     return table.assign(time=time[:, -1], s_norm=s_norm[:, -1], b=b[:, -1], slope=slope)
+
+
+def _carried(curves: pd.Series) -> drawing.Array:
+    """Return curves [r t] at positive times; one that was stopped keeps its last value."""
+    values = np.stack(curves.to_numpy()).astype(np.float64)[:, 1:]  # pyright: ignore
+    return pd.DataFrame(values).ffill(axis=1).to_numpy()
+
+
+def _counted(error: Any, kind: str) -> str:
+    """Return how many datasets there are, and of how many there is nothing to draw."""
+    absent = int(np.isnan(error).sum())
+    return f"{len(error)} {kind} datasets" + (f", {absent} not drawn" if absent else "")
 
 
 def _inseparable(axes: Axes, table: pd.DataFrame) -> None:
     axes.plot(table["loss_inf"], table["rate"], "o", color=BELOW, **DOT)
     axes.set(xlabel=r"$L_\infty$ of the dataset", ylabel=r"$e^{-b}/t$ at the last time")
     error = (table["rate"] / table["loss_inf"] - 1).abs()
-    _finish(
-        axes, f"{len(table)} inseparable datasets\nmedian deviation {error.median():.0e}, largest {error.max():.0e}"
-    )
+    deviations = f"median deviation {error.median():.0e}, largest {error.max():.0e}"
+    _finish(axes, f"{_counted(error, 'inseparable')}\n{deviations}")
 
 
 def _separable(axes: Axes, table: pd.DataFrame) -> None:
@@ -79,7 +91,7 @@ def _separable(axes: Axes, table: pd.DataFrame) -> None:
     marks = {"at the last time": drawing.handle(FAINT, marker="o")}
     drawing.legend(axes, marks | {"where the last decades point": drawing.handle(ABOVE, marker="o")}, "lower right")
     error = (table["towards"] - table["accuracy_inf"]).abs()
-    _finish(axes, f"{len(table)} separable datasets\nmedian difference {error.median():.0e}")
+    _finish(axes, f"{_counted(error, 'separable')}\nmedian difference {error.median():.0e}")
 
 
 def _finish(axes: Axes, text: str) -> None:

@@ -7,6 +7,7 @@ What reducers share, and what a reducer of your own may use, is listed here: `fo
 from sweepjax.reducers._intervals import NORMAL_95 as NORMAL_95
 from sweepjax.reducers._intervals import kaplan_meier_median as kaplan_meier_median
 from sweepjax.reducers._intervals import wilson as wilson
+from sweepjax.reducers._states import Largest as Largest
 from sweepjax.reducers._states import Moments as Moments
 from sweepjax.reducers._states import Quantiles as Quantiles
 from sweepjax.reducers._states import Range as Range
@@ -14,6 +15,7 @@ from sweepjax.reducers._stream import Judgement as Judgement
 from sweepjax.reducers._stream import Piece as Piece
 from sweepjax.reducers._stream import State as State
 from sweepjax.reducers._stream import absences as absences
+from sweepjax.reducers._stream import ends as ends
 from sweepjax.reducers._stream import fold as fold
 from sweepjax.reducers._stream import is_curve as is_curve
 from sweepjax.reducers._stream import points as points

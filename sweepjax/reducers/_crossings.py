@@ -4,11 +4,13 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+from pyarrow.dataset import Dataset
 
 from sweepjax.reducers._stream import Piece
 
 Array = NDArray[np.float64]
 Truth = NDArray[np.bool_]
+STOPPED = "stopped"  # the column that says which rows --stop ended
 
 
 class Crossings(NamedTuple):
@@ -45,11 +47,29 @@ def crossings(times: Array, heights: list[Array], *, last: bool) -> Crossings:
     return Crossings(time, censored, np.where(censored, np.nan, np.where(at_start, 0.0, half_width)))
 
 
-def unusable(piece: Piece, names: list[str]) -> tuple[Truth, Truth]:
-    """Return which rows lack one of the curves, and which of the others have a number that is not finite."""
-    null = np.any([np.ma.getmaskarray(piece[name]).any(axis=1) for name in names], axis=0)
-    finite = np.all([np.isfinite(piece[name].filled(np.nan)).all(axis=1) for name in names], axis=0)
-    return null, ~finite & ~null
+def carried(piece: Piece, names: list[str]) -> tuple[dict[str, Array], Truth]:
+    """Return curves [r t] that keep their last recorded value to the end, and which rows lack one of them.
+
+    A training that was stopped is NULL in every curve from some time on. A row that is NULL elsewhere, or has nothing
+    recorded, lacks a curve.
+    """
+    missing = {name: np.ma.getmaskarray(piece[name]) for name in names}
+    recorded = ~np.all(list(missing.values()), axis=0)
+    count, places = recorded.sum(axis=1), np.arange(recorded.shape[1])
+    lacking = np.any([(each & recorded).any(axis=1) for each in missing.values()], axis=0)
+    null = lacking | (count == 0) | (recorded != (places < count[:, None])).any(axis=1)
+    last = np.minimum(places, np.maximum(count - 1, 0)[:, None])
+    return {name: np.take_along_axis(piece[name].filled(np.nan), last, axis=1) for name in names}, null
+
+
+def flags(rows: Dataset) -> list[str]:
+    """List the column that says which rows --stop ended, if there is one."""
+    return [name for name in (STOPPED,) if name in rows.schema.names]
+
+
+def stopped(piece: Piece) -> dict[str, Truth]:
+    """Return which rows --stop ended, by the name of the column; nothing where it was not used."""
+    return {STOPPED: (piece[STOPPED] == 1).filled(False)} if STOPPED in piece else {}
 
 
 def check_threshold(threshold: float) -> None:

@@ -3,13 +3,15 @@
 from copy import copy
 from dataclasses import dataclass
 from functools import cache
-from math import ceil, floor, nan, sqrt
+from math import ceil, floor, inf, nan, sqrt
 from typing import Any
 
 import numpy as np
 from datasketches import kll_doubles_sketch  # pyright: ignore  # compiled, no stubs
 from numpy.typing import NDArray
 from scipy.stats import binom
+
+MOST_LARGEST, LEAST_FOR_TAIL = 128, 100
 
 
 @dataclass(frozen=True)
@@ -100,6 +102,47 @@ class Quantiles:
         count = self.sketch.n
         rank = _heads(count, (1 - confidence) / 2) if count else 0
         return self.order_statistic(rank), self.order_statistic(count + 1 - rank)
+
+
+@dataclass(frozen=True)
+class Largest:
+    """The largest magnitudes of some values, and of how many: they tell how fast the tail of a law falls off.
+
+    Source:
+        Hill (1975), Ann. Stat. 3, 1163.
+    """
+
+    count: int
+    values: NDArray[np.float64]
+
+    @classmethod
+    def of(cls, values: NDArray[np.float64]) -> "Largest":
+        """Return the largest of some values, whatever their sign."""
+        return cls(values.size, _top(np.abs(values)))
+
+    def __add__(self, other: "Largest") -> "Largest":
+        return Largest(self.count + other.count, _top(np.concatenate([self.values, other.values])))
+
+    @property
+    def tail(self) -> tuple[float, float]:
+        """Return a in P(|x| > s) ~ s^(-a), and its standard error; nan below 100 values.
+
+        It is taken from the 2√R largest of R values, at most 128, and 0 where those are infinite.
+        """
+        used = min(int(2 * sqrt(self.count)), MOST_LARGEST)
+        if self.count < LEAST_FOR_TAIL:
+            return nan, nan
+        ordered = np.sort(self.values)[::-1]
+        threshold = ordered[used]
+        if np.isinf(ordered[0]):
+            return 0.0, 0.0
+        rise = float(np.sum(np.log(ordered[:used] / threshold))) if threshold > 0 else 0.0
+        return (used / rise, sqrt(used) / rise) if rise > 0 else (inf, nan)
+
+
+def _top(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    most = MOST_LARGEST + 1
+    return values if values.size <= most else np.partition(values, values.size - most)[-most:]
 
 
 @cache

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
+import pyarrow.dataset as pds
 from pyarrow.dataset import Dataset
 
 from sweepjax import plugins
@@ -72,6 +73,23 @@ def points(rows: Dataset) -> pd.DataFrame:
     names = [name for name in configured(rows) if name not in INDEX]
     parts = [batch.to_pandas().drop_duplicates() for batch in rows.to_batches(columns=names) if batch.num_rows]
     return pd.concat(parts).drop_duplicates(ignore_index=True) if parts else pd.DataFrame(columns=pd.Index(names))
+
+
+def ends(rows: Dataset) -> Dataset:
+    """Return rows with the last recorded value of each curve in its place; NULL where nothing is recorded."""
+    names = curves(rows)
+    single = [name for name in rows.schema.names if not pa.types.is_nested(rows.schema.field(name).type)]
+    parts = []
+    for batch in rows.to_batches(columns=[*single, *names], batch_size=_batch_rows(rows, names)):
+        last = {name: pa.array(_last(_curve(batch.column(name)))) for name in names}
+        parts.append(pa.table({name: batch.column(name) for name in single} | last))
+    return pds.dataset(pa.concat_tables(parts))
+
+
+def _last(curve: np.ma.MaskedArray) -> np.ma.MaskedArray:
+    present = ~np.ma.getmaskarray(curve)
+    place = curve.shape[1] - 1 - np.argmax(present[:, ::-1], axis=1)
+    return np.ma.MaskedArray(curve.data[np.arange(len(curve)), place], mask=~present.any(axis=1))
 
 
 def add(a: State, b: State) -> State:

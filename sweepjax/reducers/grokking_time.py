@@ -13,7 +13,7 @@ from scipy.stats import linregress
 
 from sweepjax import plugins
 from sweepjax.columns import INDEX, curves
-from sweepjax.reducers._crossings import Truth, check_threshold, crossings, unusable
+from sweepjax.reducers._crossings import STOPPED, Truth, carried, check_threshold, crossings, flags, stopped
 from sweepjax.reducers._intervals import kaplan_meier_median
 from sweepjax.reducers._stream import Piece, State, fold
 
@@ -21,6 +21,7 @@ THRESHOLDS = {"accuracy": 0.95, "loss": 0.1}
 SIDES = ("train", "test")
 EACH = (*(f"t_{side}" for side in SIDES), *(f"censored_{side}" for side in SIDES), "delay", "ratio")
 CHOICES = {"quantity": tuple(THRESHOLDS), "crossing": ("last", "first"), "clock": ("time", "step")}
+Array = NDArray[np.float64]
 Rows = dict[str, NDArray]
 
 
@@ -30,8 +31,12 @@ class GrokkingTime:
 
     Accuracy crosses upwards and loss downwards: for the last time, after which the record stays beyond the
     threshold, or for the first. A row that ends short of it, or never gets there, is censored: its time is
-    at least the last recorded one. Rows that are nan (not finite somewhere: the training diverged) or NULL
-    are counted and otherwise left out.
+    at least the last recorded one. So is the time of a row that --stop ended short of it, which is counted apart:
+    such a row chose its own end, so let --stop wait for what is to be timed.
+
+    A loss beyond every number has not crossed; whether it is a number is judged by its logarithm. Only rows that
+    are nan (the training diverged) or NULL are `left_out`, and counted. Rows that do not cross in training have
+    no delay and no ratio.
 
     Between two recorded times the quantity is taken as linear in log t (in t, from t = 0 to the next);
     log_test_error, log_train_loss and log_test_loss take its place where they are columns and finite.
@@ -46,7 +51,8 @@ class GrokkingTime:
     every number (1 if t_test is 0 too).
 
     The table's `attrs` hold the least-squares slope of `sqrt_log_ratio`, √log ratio, against log(1 - 2λ) over
-    all groups with λ < 1/2 in which it is finite, if three are: slope, slope_se, slope_points.
+    all groups with λ < 1/2 in which it is finite, if three are: slope, slope_se, slope_points; and in how many it is
+    not, slope_left_out.
     Memory grows with the rows, by some hundred bytes each.
 
     Source:
@@ -74,9 +80,10 @@ class GrokkingTime:
         level = THRESHOLDS[self.quantity] if isnan(self.threshold) else self.threshold
         check_threshold(level)
         index = [name for name in INDEX if self.each and name in rows.schema.names]
+        single = [*index, *flags(rows)]
         needed = [self.clock, *(f"{side}_{self.quantity}" for side in SIDES)]
         logarithms = [name for name in map(self._logarithm, SIDES) if name in curves(rows)]
-        groups, states = fold(rows, self.by, index, partial(self._found, needed, level), [*needed, *logarithms])
+        groups, states = fold(rows, self.by, single, partial(self._found, needed, level), [*needed, *logarithms])
         found = [_with_delays({name: np.concatenate(state[name]) for name in state}) for state in states]
         pairs = zip(groups.to_dict("records"), found, strict=True)
         if self.each:
@@ -89,23 +96,41 @@ class GrokkingTime:
         return f"log_{side}_{'error' if self.quantity == 'accuracy' else 'loss'}"
 
     def _found(self, needed: list[str], level: float, piece: Piece) -> State:
-        null, diverged = unusable(piece, needed)
-        found = {"null": null, "nan": diverged} | {name: piece[name].data for name in INDEX if name in piece}
-        times, whole = piece[self.clock].filled(nan), ~(null | diverged)
+        logarithms = [name for name in map(self._logarithm, SIDES) if name in piece]
+        curves, null = carried(piece, [*needed, *logarithms])
+        diverged = self._diverged(curves) & ~null
+        found = {"null": null, "nan": diverged} | stopped(piece)
+        found |= {name: piece[name].data for name in INDEX if name in piece}
+        times, whole = curves[self.clock], ~(null | diverged)
         for side in SIDES:
-            crossed = crossings(times, self._heights(piece, side, level), last=self.crossing == "last")
+            crossed = crossings(times, self._heights(curves, side, level), last=self.crossing == "last")
             found[f"t_{side}"] = np.where(whole, crossed.time, nan)
             found[f"censored_{side}"] = whole & crossed.censored
             found[f"half_width_{side}"] = np.where(whole, crossed.half_width, nan)
         return {name: [values] for name, values in found.items()}  # lists of parts, which add
 
-    def _heights(self, piece: Piece, side: str, level: float) -> list[NDArray[np.float64]]:
+    def _diverged(self, curves: dict[str, Array]) -> Truth:
+        """Return which rows are not numbers: of a loss, which may be beyond every number, as its logarithm says."""
+        names = [f"{side}_{self.quantity}" for side in SIDES]
+        sound = [np.isfinite(curves[self.clock])]
+        for name in names:
+            if self.quantity == "accuracy":
+                sound.append(np.isfinite(curves[name]))
+            elif f"log_{name}" in curves:
+                sound.append(curves[f"log_{name}"] < np.inf)
+            else:
+                sound.append(~np.isnan(curves[name]))
+        return ~np.all(sound, axis=(0, 2))
+
+    def _heights(self, curves: dict[str, Array], side: str, level: float) -> list[Array]:
         """Return the quantity beyond its threshold and, where there is one, its logarithm."""
         rising, log = self.quantity == "accuracy", self._logarithm(side)
-        values = piece[f"{side}_{self.quantity}"].filled(nan)
+        values = curves[f"{side}_{self.quantity}"]
         height = values - level if rising else level - values
-        log_level = np.log1p(-level) if rising else np.log(level)
-        return [height, log_level - piece[log].filled(nan)] if log in piece else [height]
+        if log not in curves:
+            return [height]
+        log_height = (np.log1p(-level) if rising else np.log(level)) - curves[log]
+        return [np.where(np.isfinite(values), height, log_height), log_height]
 
 
 def _with_delays(found: Rows) -> Rows:
@@ -117,7 +142,8 @@ def _with_delays(found: Rows) -> Rows:
 
 def _each(key: dict, found: Rows, index: list[str]) -> pd.DataFrame:
     numbered = {name: found[name].astype(np.int64) for name in index}
-    lines = pd.DataFrame(key | numbered | {name: found[name] for name in EACH})
+    every = [*EACH, STOPPED] if STOPPED in found else EACH
+    lines = pd.DataFrame(key | numbered | {name: found[name] for name in every})
     return lines.sort_values([*index, *EACH])
 
 
@@ -125,8 +151,11 @@ def _line(found: Rows) -> dict[str, float]:
     whole = ~(found["null"] | found["nan"])
     line = {"rows": whole.size} | {name: int(found[name].sum()) for name in ("null", "nan")}
     for side in SIDES:
-        censored = int(found[f"censored_{side}"].sum())
-        line |= {f"crossed_{side}": int(whole.sum()) - censored, f"censored_{side}": censored}
+        short = found[f"censored_{side}"]
+        ended = short & found.get(STOPPED, False)
+        line |= {f"crossed_{side}": int(whole.sum() - short.sum()), f"censored_{side}": int((short & ~ended).sum())}
+        line |= {f"stopped_{side}": int(ended.sum())} if STOPPED in found else {}
+    line |= {"left_out": int((~whole).sum())}
     line |= _median("t_train", found, found["censored_train"], whole)
     for name in ("t_test", "delay", "ratio"):
         line |= _median(name, found, found["censored_test"], whole & ~np.isnan(found[name]))
@@ -155,8 +184,9 @@ def _slope(table: pd.DataFrame) -> dict[str, float]:
     if "lam" not in table:
         return {}
     lam, height = (table[name].to_numpy(np.float64) for name in ("lam", "sqrt_log_ratio"))
-    points = (lam < 0.5) & np.isfinite(height)
+    points, left_out = (lam < 0.5) & np.isfinite(height), (lam < 0.5) & ~np.isfinite(height)
     if points.sum() < 3 or np.ptp(lam[points]) == 0:
         return {}
     fit = linregress(np.log1p(-2 * lam[points]), height[points])
-    return {"slope": float(fit.slope), "slope_se": float(fit.stderr), "slope_points": int(points.sum())}  # pyright: ignore
+    counts = {"slope_points": int(points.sum()), "slope_left_out": int(left_out.sum())}
+    return {"slope": float(fit.slope), "slope_se": float(fit.stderr)} | counts  # pyright: ignore

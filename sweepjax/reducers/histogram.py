@@ -19,7 +19,8 @@ class Histogram:
     """Counts and density of one column in bins common to all groups: one line a group and bin.
 
     Where `low` or `high` is not given, a first pass over the rows finds it. Bins hold their lower edge,
-    the last one its upper edge too; values outside are counted in `underflow` and `overflow`, never dropped.
+    the last one its upper edge too; values outside are counted in `underflow` and `overflow`, never dropped. `left_out`
+    rows are NULL or nan.
     """
 
     column: str = "s_norm"
@@ -77,7 +78,8 @@ def _count(values: np.ma.MaskedArray, edges: NDArray[np.float64]) -> State:
 
 def _lines(key: dict, state: State, edges: NDArray[np.float64]) -> Iterator[dict]:
     outside = {name: state[name] for name in ("underflow", "overflow", "rows", "null", "nan")}
-    kept = state["rows"] - state["null"] - state["nan"]
+    left_out = state["null"] + state["nan"]
+    outside["left_out"], kept = left_out, state["rows"] - left_out
     for low, high, count in zip(edges[:-1], edges[1:], state["counts"], strict=True):
         density, se = (nan, nan) if not kept else (count / kept, np.sqrt(count * (1 - count / kept)) / kept)
         width = high - low

@@ -27,9 +27,9 @@ class SeparableFraction:
 
     The table's `attrs` hold the test over the whole grid: chi_square, chi_square_dof, chi_square_p. Groups
     where fewer than five draws of either kind are expected are pooled, the mostly inseparable with each
-    other and the mostly separable likewise; a pool that still expects fewer than five is left out. A pair
-    (n, d) enters once, since rows that differ only in σ or the loss share their datasets. For the same
-    reason the intervals lie when such rows are grouped together.
+    other and the mostly separable likewise; a pool that still expects fewer than five is left out, and its rows
+    are counted in chi_square_left_out. A pair (n, d) enters once, since rows that differ only in σ or the loss
+    share their datasets. For the same reason the intervals lie when such rows are grouped together.
 
     Source:
         Wilson (1927), J. Am. Stat. Assoc. 22, 209; Wendel (1962), Math. Scand. 11, 109.
@@ -92,7 +92,9 @@ def chi_square(separable: Array, expected: Array, missing: Array) -> dict[str, f
     pools = [pool for pool in pools if min(expected[pool].sum(), missing[pool].sum()) >= 5]
     pooled = sum(excess[pool].sum() ** 2 / variance[pool].sum() for pool in pools)
     total, dof = float(np.sum(excess[enough] ** 2 / variance[enough]) + pooled), int(enough.sum()) + len(pools)
-    return {"chi_square": total, "chi_square_dof": dof, "chi_square_p": float(chdtrc(dof, total)) if dof else np.nan}
+    used = enough | np.any([*pools, np.zeros_like(enough)], axis=0)
+    p_value, left_out = float(chdtrc(dof, total)) if dof else np.nan, int((expected + missing)[~used].sum())
+    return {"chi_square": total, "chi_square_dof": dof, "chi_square_p": p_value, "chi_square_left_out": left_out}
 
 
 def _excess(separable: Array, expected: Array, missing: Array) -> Array:

@@ -11,15 +11,13 @@ from typing import Any, NamedTuple
 
 import matplotlib as mpl
 import pandas as pd
-import pyarrow as pa
-import pyarrow.compute as pc
-import pyarrow.dataset as pds
 from matplotlib.figure import Figure
 from pyarrow.dataset import Dataset
 
 from sweepjax import figures
 from sweepjax.columns import CLOCKS, curves
 from sweepjax.plugins import find, names
+from sweepjax.reducers import ends
 from sweepjax.reducers.mean import Mean
 from sweepjax.report.cells import Column, columns, with_error
 
@@ -62,7 +60,7 @@ class Table:
         """What is said of the whole table at once."""
         found = {str(name): value for name, value in self.table.attrs.items()}
         return [
-            f"{name} = {with_error(value, found.get(f'{name}_se', float('inf')))}"
+            value if isinstance(value, str) else f"{name} = {with_error(value, found.get(f'{name}_se', float('inf')))}"
             for name, value in found.items()
             if not name.endswith("_se")
         ]
@@ -129,9 +127,9 @@ def _tables(rows: Dataset, paths: Sequence[Path]) -> Iterator[Table]:
             title, *notes = _paragraphs(cls)
             yield Table(name, title, notes, _command("reduce", paths, name, f"{name}.csv"), table)
     final = [name for name in curves(rows) if name not in CLOCKS]
-    if final and (table := _reduced(Mean(column=",".join(final)), _ends(rows))) is not None:
+    if final and (table := _reduced(Mean(column=",".join(final)), ends(rows))) is not None:
         command = _command("reduce", paths, "mean", "--column", ",".join(final), "curves.csv")
-        notes = ["The last line of each curve; the command prints every recorded time."]
+        notes = ["The last value of each curve; the command prints every recorded time."]
         yield Table("mean", "Means at the last recorded time.", notes, command, table)
 
 
@@ -142,16 +140,6 @@ def _reduced(reducer: Callable[[Dataset], pd.DataFrame], rows: Dataset) -> pd.Da
     except ValueError:
         return None
     return None if table.empty else table
-
-
-def _ends(rows: Dataset) -> Dataset:
-    """Return the rows with the last value of each curve in its place."""
-    last = {name: rows.schema.field(name).type.list_size - 1 for name in curves(rows)}
-    single = {
-        name: pc.field(name) for name in rows.schema.names if not pa.types.is_nested(rows.schema.field(name).type)
-    }
-    ends = {name: pc.list_element(pc.field(name), place) for name, place in last.items()}  # pyright: ignore
-    return pds.dataset(rows.to_table(columns=single | ends))
 
 
 def _command(verb: str, paths: Sequence[Path], *rest: str) -> str:
