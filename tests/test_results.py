@@ -6,6 +6,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
+import pandas as pd
 import pytest
 
 from sweepjax.plugins import names
@@ -96,6 +98,18 @@ def test_presets_figures_and_reducers_that_are_named_exist():
     assert following("--preset") <= set(preset_names())
     assert following("--figure") <= set(names("figures"))
     assert reducers <= set(names("reducers"))
+
+
+def test_the_slowest_trainings_are_counted_among_those_that_have_not_crossed():
+    table = pd.read_csv(RESULTS / "exponential_times" / "grokking_time.csv").set_index("lam")
+    late = table.loc[[0.45, 0.47, 0.48, 0.49]]
+    assert late["left_out"].tolist() == [0, 0, 0, 0]
+    assert late["censored_test"].tolist() == [6, 20, 28, 41]
+    medians = late[["sqrt_log_ratio", "sqrt_log_ratio_low", "sqrt_log_ratio_high"]].loc[0.47:].to_numpy()
+    np.testing.assert_allclose(medians, [[3.51, 3.13, 3.99], [4.19, 3.60, 5.28], [5.36, 3.96, np.inf]], atol=5e-3)
+    below = table.index < 0.5
+    slope, _ = np.polyfit(np.log1p(-2 * table.index[below]), table["sqrt_log_ratio"][below], 1)
+    assert slope == pytest.approx(-1.33, abs=5e-3)
 
 
 def test_what_has_no_rows_is_skipped_and_its_run_is_named(folder):
