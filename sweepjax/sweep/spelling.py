@@ -43,7 +43,7 @@ def to_toml(fields: Mapping[str, Any]) -> str:
     axes = {label(name): _typed(text) for name, text in fields["axes"]}
     record = None if fields["record"] is None else _typed(fields["record"])
     last = {"until": fields["until"], "record": record, "observe": list(fields["observe"]) or None}
-    groups = [[label(name) for name in group] for group in fields["zip"]]
+    groups = [",".join(map(label, group)) for group in fields["zip"]]
     last["zip"] = (groups[0] if len(groups) == 1 else groups) or None
     first = {name: fields[name] for name in ("model", "solver")}
     options = first | axes | {"realizations": fields["realizations"]} | last

@@ -173,8 +173,8 @@ def test_differences_say_how_values_are_paired():
 @pytest.mark.parametrize(
     ("groups", "line"),
     [
-        ("lambda,sigma", 'zip = [\n    "lambda",\n    "sigma",\n]'),
-        (["lam,sigma", "seed,init_bias"], 'zip = [\n    [\n        "lambda",'),
+        ("lambda,sigma", 'zip = "lambda,sigma"'),
+        (["lam,sigma", "seed,init_bias"], 'zip = [\n    "lambda,sigma",\n    "seed,init_bias",\n]'),
         ((), "realizations = 100"),
     ],
 )
@@ -184,8 +184,9 @@ def test_toml_round_trips(groups, line):
     assert line in plan.to_toml()
 
 
-def test_toml_takes_names_as_a_text_too():
-    text = "n = 20\nlambda = [0.5, 0.4]\nsigma = [1, 2]\nzip = 'lambda, sigma'"
+@pytest.mark.parametrize("groups", ["'lambda, sigma'", "['lambda', 'sigma']", "[['lam', 'sigma']]"])
+def test_toml_takes_names_as_a_text_or_as_lists(groups):
+    text = f"n = 20\nlambda = [0.5, 0.4]\nsigma = [1, 2]\nzip = {groups}"
     assert points(Sweep.from_toml(text), "d", "sigma") == [(8, 2.0), (10, 1.0)]
 
 

@@ -1,0 +1,129 @@
+import jax
+import jax.numpy as jnp
+import pytest
+from jax import lax
+
+from sweepjax.engine.counting import Operations, operations
+from sweepjax.engine.sizes import dataset_elements, default_chunk_rows, work
+from sweepjax.presets import preset, preset_names
+from sweepjax.solvers.gradient_descent import GradientDescent
+from sweepjax.solvers.limit import Limit
+from sweepjax.sweep.sweep import Sweep
+from sweepjax.types import parameter, plugin
+
+
+@plugin
+class Net:
+    """A network of one hidden layer on points of one coordinate."""
+
+    points: int = parameter(10)
+    width: int = parameter(8)
+
+    def sample(self, key):
+        return jax.random.normal(key, (self.points, 1), jnp.float32)
+
+    def init(self, key, data):
+        return jax.random.normal(key, (1, self.width)), jnp.ones((self.width, self.width))
+
+    def training_loss(self, params, data, batch=None):
+        first, second = params
+        return jnp.mean(jnp.tanh(jnp.tanh(data @ first) @ second) ** 2)
+
+    def metrics(self, params, data):
+        return {"train_loss": self.training_loss(params, data)}
+
+
+ROWS = {
+    "critical": 2048,
+    "exponential_times": 1024,
+    "grokking_times": 512,
+    "lambda_scan": 1024,
+    "margins": 16,
+    "s_statistics": 32,
+    "symmetric_laws": 1024,
+    **dict.fromkeys(("critical_window", "two_point", "two_point_delay", "two_point_times"), 4096),
+}
+
+
+@pytest.mark.parametrize("name", preset_names())
+def test_the_rows_of_a_chunk_of_a_preset_stay_what_they_are(name):
+    assert default_chunk_rows(preset(name)) == ROWS.get(name, 8)
+
+
+def rows(width, *, solver="gradient_descent", until=100.0):
+    return default_chunk_rows(Sweep(model=f"{Net.__module__}:Net", solver=solver, until=until).replaced(width=width))
+
+
+def test_a_wide_network_on_a_small_dataset_gets_small_chunks():
+    assert [rows(width) for width in ("8", "128", "1024")] == [4096, 256, 8]
+
+
+def test_the_largest_network_of_a_sweep_decides():
+    assert rows("8,128") == rows("128")
+
+
+def test_more_steps_make_smaller_chunks():
+    assert rows("128", until=1600.0) == rows("128") // 16
+
+
+def test_flows_count_the_operations_of_the_gradient_too():
+    assert rows("128", solver="gradient_flow") == rows("128")
+
+
+def test_the_work_of_a_network_is_half_the_multiplications_of_its_gradient():
+    layers = 10 * 64 + 10 * 64**2
+    backward = 10 * 64 + 2 * 10 * 64**2
+    assert work(Net(width=64), GradientDescent) == (layers + backward) // 2
+
+
+def test_the_work_of_a_linear_model_is_the_size_of_its_dataset():
+    model = preset("grokking_times").model_class(n=400, d=200)
+    assert work(model, GradientDescent) == work(model, Limit) == dataset_elements(model) == 400 * 200 + 400
+
+
+def count(function, *shapes):
+    return operations(function, *(jax.ShapeDtypeStruct(shape, "float32") for shape in shapes))
+
+
+def test_a_product_of_matrices_counts_its_multiplications():
+    assert count(jnp.matmul, (2, 3), (3, 5)) == Operations(products=30)
+    assert count(jax.vmap(jnp.matmul), (7, 2, 3), (7, 3, 5)) == Operations(products=210)
+
+
+def test_a_convolution_counts_its_multiplications():
+    def convolved(image, kernel):
+        return lax.conv_general_dilated(image, kernel, (1, 1), "VALID")
+
+    assert count(convolved, (1, 3, 8, 8), (4, 3, 5, 5)).products == 4 * 4 * 4 * 3 * 5 * 5
+
+
+def test_a_factor_counts_its_size_times_its_side():
+    assert count(jnp.linalg.cholesky, (6, 6)).products == 6**3
+
+
+def test_other_operations_count_their_elements_and_moving_numbers_is_free():
+    assert count(lambda x: jnp.sin(x).reshape(2, 3).T, (6,)) == Operations(others=6)
+    assert count(jnp.sum, (6,)) == Operations(others=6)
+
+
+def test_a_loop_counts_every_trip_and_one_without_a_length_a_single_one():
+    def looped(x):
+        return lax.scan(lambda x, _: (x @ x, None), x, length=10)[0]
+
+    def unbounded(x):
+        return lax.while_loop(lambda x: x[0, 0] < 1, lambda x: x @ x, x)
+
+    assert count(looped, (3, 3)).products == 10 * 27
+    assert count(unbounded, (3, 3)).products == 27
+
+
+def test_a_branch_counts_as_its_dearest():
+    def branched(x):
+        return lax.cond(x[0, 0] > 0, lambda x: x @ x, lambda x: x + 1, x)
+
+    assert count(branched, (3, 3)).products == 27
+
+
+def test_what_is_compiled_or_recomputed_inside_counts():
+    assert count(jax.jit(lambda x: x @ x), (3, 3)).products == 27
+    assert count(jax.grad(jax.checkpoint(lambda x: jnp.sum(x @ x))), (3, 3)).products == 3 * 27
