@@ -10,7 +10,7 @@ import statistics
 import sys
 import time
 from collections.abc import Callable
-from functools import cached_property, partial
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -54,10 +54,13 @@ draw above, interpolated linearly between the d that were timed. Arithmetic, not
 """
 
 
+CHUNK = 4  # calls of a program in one chunk
+
+
 class OneDevice(Engine):
     """An engine that uses the first of its devices."""
 
-    @cached_property
+    @property
     def devices(self) -> tuple[Any, ...]:
         """The first device."""
         return super().devices[:1]
@@ -164,10 +167,9 @@ def machine(limits: list[Limit]) -> Machine:
 
 
 def _line(engine: Engine, device: Machine, family: Family, repetitions: int) -> Line:
-    lanes = engine.width(family)
-    rows = engine.batch_rows(family, lanes)
-    run = partial(engine.program(family, lanes), *engine.arguments(Chunk(family, 0, rows), 0, lanes, engine.devices[0]))
-    ms, failed = 1e3 * _median(run, repetitions) / rows, _failed(jax.device_get(run()))
+    lanes, rows = engine.shape(family).lanes, CHUNK * engine.shape(family).rows
+    run = partial(engine.compute, Chunk(family, 0, rows))
+    ms, failed = 1e3 * _median(run, repetitions) / rows, _failed(run())
     sites = tally(family, lanes, lanes).sites
     parts = [1e3 * seconds / lanes for seconds in device.parts(sites).values()]
     bandwidth = 1e-6 * sum(site.bytes * count for site, count in sites) / lanes / ms
@@ -176,8 +178,8 @@ def _line(engine: Engine, device: Machine, family: Family, repetitions: int) -> 
 
 def _failed(columns: Columns) -> int:
     if "diverged" in columns:
-        return int(np.sum(columns["diverged"]))
-    return int(np.sum(~columns["certified" if "certified" in columns else "converged"]))
+        return int(np.sum(columns["diverged"].values))
+    return int(np.sum(~columns["certified" if "certified" in columns else "converged"].values))
 
 
 def experiment(lines: list[Line]) -> str:

@@ -1,6 +1,7 @@
 """Our side: the bare kernels on given data, dealt to the devices as the engine does it."""
 
-from functools import partial
+from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import jax
@@ -12,11 +13,14 @@ from jaxtyping import Array, Float
 from benchmarks.reference import Start
 from benchmarks.timing import limited
 from sweepjax.engine.dealing import dealt
-from sweepjax.engine.engine import Engine, dataset, drawn
+from sweepjax.engine.engine import Engine
+from sweepjax.engine.kernel import Kernel, Row, Slot, drawn
+from sweepjax.engine.pool import Queue, advance, empty
+from sweepjax.engine.redraw import dataset
 from sweepjax.identity import describe
 from sweepjax.keys import realization_keys
 from sweepjax.models.logistic import Dataset, Logistic, Weights
-from sweepjax.solvers.limit import columns, solve_limit
+from sweepjax.solvers.limit import Limit
 from sweepjax.types import Columns, Problem
 
 ENGINE = Engine()
@@ -43,9 +47,14 @@ class Batch(NamedTuple):
 def solved(calls: list[Call]) -> dict[str, np.ndarray]:
     """Return the columns of all calls, one after the other; masked where a quantity does not exist."""
     with limited(1, "blas"):
-        parts = dict(dealt(lambda _, call: jax.device_get(call[0](*call[1])), ENGINE.hands, calls))
+        parts = dict(dealt([_hand for _ in ENGINE.hands], enumerate(calls)))
     found = jax.tree.map(lambda *leaves: np.concatenate(leaves), *(parts[place] for place in range(len(calls))))
     return {name: _masked(value) for name, value in found.items()}
+
+
+def _hand(calls: Iterator[tuple[int, Call]], give: Any) -> None:
+    for place, (program, arguments) in calls:
+        give((place, jax.device_get(program(*arguments))))
 
 
 def piece_size(count: int) -> int:
@@ -109,27 +118,75 @@ def draws(model: Logistic, index: Array) -> tuple[Dataset, Weights]:
 
     def draw(realization: Array) -> tuple[Dataset, Weights]:
         keys = realization_keys(model, np.uint32(0), realization)
-        data = drawn(model, keys, np.bool_(True))
+        data = drawn(model, keys.data, np.bool_(True))
         return data, model.init(keys.init, data)
 
     return lax.map(draw, index)
 
 
+class GivenRow(NamedTuple):
+    """A row whose dataset and start are given, not drawn."""
+
+    row: Row
+    data: Dataset
+    start: Weights
+
+
+@dataclass(frozen=True)
+class Given(Kernel):
+    """The life of a row on a given dataset, in the engine's own pool."""
+
+    def enter(self, row: Any) -> Slot:
+        """Start the solver."""
+        problem = Problem(row.row.model, row.data, row.start, jax.random.key(0))
+        state = row.row.solver.init(problem)
+        key = jnp.zeros(2, jnp.uint32)
+        return Slot(row.row, key, row.data, row.start, None, state, jnp.int32(0), self._nothing(problem))
+
+
+class GivenRows(Given):
+    """The same of solver `limit`, which keeps its rows in float64, too."""
+
+    def enter(self, row: Any) -> Slot:
+        """Start the solver."""
+        problem = Problem(row.row.model, row.data, (), jax.random.key(0))
+        slot = Slot(row.row, jnp.zeros(2, jnp.uint32), row.data, (), None, None, jnp.int32(0), self._nothing(problem))
+        return slot._replace(view=row.row.solver.view(problem), state=row.row.solver.init(problem))
+
+
+class _Rows(NamedTuple):
+    """A model whose data are the rows."""
+
+    def signed_rows(self, data: Array) -> Array:
+        return data
+
+
 def _trained(curves: bool) -> Any:
     def share(model: Logistic, solver: Any, times: Array, data: Dataset, start: Weights) -> Columns:
-        def train(given: tuple[Dataset, Weights]) -> Columns:
-            problem = Problem(model, *given, None)
-            measure = partial(model.metrics, data=problem.data) if curves else _weights
-            state, record = solver.solve(problem, solver.init(problem), times, measure)
-            return record | solver.info(problem, state)
-
-        return lax.map(train, (data, start))
+        count = data.x.shape[0]
+        number = jnp.arange(count)
+        model = model if curves else _Bare(model)
+        same = Row(model, solver, jnp.uint32(0), jnp.uint32(0))
+        rows = GivenRow(jax.tree.map(lambda leaf: jnp.broadcast_to(leaf, (count,)), same), data, start)
+        kernel = Given(solver, times, {}, jnp.asarray(True), keeps_view=True)
+        pool = empty(kernel, jax.tree.map(lambda leaf: leaf[0], rows), 1)
+        _, left = advance(kernel, 1, pool, Queue(number, rows, jnp.int32(count), jnp.asarray(True)))
+        found = jax.tree.map(lambda leaf: leaf[:count][jnp.argsort(left.number[:count])], left.columns)
+        return {**found.curves, **found.info}
 
     return jax.jit(share)
 
 
-def _weights(params: Weights) -> Columns:
-    return {"s_norm": jnp.linalg.norm(params.s), "b": params.b}
+class _Bare(NamedTuple):
+    """A model of which only ‖S‖ and b are recorded."""
+
+    of: Logistic
+
+    def training_loss(self, params: Weights, data: Dataset, batch: Any = None) -> Array:
+        return self.of.training_loss(params, data, batch)
+
+    def metrics(self, params: Weights, data: Dataset) -> Columns:
+        return {"s_norm": jnp.linalg.norm(params.s), "b": params.b}
 
 
 def _rows(n: int, d: int, realization: int) -> np.ndarray:
@@ -139,10 +196,21 @@ def _rows(n: int, d: int, realization: int) -> np.ndarray:
 
 def _program(x: np.ndarray) -> Any:
     def share(x: Array) -> Any:
-        return lax.map(lambda rows: columns(rows, solve_limit(rows)), x)
+        return _limits(x)
 
     with jax.enable_x64(True):
         return jax.jit(share).lower(x).compile()
+
+
+def _limits(x: Array) -> Any:
+    """Return the columns of solver `limit` for given rows, in the engine's own pool."""
+    model, solver, count = _Rows(), Limit(), x.shape[0]
+    same = Row(model, solver, jnp.uint32(0), jnp.uint32(0))
+    rows = GivenRow(jax.tree.map(lambda leaf: jnp.broadcast_to(leaf, (count,)), same), x, ())
+    kernel = GivenRows(solver, jnp.zeros(0), {}, jnp.asarray(True), keeps_view=True)
+    pool = empty(kernel, jax.tree.map(lambda leaf: leaf[0], rows), 1)
+    _, left = advance(kernel, 1, pool, Queue(jnp.arange(count), rows, jnp.int32(count), jnp.asarray(True)))
+    return jax.tree.map(lambda leaf: leaf[:count][jnp.argsort(left.number[:count])], left.columns.info)
 
 
 def _pieces(x: np.ndarray, size: int) -> list[Array]:

@@ -7,6 +7,7 @@ same run; drawing the data is timed alone. What is left is elementwise work, and
 
 import argparse
 import statistics
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -18,11 +19,11 @@ from jax import lax
 from jaxtyping import Array
 
 from benchmarks.hardware import hardware
-from benchmarks.kernel import ENGINE, Call, solved
+from benchmarks.kernel import ENGINE, Call
 from benchmarks.roofline import FOLDER, Machine, circumstances, kernels, markdown, tally, title, write
 from benchmarks.timing import seconds
 from sweepjax.engine.dealing import dealt
-from sweepjax.engine.engine import drawn
+from sweepjax.engine.kernel import drawn
 from sweepjax.keys import realization_keys
 from sweepjax.types import Chunk, Family
 
@@ -53,18 +54,17 @@ class Line(NamedTuple):
 
 def line(family: Family, repetitions: int) -> Line:
     """Time a kernel and its draws, and count what it computes."""
-    rows = ENGINE.batch_rows(family, 1)
+    rows, first = ENGINE.shape(family).rows, ENGINE.devices[0]
     count = rows * CALLS
     index = np.arange(count, dtype=np.uint32).reshape(CALLS, rows)
-    program, first = ENGINE.program(family, 1), ENGINE.devices[0]
-    calls = [(program, ENGINE.arguments(Chunk(family, 0, count), int(part[0]), 1, first)) for part in index]
+    ENGINE.program(family)
     model = family.tasks[0].model
     with jax.enable_x64(True):
         draw = jax.jit(_summed).lower(model, index[0]).compile()
         drawings = [(draw, jax.device_put((model, part), first)) for part in index]
     ms, drawing = (
         1e3 * statistics.median(seconds(work) for _ in range(repetitions)) / count
-        for work in (partial(solved, calls), partial(_executed, drawings))
+        for work in (partial(ENGINE.compute, Chunk(family, 0, count)), partial(_executed, drawings))
     )
     parts = [1e3 * least / count for least in machine(model.n * model.d).parts(tally(family, count, 1).sites).values()]
     return Line._make([title(family), count, ms, drawing, *parts, (drawing + sum(parts)) / ms])
@@ -74,7 +74,7 @@ def _summed(model: Any, index: Array) -> Array:
     """Draw datasets, each where the last one was, as a program does that goes on to solve it."""
 
     def one(realization: Array) -> Array:
-        data = drawn(model, realization_keys(model, np.uint32(0), realization), np.bool_(True))
+        data = drawn(model, realization_keys(model, np.uint32(0), realization).data, np.bool_(True))
         return jnp.sum(data.x)
 
     return lax.map(one, index)
@@ -89,7 +89,11 @@ def machine(elements: int) -> Machine:
 
 
 def _executed(calls: list[Call]) -> list[Any]:
-    return list(dealt(lambda _, call: jax.block_until_ready(call[0](*call[1])), ENGINE.hands, calls))
+    def hand(calls: Iterator[Call], give: Any) -> None:
+        for program, arguments in calls:
+            give(jax.block_until_ready(program(*arguments)))
+
+    return list(dealt([hand for _ in ENGINE.hands], calls))
 
 
 def main() -> None:

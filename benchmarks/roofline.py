@@ -13,18 +13,21 @@ import sys
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
-from functools import cache
+from functools import cache, partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
+import jax.numpy as jnp
 import numpy as np
-from jax import lax
 
 from benchmarks import table
 from benchmarks.counting import Site, Sites, Tally
-from sweepjax.engine.engine import Engine, _rows, realization
+from sweepjax.engine import sizes
+from sweepjax.engine.engine import Engine, rows_of
+from sweepjax.engine.pool import Queue, advance, empty
+from sweepjax.engine.programs import kernel_of
 from sweepjax.identity import name_of
 from sweepjax.models.logistic import Logistic
 from sweepjax.presets import preset
@@ -32,7 +35,7 @@ from sweepjax.solvers.gradient_descent import GradientDescent
 from sweepjax.solvers.gradient_flow import GradientFlow
 from sweepjax.solvers.limit import Limit
 from sweepjax.sweep.times import recorded_times
-from sweepjax.types import Chunk, Columns, Family, Task
+from sweepjax.types import Family, Task
 
 FOLDER = Path("results") / "benchmarks"
 CHANGE = {
@@ -100,12 +103,18 @@ def tally(family: Family, rows: int, lanes: int) -> Tally:
     """Count the first rows of a family, so many lanes side by side as the engine does it."""
     print(f"{title(family)}: counting {rows} rows, {lanes} at a time ...", file=sys.stderr, flush=True)
 
-    def program(given: Any, times: Any) -> Columns:
-        return lax.map(lambda row: realization(row, times), given, batch_size=lanes if lanes > 1 else None)
-
     with jax.enable_x64(True):
-        times = np.asarray(family.tasks[0].times, dtype=np.float64)
-        return Tally(program, _rows(Chunk(family, 0, rows), np.arange(rows)), times)
+        steps = sizes.shape(lanes, family, Engine(device="cpu").devices)
+        task, row = family.tasks[0], jax.tree.map(lambda leaf: leaf[0], rows_of(family, np.arange(1)))
+        times = np.asarray(task.times, dtype=np.float64)
+        kernel = partial(kernel_of, task.observables, lanes, row)
+        pool = jax.jit(lambda: empty(kernel(jnp.asarray(times), jnp.asarray(True)), row, steps.slots))()
+        queue: Any = np.arange(rows), rows_of(family, np.arange(rows)), np.int32(rows), np.asarray(True)
+
+        def program(pool: Any, queue: Any, times: Any, always: Any) -> Any:
+            return advance(kernel(times, always), lanes, pool, queue)
+
+        return Tally(program, pool, Queue(*queue), times, np.asarray(True))
 
 
 class Line(NamedTuple):

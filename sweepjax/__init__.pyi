@@ -1,6 +1,6 @@
 from . import theory as theory
 from .engine.engine import Engine as Engine
-from .engine.engine import dataset as dataset
+from .engine.redraw import dataset as dataset
 from .plan import Plan as Plan
 from .presets import preset as preset
 from .run import run as run

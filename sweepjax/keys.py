@@ -32,6 +32,11 @@ def realization_keys(model: Any, seed: UInt32[ArrayLike, ""], realization: UInt3
     return Keys(*jax.random.split(jax.random.fold_in(key, realization), 3))
 
 
+def restored(data: UInt32[Array, "2"]) -> Key[Array, ""]:
+    """Return the key that `jax.random.key_data` made these two words of."""
+    return jax.random.wrap_key_data(data, impl=THREEFRY)
+
+
 def fingerprint(model: Any) -> int:
     """Hash what changes a draw besides the seed: the model's name, its integers, texts and truth values."""
     types = field_types(type(model))

@@ -56,16 +56,16 @@ def plan(sweep: Sweep, *, engine: Engine, chunk_rows: int = 0) -> Plan:
     families = list(pilot_families(sweep))
     pilots = [pilot(family, engine) for family in families]
     rows = chunk_rows or default_chunk_rows(sweep)
-    chunks, lanes = sweep.chunk_count(rows), engine.width(families[0])
+    chunks, shape = sweep.chunk_count(rows), engine.shape(families[0])
     return Plan(
         points=sweep.points,
         families=sweep.family_count,
         chunks=chunks,
         chunk_rows=rows,
         rows=sweep.rows_total,
-        lanes=lanes,
+        lanes=shape.lanes,
         devices=len(engine.devices),
-        batch_rows=len(engine.devices) * engine.batch_rows(families[0], lanes),
+        batch_rows=len(engine.devices) * shape.rows,
         batch_bytes=max(each.batch_bytes for each in pilots),
         compiling=sweep.family_count * _average([each.compiling for each in pilots]),
         computing=sweep.rows_total * _average([each.row for each in pilots]),
@@ -83,18 +83,19 @@ def pilot_families(sweep: Sweep) -> Iterator[Family]:
 
 def pilot(family: Family, engine: Engine) -> Pilot:
     """Compile the program of a family and compute some rows of it."""
-    start, lanes = time.perf_counter(), engine.width(family)
-    memory = engine.program(family, lanes).memory_analysis()
+    start = time.perf_counter()
+    memory = engine.program(family).advance.memory_analysis()
     compiling = time.perf_counter() - start
-    columns, rows, seconds = _timed(family, engine, lanes)
+    columns, rows, seconds = _timed(family, engine)
     one, every = (file_bytes(columns, count) for count in (1, rows))
     row_bytes = (every - one) / max(rows - 1, 1)
     return Pilot(compiling, seconds / rows, len(engine.devices) * _held(memory), one - row_bytes, row_bytes)
 
 
-def _timed(family: Family, engine: Engine, lanes: int) -> tuple[Columns, int, float]:
+def _timed(family: Family, engine: Engine) -> tuple[Columns, int, float]:
     """Return columns, how many rows they are, and the seconds they took: one batch, or as much as a second allows."""
-    rows, most = (len(engine.devices) * each for each in (lanes, engine.batch_rows(family, lanes)))
+    shape = engine.shape(family)
+    rows, most = (len(engine.devices) * each for each in (shape.lanes, shape.rows))
     while True:
         start = time.perf_counter()
         columns = engine.compute(Chunk(family, 0, rows))

@@ -5,11 +5,9 @@ its task and index. Rows are computed and kept a chunk at a time; running again 
 """
 
 import traceback
-from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import closing
-from dataclasses import replace
-from functools import cache, partial
+from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -21,7 +19,7 @@ from sweepjax.executors import Done, Executor, Failed, Outcome
 from sweepjax.executors.local import Local
 from sweepjax.plugins import blame
 from sweepjax.store.footers import label
-from sweepjax.store.paths import AT_ONCE, place
+from sweepjax.store.paths import place
 from sweepjax.store.rows import read
 from sweepjax.store.store import Store
 from sweepjax.sweep.sweep import Sweep
@@ -32,7 +30,6 @@ if TYPE_CHECKING:
 
 
 ENGINE, LOCAL = Engine(), Local()
-AHEAD = 2  # families whose programs are compiled beside the computing
 
 
 class Part(NamedTuple):
@@ -67,9 +64,7 @@ def fill(  # noqa: PLR0913  two of them only listen
     report: Report = raised,
 ) -> None:
     """Compute and keep what chunks the store lacks, report those that fail. Safe to interrupt, safe to repeat."""
-    engine, missing = replace(engine), store.missing(chunks)
-    waiting = _prepared(_of_this_process(engine), missing) if execute == LOCAL else missing
-    with closing(execute(partial(attempt, engine), waiting, watch)) as settled:
+    with closing(execute(Attempt(engine), store.missing(chunks), watch)) as settled:
         for chunk, outcome in settled:
             if isinstance(outcome, Failed):
                 report(chunk, outcome)
@@ -77,34 +72,30 @@ def fill(  # noqa: PLR0913  two of them only listen
                 replace(store, provenance=outcome.provenance).write(chunk, outcome.columns)
 
 
-def attempt(engine: Engine, chunk: Chunk, watch: Watch) -> Outcome:
-    """Compute a chunk, wherever this runs; what fails is the chunk, unless the machine is at fault."""
-    engine = _of_this_process(engine)
-    told = provenance(engine)
-    try:
-        return Done(engine.compute(chunk, watch), told)
-    except OSError:
-        raise
-    except Exception as error:
-        return Failed(blame(error) or traceback.format_exc())
+@dataclass(frozen=True)
+class Attempt:
+    """An engine, wherever it runs; what fails is a chunk, unless the machine is at fault."""
 
+    engine: Engine
 
-def _prepared(engine: Engine, chunks: Iterator[Chunk]) -> Iterator[Chunk]:
-    """Pass chunks on, and have the programs of the next families compiled meanwhile."""
-    waiting: deque[Chunk] = deque()
-    for chunk in chunks:
-        if not waiting or chunk.family is not waiting[-1].family:
-            engine.prepare(chunk.family)
-        waiting.append(chunk)
-        if len({id(each.family) for each in waiting}) > AHEAD or len(waiting) > AT_ONCE:
-            yield waiting.popleft()
-    yield from waiting
+    def __call__(self, chunk: Chunk, watch: Watch) -> Outcome:
+        """Compute one chunk."""
+        try:
+            return Done(self.engine.compute(chunk, watch), provenance(self.engine))
+        except OSError:
+            raise
+        except Exception as error:
+            return Failed(blame(error) or traceback.format_exc())
 
+    def stream(self, chunks: Iterable[Chunk], watch: Watch) -> Generator[tuple[Chunk, Done], None, None]:
+        """Compute chunks that share the lanes of this process."""
+        with closing(self.engine.stream(chunks, watch)) as done:
+            for chunk, columns in done:
+                yield chunk, Done(columns, provenance(self.engine))
 
-@cache
-def _of_this_process(engine: Engine) -> Engine:
-    """Return the first engine that was equal to this one: it keeps the compiled programs."""
-    return engine
+    def prepare(self, chunk: Chunk) -> None:
+        """Begin to compile what a chunk needs."""
+        self.engine.prepare(chunk.family)
 
 
 WHOLE = Part()

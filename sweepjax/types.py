@@ -14,7 +14,7 @@ from typing import Any, ClassVar, Literal, NamedTuple, Protocol, TypeVar, datacl
 
 import jax
 import numpy as np
-from jaxtyping import Array, Float, Key
+from jaxtyping import Array, Float, Int, Key
 
 from sweepjax.identity import digest_of_each, folded
 
@@ -22,7 +22,6 @@ Columns = dict[str, Any]
 Data = Any
 Params = Any
 State = Any
-Observable = Callable[..., Array]  # (model, data, recorded params [t ...]) -> [t ...]; may ask for `times` by name
 Plugin = TypeVar("Plugin")
 
 KINDS: dict[Any, Any] = {int: Integral, float: Real, bool: bool, str: str}  # of fields: what their defaults are
@@ -167,6 +166,14 @@ class Abilities(Protocol):
         """Return scalars and vectors of the dataset and the parameters at t = 0, once a row."""
         ...
 
+    def batch(self, key: Key[Array, ""], data: Data, size: int) -> Any:
+        """Draw what `training_loss` takes as its batch of so many samples."""
+        ...
+
+    def velocity(self, params: Params, data: Data, time: Float[Array, ""]) -> Params:
+        """Return dθ/dt of a flow that is not -∇L."""
+        ...
+
     def signed_rows(self, data: Data) -> Float[Array, "n d"]:
         """Return the rows z_i of the asymptotic loss Σ exp(z_i·S)."""
         ...
@@ -175,8 +182,12 @@ class Abilities(Protocol):
         """Return what columns tend to as n → ∞ and t → ∞, in almost every draw."""
         ...
 
-    def solution(self, params: Params, data: Data, times: Float[Array, " t"]) -> Params:
-        """Return the parameters [t ...] of the gradient flow at all times, in closed form."""
+    def prepare(self, start: Params, data: Data) -> Any:
+        """Return what `solution` needs for all times."""
+        ...
+
+    def solution(self, prepared: Any, time: Float[Array, ""]) -> Params:
+        """Return the parameters of the gradient flow at one time, in closed form."""
         ...
 
 
@@ -187,33 +198,76 @@ class Problem(NamedTuple):
     data: Data
     start: Params
     key: Key[Array, ""]
+    view: Any = None
+
+
+Stage = Callable[[Problem, State, Float[Array, ""]], State]  # (problem, state, until) -> state
 
 
 class Solver(Protocol):
-    """A way from t = 0 to the recorded times.
+    """A way from t = 0 to the recorded times, cut into stages of bounded and nearly equal work.
 
-    Law: solving up to times[:k] and then on to times[k:] equals solving to `times`.
+    A row waits for one stage at a time. Many rows that wait for the same one go through it side by side, so that a
+    stage has no loop whose length depends much on the row, and no branch of which most rows need one side only.
 
-    A solver may declare more as class variables: `figures`, as a model does; `claims`, what its columns say of sound
-    rows; `absent`, what the column of a draw that lacks it stands for among other draws; `follows_gradient`, whether
-    its trainings end where gradient flow does; `word`, its name in figures.
+    Law: the steps that a row takes are the same whatever times are recorded.
+
+    A solver may declare more as class variables: `at_once`, how many recorded times a state has typically reached by
+    the time it has reached one; `effort`, the names of the columns that tell of its own work; `figures`, as a model
+    does; `claims`, what its columns say of sound rows; `absent`, what the column of a draw that lacks it stands for
+    among other draws; `follows_gradient`, whether its trainings end where gradient flow does; `word`, its name in
+    figures. It may have a method `view(problem)`, the data as the stages read them: a row alone keeps it, others make
+    it anew at every stage.
     """
 
     clock: ClassVar[Literal["time", "step", "none"]]
 
-    def init(self, problem: Problem) -> State:
-        """Return the state at t = 0."""
+    @property
+    def stages(self) -> tuple[Stage, ...]:
+        """What a row may wait for."""
         ...
 
-    def solve(
-        self, problem: Problem, state: State, times: Any, measure: Callable[[Params], Columns]
-    ) -> tuple[State, Columns]:
-        """Advance through `times`; the columns measured there have a leading axis [t]."""
+    def init(self, problem: Problem) -> State:
+        """Return the state at t = 0; cheap."""
+        ...
+
+    def waits(self, state: State, until: Float[Array, ""]) -> Int[Array, ""]:
+        """Return the stage that brings a state nearer to `until`; len(stages) where it is there, or goes no further."""
+        ...
+
+    def params(self, problem: Problem, state: State, time: Float[Array, ""]) -> Params:
+        """Return the parameters at a time that the state has reached, or passed in its last step."""
         ...
 
     def info(self, problem: Problem, state: State) -> Columns:
         """Return what is said once a row: steps, convergence, certificates."""
         ...
+
+
+class Moment(NamedTuple):
+    """A training at one recorded time: that time, in the solver's clock, parameters and metrics."""
+
+    time: Float[Array, ""]
+    params: Params
+    columns: Columns
+
+
+class Trajectory(NamedTuple):
+    """A training at all recorded times: the clock's columns, the metrics, and what an observable kept [t ...]."""
+
+    clock: Columns
+    columns: Columns
+    kept: Any
+
+
+class Observable(Protocol):
+    """A quantity that is measured during the training, and perhaps completed after it."""
+
+    def measure(self, problem: Problem, moment: Moment) -> Any:
+        """Return what is kept of one recorded time: the quantity itself, or what `finish` needs of it."""
+        ...
+
+    # Optional: finish(problem, trajectory) -> the column [t ...], from all that was kept.
 
 
 @dataclass(frozen=True)

@@ -15,11 +15,13 @@ class Bits:
     scale: float = 1.0
     clock: ClassVar[str] = "none"
 
+    stages: ClassVar[tuple] = ()
+
     def init(self, problem):
         return ()
 
-    def solve(self, problem, state, times, measure):
-        return state, {}
+    def waits(self, state, until):
+        return 0
 
     def info(self, problem, state):
         bits = jax.lax.bitcast_convert_type(problem.data.x, jnp.uint32).ravel()

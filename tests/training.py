@@ -8,6 +8,7 @@ from scipy.special import expit
 
 from sweepjax.models._regression import Dataset, Weights
 from sweepjax.models.logistic import Logistic
+from sweepjax.solvers._flat import alike
 from sweepjax.types import Problem
 
 
@@ -35,16 +36,21 @@ def measure(params):
     return {"s": params.s, "b": params.b}
 
 
-def train(solver, x, times, *, start=None, segments=(), **fields):
-    """Record (S, b) at `times`; cut into segments, if asked for, before these indices."""
+def train(solver, x, times, *, start=None, **fields):
+    """Record (S, b) at `times`."""
     with jax.enable_x64(True):
-        given = problem(x, start, **fields)
-        state, parts = _init(solver, given), []
-        for part in np.split(np.asarray(times, dtype=np.float64), segments):
-            state, record, info = _segment(solver, given, state, part)
-            parts.append(record)
-    record = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+        record, info = recorded(solver, problem(x, start, **fields), times)
     return record | {name: np.asarray(value) for name, value in _plain(info).items()}
+
+
+def recorded(solver, given, times, measure=measure):
+    """Return what is measured at `times`, and what the solver says in the end."""
+    state, records = _init(solver, given), []
+    for time in np.asarray(times, dtype=np.float64):
+        state, params = _advanced(solver, given, state, time)
+        records.append(measure(params))
+    record = {name: np.stack([np.asarray(each[name]) for each in records]) for name in records[0]}
+    return record, jax.jit(lambda state: solver.info(given, state))(state)
 
 
 @jax.jit
@@ -53,9 +59,16 @@ def _init(solver, given):
 
 
 @jax.jit
-def _segment(solver, given, state, times):
-    state, record = solver.solve(given, state, times, measure)
-    return state, record, solver.info(given, state)
+def _advanced(solver, given, state, until):
+    """Go through the stages of a solver until a time is reached."""
+    stages = [lambda state, stage=stage: alike(stage(given, state, until), state) for stage in solver.stages]
+    if stages:
+        state = jax.lax.while_loop(
+            lambda state: solver.waits(state, until) < len(stages),
+            lambda state: jax.lax.switch(solver.waits(state, until), stages, state),
+            state,
+        )
+    return state, solver.params(given, state, until)
 
 
 def _plain(columns):

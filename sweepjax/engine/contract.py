@@ -12,7 +12,8 @@ import numpy as np
 from jax.tree_util import keystr, tree_leaves_with_path
 
 from sweepjax.columns import CLOCKS, FIRST
-from sweepjax.engine.engine import facts_of, outline
+from sweepjax.engine.engine import outline
+from sweepjax.engine.kernel import facts_of
 from sweepjax.keys import realization_keys
 from sweepjax.plugins import blame, defined, find, outside, reason
 from sweepjax.sweep.contract import PROTOCOLS, wanted

@@ -1,40 +1,69 @@
 """Work dealt out piece by piece, each to the hand that is free first."""
 
-from collections.abc import Callable, Generator, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from queue import SimpleQueue
-from typing import TypeVar
+from threading import Event, Lock
+from typing import Any, TypeVar
 
-Hand = TypeVar("Hand")
 Piece = TypeVar("Piece")
 Result = TypeVar("Result")
 
+Hand = Callable[[Iterator[Piece], Callable[[Result], None]], None]  # takes pieces, gives results
 
-def dealt(
-    work: Callable[[Hand, Piece], Result], hands: Sequence[Hand], pieces: Sequence[Piece]
-) -> Generator[tuple[int, Result], None, None]:
-    """Yield the place of each piece and what became of it, as they are done; every hand is a thread.
 
-    Once a piece has failed no other is begun, and those in work are waited for, since they hold memory. Where the
-    caller stops or is interrupted, they are not.
+def dealt(hands: Sequence[Hand[Piece, Result]], pieces: Iterable[Piece]) -> Generator[Result, None, None]:
+    """Yield results as the hands give them; every hand is a thread that takes pieces until there are no more.
+
+    Once a hand has failed no other takes a piece, and those at work are waited for, since they hold memory. Where
+    the caller stops or is interrupted, they are not.
     """
-    free: SimpleQueue[Hand] = SimpleQueue()
-    for hand in hands:
-        free.put(hand)
+    results: SimpleQueue[tuple[str, Any]] = SimpleQueue()
+    shared, stopped = _Shared(pieces), Event()
 
-    def one(place: int) -> tuple[int, Result]:
-        hand = free.get()
+    def work(hand: Hand[Piece, Result]) -> None:
         try:
-            return place, work(hand, pieces[place])
-        finally:
-            free.put(hand)
+            hand(shared.until(stopped), lambda result: results.put(("result", result)))
+        except BaseException as error:
+            stopped.set()
+            results.put(("error", error))
+        else:
+            results.put(("end", None))
 
     pool = ThreadPoolExecutor(len(hands))
     try:
-        for done in as_completed([pool.submit(one, place) for place in range(len(pieces))]):
-            yield done.result()
-    except Exception:
-        pool.shutdown(cancel_futures=True)
-        raise
+        for hand in hands:
+            pool.submit(work, hand)
+        yield from _collected(results, len(hands))
     finally:
+        stopped.set()
         pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _collected(results: SimpleQueue[tuple[str, Any]], hands: int) -> Iterator[Any]:
+    """Yield results until every hand has come to its end; then raise the first error, if there was one."""
+    errors = []
+    while hands:
+        what, result = results.get()
+        if what == "result" and not errors:
+            yield result
+        if what == "error":
+            errors.append(result)
+        hands -= what != "result"
+    if errors:
+        raise errors[0]
+
+
+class _Shared:
+    """Pieces that several threads take from one iterator."""
+
+    def __init__(self, pieces: Iterable[Any]) -> None:
+        self.pieces, self.lock = iter(pieces), Lock()
+
+    def until(self, stopped: Event) -> Iterator[Any]:
+        """Yield the next pieces, until there are none or the work is stopped."""
+        while not stopped.is_set():
+            with self.lock:
+                if (piece := next(self.pieces, self)) is self:
+                    return
+            yield piece

@@ -1,22 +1,110 @@
-"""How many rows are computed and stored at a time."""
+"""How many rows are stored together, enter together, and are computed side by side."""
 
 import math
 from collections.abc import Iterator
 from itertools import product
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from sweepjax.engine.counting import operations
+from sweepjax.engine.kernel import Kernel, Row
 from sweepjax.keys import realization_keys
 from sweepjax.sweep.fields import fields_of
 from sweepjax.sweep.grid import Axis, Point, picked
 from sweepjax.sweep.sweep import Sweep
+from sweepjax.types import Family
 
 MOST_FILES, ELEMENTS = 10_000, 10**8
 PRODUCTS, OTHERS = 2, 8  # operations that take no longer than to read a number of a dataset, forth and back
 STEPS = 100  # discrete steps that take as long as one training by any other solver, in order of magnitude
+BATCH_ELEMENTS = 3 * 10**6  # numbers of data of the rows of a call, enough to make calling it cost nothing
+MOST_PER_BATCH = 32
+LARGE = 8  # rows of a call even above BATCH_ELEMENTS, to pay for fresh memory pages once
+LANE_ELEMENTS = 3 * 10**7  # numbers of data side by side that keep a GPU busy
+FEWEST, MOST = 64, 4096  # lanes of a GPU, if they fit
+SHARE = 0.6  # of a device's memory for the pool; lanes and columns take the rest
+CALLS = 4  # rows that enter in one call, relative to the lanes
+
+
+class Shape(NamedTuple):
+    """How wide a program is: lanes, slots of its pool, and the rows that enter in one call."""
+
+    lanes: int
+    slots: int
+    rows: int
+
+
+def shape(asked: int, family: Family, devices: tuple[Any, ...]) -> Shape:
+    """Return how wide the program of a family is.
+
+    Args:
+        asked: the lanes that the user asks for; 0 leaves the choice to what is measured.
+        family: whose rows are computed.
+        devices: those of this process.
+    """
+    steps, size = _steps_and_bytes(family)
+    lanes = asked or _fitting(family, steps * size, devices[0])
+    lanes = _narrower.get(_key(asked, family), lanes)
+    return Shape(lanes, 1 if lanes == 1 else steps * lanes, _batch_rows(family, lanes))
+
+
+def narrow(asked: int, family: Family, devices: tuple[Any, ...]) -> bool:
+    """Halve the lanes of a family for the rest of this process; false where there is one already."""
+    lanes = shape(asked, family, devices).lanes
+    _narrower[_key(asked, family)] = max(1, lanes // 2)
+    return lanes > 1
+
+
+def out_of_memory(error: Exception) -> bool:
+    """Whether a device ran out of memory, in the words of XLA or of one of its libraries."""
+    text = str(error)
+    return any(words in text for words in ("RESOURCE_EXHAUSTED", "OUT_OF_MEMORY", "ALLOC_FAILED", "out of memory"))
+
+
+_narrower: dict[Any, int] = {}
+
+
+def _key(asked: int, family: Family) -> Any:
+    task = family.tasks[0]
+    return asked, jax.tree.structure((task.model, task.solver)), len(task.times)
+
+
+def _fitting(family: Family, slot_bytes: int, device: Any) -> int:
+    """Return the lanes of a device: one on a CPU, where the dataset stays in cache; else as many as keep it busy."""
+    if device.platform == "cpu":
+        return 1
+    limit = (device.memory_stats() or {}).get("bytes_limit", 2**33)
+    elements = dataset_elements(family.tasks[0].model)
+    wanted = min(max(LANE_ELEMENTS // elements, FEWEST), MOST)
+    return 1 << max(1, min(wanted, int(SHARE * limit) // slot_bytes)).bit_length() - 1
+
+
+def _batch_rows(family: Family, lanes: int) -> int:
+    """Return the rows that enter in one call, few enough to interrupt."""
+    if lanes > 1:
+        return CALLS * lanes
+    task = family.tasks[0]
+    elements = dataset_elements(task.model) * effort(task.solver, task.times)
+    fitting = max(BATCH_ELEMENTS // elements, min(LARGE, LARGE * BATCH_ELEMENTS // elements))
+    return max(1, min(MOST_PER_BATCH, fitting))
+
+
+def _steps_and_bytes(family: Family) -> tuple[int, int]:
+    """Return the steps of a row, to enter and to leave among them, and the bytes of its slot where it is not alone."""
+    task = family.tasks[0]
+    row, times = Row(task.model, task.solver, np.uint32(0), np.uint32(0)), jnp.asarray(task.times)
+    always = jnp.asarray(True)
+
+    def enter(row: Row) -> Any:
+        return Kernel(row.solver, times, {}, always, keeps_view=False).enter(row)
+
+    with jax.enable_x64(True):
+        slot = jax.eval_shape(enter, row)
+    steps = len(Kernel(task.solver, times, {}, always, keeps_view=False).stages) + 2
+    return steps, sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(slot))
 
 
 def default_chunk_rows(sweep: Sweep) -> int:

@@ -25,8 +25,23 @@ class Failed(NamedTuple):
 
 
 Outcome = Done | Failed
-Compute = Callable[[Chunk, Watch], Outcome]  # raises only what is no fault of the chunk
 Settled = Generator[tuple[Chunk, Outcome], None, None]
+
+
+class Compute(Protocol):
+    """What an executor is given to do."""
+
+    def __call__(self, chunk: Chunk, watch: Watch) -> Outcome:
+        """Compute one chunk; only what is no fault of the chunk is raised."""
+        ...
+
+    def stream(self, chunks: Iterable[Chunk], watch: Watch) -> Generator[tuple[Chunk, Done], None, None]:
+        """Compute chunks that share the lanes of this process; raise what goes wrong with any."""
+        ...
+
+    def prepare(self, chunk: Chunk) -> None:
+        """Begin to compile what a chunk needs."""
+        ...
 
 
 class Executor(Protocol):

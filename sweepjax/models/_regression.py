@@ -4,10 +4,11 @@ from typing import ClassVar, NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, Key
+from jaxtyping import Array, Float, Int, Key
 
 from sweepjax.models._linear_model import product
 from sweepjax.models._losses import absolute_tolerance, mean_loss, training_columns
+from sweepjax.primitives.batches import with_replacement
 from sweepjax.types import Columns
 
 
@@ -55,6 +56,9 @@ class Regression:
 
     def absolute(self, relative: float) -> dict[str, float]:
         return absolute_tolerance(relative, self.n)
+
+    def batch(self, key: Key[Array, ""], data: Dataset, size: int) -> Int[Array, " size"]:
+        return with_replacement(key, data.y.size, size)
 
 
 def signed_scores(params: Weights, data: Dataset) -> Float[Array, " n"]:

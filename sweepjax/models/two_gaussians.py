@@ -13,10 +13,11 @@ from typing import ClassVar, NamedTuple
 import jax
 import jax.numpy as jnp
 from jax import lax
-from jaxtyping import Array, Float, Key
+from jaxtyping import Array, Float, Int, Key
 
 from sweepjax.models._linear_model import product
 from sweepjax.models._losses import mean_loss, population_columns, training_columns
+from sweepjax.primitives.batches import with_replacement
 from sweepjax.theory import two_gaussians as theory
 from sweepjax.types import Columns, parameter, plugin
 
@@ -76,6 +77,9 @@ class TwoGaussians:
         """Accuracy, of almost every draw."""
         widths = {"mu": self.mu, "sigma_a": self.sigma_a, "sigma_b": self.sigma_b}
         return {"test_accuracy": float(theory.limiting_accuracy(self.d / self.n, **widths))}
+
+    def batch(self, key: Key[Array, ""], data: Signed, size: int) -> Int[Array, " size"]:
+        return with_replacement(key, data.y.size, size)
 
     def signed_rows(self, data: Signed) -> Float[Array, "n d+1"]:
         """Rows z_i with the asymptotic loss Σ exp(z_i·S): minimised or separated by `limit`."""

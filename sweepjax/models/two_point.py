@@ -14,10 +14,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
-from jaxtyping import Array, Float, Key
+from jaxtyping import Array, Float, Int, Key
 
 from sweepjax.models._losses import WORDS, absolute_tolerance, mean_loss, population_columns, training_columns
 from sweepjax.models.logistic import Weights
+from sweepjax.primitives.batches import with_replacement
 from sweepjax.types import Columns, parameter, plugin
 
 TINY = 1e-150  # stands for x = 0 and for 1 + x = 0
@@ -64,16 +65,24 @@ class TwoPoint:
     def absolute(self, relative: float) -> dict[str, float]:
         return absolute_tolerance(relative, 2)
 
+    def batch(self, key: Key[Array, ""], data: Points, size: int) -> Int[Array, " size"]:
+        return with_replacement(key, data.x.shape[0], size)
+
     def signed_rows(self, data: Points) -> Float[Array, "2 1"]:
         """Rows z_i with the asymptotic loss Σ exp(z_i·S): minimised or separated by `limit`."""
         return data.x
 
-    def solution(self, params: Weights, data: Points, times: Float[Array, " t"]) -> Weights:
-        """Gradient flow from S ≥ 0 at t = 0, to ten digits; nan where the loss at t = 0 overflows."""
-        path = _path(self.lam, self.sigma, params)
-        clock = _clock_at(path, times)
-        s, b = _position(path, clock) / self.sigma, _bias(path, clock)
-        return Weights(jnp.where(times > 0, s, params.s)[:, None], jnp.where(times > 0, b, params.b))
+    def prepare(self, start: Weights, data: Points) -> "Prepared":
+        """Cut the integral for the time into panels, from S ≥ 0 at t = 0."""
+        path = _path(self.lam, self.sigma, start)
+        return Prepared(start, jnp.asarray(self.sigma, jnp.float64), path, _panels(path))
+
+    def solution(self, prepared: "Prepared", time: Float[Array, ""]) -> Weights:
+        """Gradient flow at one time, to ten digits; nan where the loss at t = 0 overflows."""
+        start, sigma, path, panels = prepared
+        clock = _clock_at(path, panels, time)
+        s, b = _position(path, clock) / sigma, _bias(path, clock)
+        return Weights(jnp.where(time > 0, s, start.s[0])[None], jnp.where(time > 0, b, start.b))
 
 
 def scores(params: Weights, x: Float[Array, "n 1"]) -> Float[Array, " n"]:
@@ -170,9 +179,9 @@ def _log_time(path: Path, start: Float[Array, "*k"], width: Float[Array, "*k"]) 
     return jax.nn.logsumexp(log_pace, axis=-1, b=WEIGHTS / 2) + jnp.log(width)
 
 
-def _clock_at(path: Path, times: Float[Array, " t"]) -> Float[Array, " t"]:
+def _clock_at(path: Path, panels: Panels, time: Float[Array, ""]) -> Float[Array, ""]:
     """Find the panel a time falls into, then by Newton's method its place in the panel; nan beyond the last."""
-    panels, log_time = _panels(path), jnp.log(times)
+    log_time = jnp.log(time)
     panel = Panels(*(leaf[jnp.maximum(jnp.searchsorted(panels.before, log_time) - 1, 0)] for leaf in panels))
     share = jnp.minimum(jnp.exp(log_time - panel.time) - jnp.exp(panel.before - panel.time), 1)
 
@@ -183,7 +192,16 @@ def _clock_at(path: Path, times: Float[Array, " t"]) -> Float[Array, " t"]:
         low, high = jnp.where(excess > 0, low, place), jnp.where(excess > 0, place, high)
         return jnp.clip(place - excess / pace, low, high), low, high
 
-    zero = jnp.zeros_like(times)
+    zero = jnp.zeros_like(time)
     place = lax.fori_loop(0, NEWTON_STEPS, improve, (zero, zero, zero + 1))[0]
     beyond = log_time > jnp.logaddexp(panels.before[-1], panels.time[-1])
     return jnp.where(beyond, jnp.nan, panel.start + place * panel.width)
+
+
+class Prepared(NamedTuple):
+    """The solution for all times: where it starts, its path and the panels of the clock."""
+
+    start: Weights
+    sigma: Float[Array, ""]
+    path: Path
+    panels: Panels

@@ -4,16 +4,16 @@ Source:
     Beck, Levi, Bar-Sinai, "Grokking at the Edge of Linear Separability", arXiv 2410.04489, appendix C.
 """
 
-from typing import Any
-
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from sweepjax.observables._path import part
+from sweepjax.types import Moment, Problem, Trajectory, plugin
 
 
-def conformal_time(model: Any, data: Any, params: Any, times: Float[Array, " t"]) -> Float[Array, " t"]:
+@plugin
+class ConformalTime:
     """Conformal time τ = ∫ e^b dt from the first recorded time, for models with a bias b.
 
     On the gradient flow of the exponential loss S depends on t through τ alone, whatever b is at the
@@ -25,9 +25,19 @@ def conformal_time(model: Any, data: Any, params: Any, times: Float[Array, " t"]
     them; beyond that, an error of b is a relative error of τ. The path of another optimizer has another
     db/dt, and then the rule is exact to order h² only.
     """
-    b = part(params, "b", observable="conformal_time", model=model)
-    s, gradient = jnp.log1p(times), jax.vmap(lambda each: jax.grad(model.training_loss)(each, data).b)(params)
-    g = jnp.exp(b + s)
-    slope, h = g * (1 - jnp.exp(s) * gradient), jnp.diff(s)
-    pieces = h * (g[:-1] + g[1:]) / 2 + h**2 * (slope[:-1] - slope[1:]) / 12
-    return jnp.concatenate([jnp.zeros_like(b[:1]), jnp.cumsum(pieces)])
+
+    def measure(self, problem: Problem, moment: Moment) -> tuple[Array, Array]:
+        b = part(problem, moment, "b", observable=self)
+        return b, jax.grad(problem.model.training_loss)(moment.params, problem.data).b
+
+    def finish(self, problem: Problem, trajectory: Trajectory) -> Float[Array, " t"]:
+        if "time" not in trajectory.clock:
+            raise ValueError(
+                "observable 'conformal_time' needs times, which a solver with steps has only with a learning_rate; "
+                "leave it out"
+            )
+        (b, gradient), s = trajectory.kept, jnp.log1p(trajectory.clock["time"])
+        g = jnp.exp(b + s)
+        slope, h = g * (1 - jnp.exp(s) * gradient), jnp.diff(s)
+        pieces = h * (g[:-1] + g[1:]) / 2 + h**2 * (slope[:-1] - slope[1:]) / 12
+        return jnp.concatenate([jnp.zeros_like(b[:1]), jnp.cumsum(pieces)])

@@ -4,27 +4,26 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-from jax import lax
 from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Float
 
 from sweepjax.primitives.lapack import one_by_one
+from sweepjax.types import Moment, Problem, plugin
 
 
-def hessian_extremes(model: Any, data: Any, params: Any) -> Float[Array, "t 2"]:
-    """Smallest and largest eigenvalue of the Hessian of the training loss in all p parameters.
+@plugin
+class HessianExtremes:
+    """Smallest and largest eigenvalue of the Hessian of the training loss in all p parameters, a column [t 2].
 
-    The Hessian is formed and diagonalised in the parameters' precision, one record at a time: a time of
-    order p³ and room for p² numbers, and for p numbers a sample.
+    The Hessian is formed and diagonalised in the parameters' precision: a time of order p³ and room for p² numbers,
+    and for p numbers a sample.
     """
-    wide = jax.tree.map(_widened, data)
 
-    def extremes(each: Any) -> Float[Array, "2"]:
-        y, unravel = ravel_pytree(each)
-        hessian = jax.hessian(lambda y: model.training_loss(unravel(y), wide))(y)
+    def measure(self, problem: Problem, moment: Moment) -> Float[Array, "2"]:
+        wide = jax.tree.map(_widened, problem.data)
+        y, unravel = ravel_pytree(moment.params)
+        hessian = jax.hessian(lambda y: problem.model.training_loss(unravel(y), wide))(y)
         return _eigenvalues(hessian)[jnp.array([0, -1])]
-
-    return lax.map(extremes, params)
 
 
 @one_by_one
@@ -32,5 +31,5 @@ def _eigenvalues(hessian: Float[Array, "p p"]) -> Float[Array, " p"]:
     return jnp.linalg.eigvalsh(hessian)
 
 
-def _widened(leaf: Array) -> Array:
+def _widened(leaf: Any) -> Any:
     return leaf.astype(jnp.float64) if jnp.issubdtype(leaf.dtype, jnp.floating) else leaf

@@ -1,13 +1,15 @@
 """The size of all parameters together."""
 
-from typing import Any
-
 import jax.numpy as jnp
+from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Float
 
-from sweepjax.observables._path import flat_path
+from sweepjax.types import Moment, Problem, plugin
 
 
-def weight_norm(model: Any, data: Any, params: Any) -> Float[Array, " t"]:
+@plugin
+class WeightNorm:
     """Euclidean norm ‖θ‖ of all parameters together, biases included."""
-    return jnp.linalg.norm(flat_path(params), axis=1)
+
+    def measure(self, problem: Problem, moment: Moment) -> Float[Array, ""]:
+        return jnp.linalg.norm(ravel_pytree(moment.params)[0])

@@ -8,7 +8,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from sweepjax.engine.engine import Engine, Watch, dataset
+from sweepjax.engine.engine import Engine, Watch
+from sweepjax.engine.redraw import dataset
 from sweepjax.identity import name_of
 from sweepjax.recheck.limit import contradictions
 from sweepjax.store.chunkfile import table

@@ -28,6 +28,14 @@ def flat_gradient(problem: Problem) -> Callable[[Array], Array]:
     return jax.grad(lambda y: problem.model.training_loss(unravel(y), problem.data))
 
 
+def flat_velocity(problem: Problem) -> Callable[[Array, Array], Array]:
+    """Return dθ/dt as a function of the time and the flattened parameters: -∇L, unless the model has a velocity."""
+    unravel, gradient = flat_start(problem)[1], flat_gradient(problem)
+    if not hasattr(problem.model, "velocity"):
+        return lambda time, y: -gradient(y)
+    return lambda time, y: ravel_pytree(problem.model.velocity(unravel(y), problem.data, time))[0]
+
+
 def hessian_product(gradient: Callable[[Array], Array], y: Float[Array, " p"], v: Float[Array, " p"]) -> Array:
     """Return ∇²L v, given the gradient."""
     return jax.jvp(gradient, (y,), (v,))[1]
@@ -41,3 +49,8 @@ def part_sizes(params: Any) -> tuple[int, ...]:
 def finite(params: Any) -> Bool[Array, ""]:
     """Whether every parameter is a finite number."""
     return jnp.all(jnp.stack([jnp.all(jnp.isfinite(leaf)) for leaf in jax.tree.leaves(params)]))
+
+
+def alike(new: Any, old: Any) -> Any:
+    """Return new values in the types of the old ones, whatever a learning rate of float64 made of them."""
+    return jax.tree.map(lambda after, before: after.astype(before.dtype), new, old)

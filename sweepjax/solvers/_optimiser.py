@@ -13,8 +13,10 @@ import optax
 from jax import lax
 from jaxtyping import Array, Float, Int
 
-from sweepjax.solvers._flat import finite, rounded
-from sweepjax.types import Claim, Columns, Problem
+from sweepjax.solvers._flat import alike, finite, rounded
+from sweepjax.types import Claim, Columns, Problem, Stage
+
+BLOCK = 64  # steps of one visit: enough to make it cost nothing
 
 
 class Walk(NamedTuple):
@@ -37,30 +39,40 @@ class Optimiser:
         """Return the optax optimizer that these hyperparameters stand for."""
         raise NotImplementedError
 
+    @property
+    def stages(self) -> tuple[Stage, ...]:
+        return (self.walk,)
+
     def init(self, problem: Problem) -> Walk:
         params = jax.tree.map(_trained, problem.start)
         return Walk(jnp.zeros((), dtype=jnp.int64), params, self.optimizer().init(params))
 
-    def solve(self, problem: Problem, state: Walk, times: Float[Array, " t"], measure: Any) -> tuple[Walk, Columns]:
+    def waits(self, state: Walk, until: Float[Array, ""]) -> Int[Array, ""]:
+        return jnp.where(state.step < until, 0, 1)
+
+    def walk(self, problem: Problem, state: Walk, until: Float[Array, ""]) -> Walk:
+        """Take the next steps, but none beyond `until`."""
         optimizer = self.optimizer()
 
-        def step(state: Walk) -> Walk:
-            batch = _batch(problem, state.step, self.batch_size)
-            gradient = jax.grad(_loss)(state.params, problem, batch)
+        def step(_: Array, state: Walk) -> Walk:
+            gradient = jax.grad(_loss)(state.params, problem, self._batch(problem, state.step))
             change, memory = optimizer.update(gradient, state.memory, state.params)
-            # Hyperparameters are float64, and would widen the memory of a training in float32.
-            memory = jax.tree.map(lambda new, old: new.astype(old.dtype), memory, state.memory)
-            return Walk(state.step + 1, optax.apply_updates(state.params, change), memory)
+            return Walk(state.step + 1, optax.apply_updates(state.params, change), alike(memory, state.memory))
 
-        def record(state: Walk, last: Int[Array, ""]) -> tuple[Walk, Any]:
-            state = lax.while_loop(lambda state: state.step < last, step, state)
-            return state, state.params
+        last = jnp.minimum(state.step + BLOCK, until.astype(jnp.int64))
+        return lax.fori_loop(state.step, last, step, state)
 
-        state, path = lax.scan(record, state, times.astype(jnp.int64))
-        return state, jax.vmap(lambda params: measure(rounded(params, problem.start)))(path)
+    def params(self, problem: Problem, state: Walk, time: Float[Array, ""]) -> Any:
+        return rounded(state.params, problem.start)
 
     def info(self, problem: Problem, state: Walk) -> Columns:
         return {"diverged": ~finite(state.params)}
+
+    def _batch(self, problem: Problem, step: Int[Array, ""]) -> Any:
+        """Return the samples of one step, which the model draws; None stands for all of them."""
+        if not self.batch_size:
+            return None
+        return problem.model.batch(jax.random.fold_in(problem.key, step), problem.data, self.batch_size)
 
 
 def _trained(leaf: Any) -> Array:
@@ -68,13 +80,5 @@ def _trained(leaf: Any) -> Array:
     return jnp.asarray(leaf, jnp.promote_types(jnp.asarray(leaf).dtype, jnp.float32))
 
 
-def _loss(params: Any, problem: Problem, batch: Array | None) -> Float[Array, ""]:
+def _loss(params: Any, problem: Problem, batch: Any) -> Float[Array, ""]:
     return problem.model.training_loss(rounded(params, problem.start), problem.data, batch)
-
-
-def _batch(problem: Problem, step: Int[Array, ""], size: int) -> Array | None:
-    """Return the samples of one step, drawn with replacement; None stands for all of them."""
-    if not size:
-        return None
-    samples = jax.tree.leaves(problem.data)[0].shape[0]
-    return jax.random.randint(jax.random.fold_in(problem.key, step), (size,), 0, samples)

@@ -2,24 +2,32 @@
 
 from typing import Any, ClassVar, Literal
 
-import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, Int
 
-from sweepjax.types import Columns, Problem, plugin
+from sweepjax.types import Columns, Problem, Stage, plugin
 
 
 @plugin
 class Exact:
-    """The model's own solution, from its start to each recorded time at once."""
+    """The model's own solution, prepared once and then evaluated at each recorded time."""
 
     clock: ClassVar[Literal["time", "step", "none"]] = "time"
     needs: ClassVar[str] = "solution"
+    at_once: ClassVar[int] = 16
 
-    def init(self, problem: Problem) -> tuple[()]:
+    @property
+    def stages(self) -> tuple[Stage, ...]:
         return ()
 
-    def solve(self, problem: Problem, state: tuple[()], times: Any, measure: Any) -> tuple[tuple[()], Columns]:
-        path = problem.model.solution(problem.start, problem.data, times)
-        return state, jax.vmap(measure)(path)
+    def init(self, problem: Problem) -> Any:
+        return problem.model.prepare(problem.start, problem.data)
 
-    def info(self, problem: Problem, state: tuple[()]) -> Columns:
+    def waits(self, state: Any, until: Float[Array, ""]) -> Int[Array, ""]:
+        return jnp.int32(0)
+
+    def params(self, problem: Problem, state: Any, time: Float[Array, ""]) -> Any:
+        return problem.model.solution(state, time)
+
+    def info(self, problem: Problem, state: Any) -> Columns:
         return {}

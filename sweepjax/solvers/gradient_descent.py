@@ -10,16 +10,16 @@ Source:
 
 from typing import Any, ClassVar, Literal, NamedTuple
 
-import jax
 import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Bool, Float, Int
 
-from sweepjax.solvers._flat import finite, flat_gradient, flat_start, hessian_product, part_sizes
+from sweepjax.solvers._flat import alike, finite, flat_gradient, flat_start, hessian_product, part_sizes
 from sweepjax.solvers._flow import integrate
-from sweepjax.types import Claim, Columns, Problem, parameter, plugin
+from sweepjax.types import Claim, Columns, Problem, Stage, parameter, plugin
 
 FIRST_CHECK = 128
+BLOCK = 64  # steps of one visit: enough to make it cost nothing
 SHARE = 0.03  # of the tolerance, for one step of the integrator
 
 
@@ -57,6 +57,14 @@ class GradientDescent:
     def agreement(self) -> float:
         return 1e-5 if self.mode == "exact" else max(1e-5, 10 * self.tolerance)
 
+    @property
+    def stages(self) -> tuple[Stage, ...]:
+        return (
+            (self._walk,)
+            if self.mode == "exact"
+            else (self._walk_to_check, self._check, *map(self._part, integrate.STAGES))
+        )
+
     def init(self, problem: Problem) -> Walk | Corrected:
         walk = Walk(jnp.zeros((), dtype=jnp.int64), flat_start(problem)[0])
         if self.mode == "exact":
@@ -64,11 +72,24 @@ class GradientDescent:
         path = integrate.start(self._flow(problem), jnp.zeros(()), walk.y)
         return Corrected(walk, walk, path, walk.step < 0, jnp.full((), jnp.inf))
 
-    def solve(self, problem: Problem, state: Any, times: Float[Array, " t"], measure: Any) -> tuple[Any, Columns]:
+    def waits(self, state: Any, until: Float[Array, ""]) -> Int[Array, ""]:
+        if self.mode == "exact":
+            return jnp.where(state.step < until, 0, 1)
+        check = _next_check(state)
+        checks = ~state.flowing & (state.walk.step == check)
+        goal = self._position(jnp.where(state.flowing, until, check.astype(until.dtype)))
+        part = integrate.waits(state.path, goal)
+        here = part == len(integrate.STAGES)
+        walks = jnp.where(state.walk.step < until, 0, len(self.stages))
+        flows = jnp.where(here & checks, 1, 2 + part)
+        return jnp.where(state.flowing | checks, flows, walks).astype(jnp.int32)
+
+    def params(self, problem: Problem, state: Any, time: Float[Array, ""]) -> Any:
         unravel = flat_start(problem)[1]
-        record: Any = self._exact if self.mode == "exact" else self._corrected
-        state, path = lax.scan(lambda state, step: record(problem, state, step), state, times.astype(jnp.int64))
-        return state, jax.vmap(lambda y: measure(unravel(y)))(path)
+        if self.mode == "exact":
+            return unravel(state.y)
+        beyond = state.flowing & (time > state.walk.step)
+        return unravel(jnp.where(beyond, integrate.interpolated(state.path, self._position(time)), state.walk.y))
 
     def info(self, problem: Problem, state: Any) -> Columns:
         if self.mode == "exact":
@@ -80,38 +101,26 @@ class GradientDescent:
             "deviation": (state.deviation, state.flowing),
         }
 
-    def _exact(self, problem: Problem, walk: Walk, step: Int[Array, ""]) -> tuple[Walk, Array]:
-        walk = self._walked(problem, walk, step)
-        return walk, walk.y
-
-    def _walked(self, problem: Problem, walk: Walk, step: Int[Array, ""]) -> Walk:
+    def _walk(self, problem: Problem, walk: Walk, until: Float[Array, ""]) -> Walk:
+        """Take the next steps, but none beyond `until`."""
         gradient = flat_gradient(problem)
-        y = lax.fori_loop(walk.step, step, lambda _, y: y - self.learning_rate * gradient(y), walk.y)
-        return Walk(jnp.maximum(walk.step, step), y)
+        last = jnp.minimum(walk.step + BLOCK, until.astype(jnp.int64))
 
-    def _corrected(self, problem: Problem, state: Corrected, step: Int[Array, ""]) -> tuple[Corrected, Array]:
-        target = self._position(step)
+        def step(_: Array, y: Array) -> Array:
+            return alike(y - self.learning_rate * gradient(y), y)
 
-        def unfinished(state: Corrected) -> Array:
-            behind = (state.path.now.position < target) & ~state.path.failed
-            return jnp.where(state.flowing, behind, state.walk.step < step)
+        return Walk(last, lax.fori_loop(walk.step, last, step, walk.y))
 
-        state = lax.while_loop(unfinished, lambda state: self._towards(problem, state, step), state)
-        beyond = state.flowing & (step > state.walk.step)
-        return state, jnp.where(beyond, integrate.interpolated(state.path, target), state.walk.y)
+    def _walk_to_check(self, problem: Problem, state: Corrected, until: Float[Array, ""]) -> Corrected:
+        return state._replace(
+            walk=self._walk(problem, state.walk, jnp.minimum(until, _next_check(state).astype(until.dtype)))
+        )
 
-    def _towards(self, problem: Problem, state: Corrected, step: Int[Array, ""]) -> Corrected:
-        """Flow to `step`, or walk to it or to the next check, whichever comes first, and check there."""
-        check = jnp.maximum(2 * state.anchor.step, FIRST_CHECK)
-        last = jnp.where(state.flowing, state.walk.step, jnp.minimum(step, check))
-        walk = self._walked(problem, state.walk, last)
-        checking = ~state.flowing & (walk.step == check)
-        goal = self._position(jnp.where(state.flowing, step, jnp.where(checking, check, 0)))
-        path = integrate.advance(self._flow(problem), state.path, goal)
-        state = state._replace(walk=walk, path=path)
-        return lax.cond(checking, lambda: self._checked(problem, state), lambda: state)
+    def _part(self, part: Any) -> Stage:
+        """Return a stage of the flow."""
+        return lambda problem, state, until: state._replace(path=part(self._flow(problem), state.path))
 
-    def _checked(self, problem: Problem, state: Corrected) -> Corrected:
+    def _check(self, problem: Problem, state: Corrected, until: Float[Array, ""]) -> Corrected:
         """Compare the walk with the flow from the anchor; follow the flow from here if they agree."""
         flow, here = self._flow(problem), self._position(state.walk.step)
         foretold = integrate.interpolated(state.path, here)
@@ -119,7 +128,7 @@ class GradientDescent:
         path = integrate.start(flow, here, state.walk.y)
         return Corrected(state.walk, state.walk, path, deviation < self.tolerance, deviation)
 
-    def _position(self, step: Int[Array, ""]) -> Float[Array, ""]:
+    def _position(self, step: Array) -> Float[Array, ""]:
         return jnp.log1p(self.learning_rate * step)
 
     def _flow(self, problem: Problem) -> integrate.Equation:
@@ -134,3 +143,8 @@ class GradientDescent:
             part_sizes(problem.start),
             SHARE * self.tolerance,
         )
+
+
+def _next_check(state: Corrected) -> Int[Array, ""]:
+    """Return the step at which the walk is held against the flow next."""
+    return jnp.maximum(2 * state.anchor.step, FIRST_CHECK)

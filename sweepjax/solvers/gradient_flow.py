@@ -7,12 +7,11 @@ from typing import Any, ClassVar, Literal
 
 import jax
 import jax.numpy as jnp
-from jax import lax
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Int
 
-from sweepjax.solvers._flat import flat_gradient, flat_start, hessian_product, part_sizes
+from sweepjax.solvers._flat import flat_start, flat_velocity, part_sizes
 from sweepjax.solvers._flow import integrate
-from sweepjax.types import Claim, Columns, Problem, parameter, plugin
+from sweepjax.types import Claim, Columns, Problem, Stage, parameter, plugin
 
 
 @plugin
@@ -25,35 +24,40 @@ class GradientFlow:
     follows_gradient: ClassVar[bool] = True
     claims: ClassVar[tuple[Claim, ...]] = (Claim("converged", True, "Every integration kept its tolerance to the end"),)
     effort: ClassVar[tuple[str, ...]] = ("steps", "evaluations")
+    at_once: ClassVar[int] = 4
 
     @property
     def agreement(self) -> float:
         return max(1e-5, 4 * self.tolerance)
 
+    @property
+    def stages(self) -> tuple[Stage, ...]:
+        def stage(part: Any) -> Stage:
+            return lambda problem, path, until: part(self._equation(problem), path)
+
+        return tuple(map(stage, integrate.STAGES))
+
     def init(self, problem: Problem) -> integrate.Path:
         return integrate.start(self._equation(problem), jnp.zeros(()), flat_start(problem)[0])
 
-    def solve(
-        self, problem: Problem, state: integrate.Path, times: Float[Array, " t"], measure: Any
-    ) -> tuple[integrate.Path, Columns]:
-        equation, unravel = self._equation(problem), flat_start(problem)[1]
+    def waits(self, state: integrate.Path, until: Float[Array, ""]) -> Int[Array, ""]:
+        return integrate.waits(state, jnp.log1p(until))
 
-        def record(path: integrate.Path, time: Array) -> tuple[integrate.Path, Array]:
-            target = jnp.log1p(time)
-            path = integrate.advance(equation, path, target)
-            return path, integrate.interpolated(path, target)
-
-        state, path = lax.scan(record, state, times)
-        return state, jax.vmap(lambda y: measure(unravel(y)))(path)
+    def params(self, problem: Problem, state: integrate.Path, time: Float[Array, ""]) -> Any:
+        return flat_start(problem)[1](integrate.interpolated(state, jnp.log1p(time)))
 
     def info(self, problem: Problem, state: integrate.Path) -> Columns:
         return {"steps": state.steps, "evaluations": state.evaluations, "converged": ~state.failed}
 
     def _equation(self, problem: Problem) -> integrate.Equation:
-        gradient = flat_gradient(problem)
+        velocity = flat_velocity(problem)
+
+        def tangent(position: Array, y: Array, v: Array) -> Array:
+            return jnp.exp(position) * jax.jvp(lambda y: velocity(jnp.expm1(position), y), (y,), (v,))[1]
+
         return integrate.Equation(
-            lambda position, y: -jnp.exp(position) * gradient(y),
-            lambda position, y, v: -jnp.exp(position) * hessian_product(gradient, y, v),
+            lambda position, y: jnp.exp(position) * velocity(jnp.expm1(position), y),
+            tangent,
             part_sizes(problem.start),
             self.tolerance,
         )

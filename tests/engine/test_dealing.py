@@ -8,42 +8,61 @@ import pytest
 from sweepjax.engine.dealing import dealt
 
 
+def hand(work):
+    """A hand that gives what becomes of each piece."""
+
+    def act(pieces, give):
+        for piece in pieces:
+            give(work(piece))
+
+    return act
+
+
 def test_every_piece_is_done_once_whichever_hand_takes_it():
-    done = list(dealt(lambda hand, piece: 10 * piece, "ab", range(7, 57)))
-    assert sorted(done) == [(place, 10 * (place + 7)) for place in range(50)]
+    assert sorted(dealt(2 * [hand(lambda piece: 10 * piece)], range(7, 57))) == [10 * k for k in range(7, 57)]
 
 
 def test_a_slow_piece_holds_up_one_hand_only():
-    others = threading.Event()
-    taken = []
+    others, taken = threading.Event(), []
 
-    def work(hand, piece):
+    def work(piece):
         taken.append(piece)
         if len(taken) == 9:
             others.set()
         # The first piece ends once the other hand has done all the rest.
         return others.wait(60) if piece == 0 else True
 
-    assert all(result for _, result in dealt(work, "ab", range(9)))
+    assert all(dealt(2 * [hand(work)], range(9)))
 
 
 def test_a_hand_does_one_piece_at_a_time():
     busy, clashes = set(), []
 
-    def work(hand, piece):
-        clashes.extend([hand] * (hand in busy))
-        busy.add(hand)
-        threading.Event().wait(0.002)
-        busy.remove(hand)
+    def working(name):
+        def work(piece):
+            clashes.extend([name] * (name in busy))
+            busy.add(name)
+            threading.Event().wait(0.002)
+            busy.remove(name)
 
-    assert len(list(dealt(work, "abc", range(60)))) == 60
+        return hand(work)
+
+    assert len(list(dealt([working(name) for name in "abc"], range(60)))) == 60
     assert not clashes
+
+
+def test_what_a_hand_gives_after_its_last_piece_is_not_lost():
+    def keeping(pieces, give):
+        kept = list(pieces)
+        give(kept)
+
+    assert sorted(k for kept in dealt(2 * [keeping], range(20)) for k in kept) == list(range(20))
 
 
 def test_after_a_failure_no_piece_is_begun_and_none_is_left_running():
     begun, ended = [], []
 
-    def work(hand, piece):
+    def work(piece):
         begun.append(piece)
         if piece == 0:
             raise RuntimeError("out of memory")
@@ -51,20 +70,30 @@ def test_after_a_failure_no_piece_is_begun_and_none_is_left_running():
         ended.append(piece)
 
     with pytest.raises(RuntimeError, match="out of memory"):
-        list(dealt(work, "ab", range(100)))
+        list(dealt(2 * [hand(work)], range(100)))
     assert len(begun) < 10
     assert len(ended) == len(begun) - 1
+
+
+def test_pieces_that_cannot_be_made_are_an_error():
+    def pieces():
+        yield 1
+        raise ValueError("no more")
+
+    with pytest.raises(ValueError, match="no more"):
+        list(dealt(2 * [hand(lambda piece: piece)], pieces()))
 
 
 def test_whoever_stops_early_does_not_wait():
     released, begun = threading.Event(), []
 
-    def work(hand, piece):
+    def work(piece):
         begun.append(piece)
         if piece:
             released.wait(60)
+        return piece
 
-    with closing(dealt(work, "ab", range(100))) as pieces:
-        assert next(pieces)[0] == 0
+    with closing(dealt(2 * [hand(work)], range(100))) as pieces:
+        assert next(pieces) == 0
     assert len(begun) < 5  # and the test goes on while these still wait
     released.set()

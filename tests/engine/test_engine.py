@@ -14,8 +14,11 @@ import pytest
 
 import sweepjax as sj
 from sweepjax.columns import labels
-from sweepjax.engine.engine import Engine, dataset
-from sweepjax.run import _prepared
+from sweepjax.engine import programs, sizes
+from sweepjax.engine.engine import Engine
+from sweepjax.engine.redraw import dataset
+from sweepjax.executors.local import _prepared
+from sweepjax.run import Attempt
 from sweepjax.sweep.sweep import Sweep
 from sweepjax.types import Chunk
 
@@ -46,7 +49,7 @@ def plain(column):
 )
 def test_a_batch_is_long_enough_to_pay_and_short_enough_to_interrupt(options, size):
     (family,) = Sweep().replaced(**options).families()
-    assert Engine(device="cpu").batch_rows(family, 1) == size
+    assert Engine(device="cpu").shape(family).rows == size
 
 
 def test_datasets_are_the_same_bits_for_every_width():
@@ -86,7 +89,8 @@ def test_the_same_width_gives_the_same_bits_twice():
     pd.testing.assert_frame_equal(rows(SWEEP, Engine()), rows(SWEEP, Engine()))
 
 
-def test_a_scan_over_floats_and_seeds_is_one_program():
+def test_a_scan_over_floats_and_seeds_is_one_program(monkeypatch):
+    monkeypatch.setattr(programs, "_programs", {})
     engine, compiled = Engine(), []
     for sweep in (PROBE, PROBE.replaced(sigma="4,5,6", seed="1,2")):
         (family,) = sweep.families()
@@ -98,27 +102,35 @@ def test_a_program_that_is_prepared_is_not_waited_for():
     engine, told = Engine(), []
     (family,) = PROBE.families()
     engine.prepare(family)
-    (compiled,) = engine._programs.values()
-    program = compiled.result()
-    assert engine.program(family, 1, lambda what, rows: told.append(what)) is program
+    program = engine.program(family)
+    assert engine.program(family, lambda what, rows: told.append(what)).advance is program.advance
     assert not told
 
 
-def test_a_cpu_has_a_batch_for_each_device_and_one_program_others_two_batches_for_each():
+def test_a_program_that_is_compiled_for_some_times_records_others(tmp_path):
+    early, late = (
+        sj.run(model="two_point", solver="exact", lam="0.4", until=t, record=5, realizations=1) for t in (1, 9)
+    )
+    assert early["time"][0][-1] == 1
+    assert late["time"][0][-1] == 9
+    assert late["b"][0][-1] < early["b"][0][-1] - 0.5
+
+
+def test_a_cpu_has_a_pool_for_each_device_and_one_program():
     class Elsewhere(Engine):
         devices = tuple(SimpleNamespace(platform="gpu", id=k) for k in range(2))
 
     first, second = Elsewhere.devices
     assert Engine().hands == Engine().devices[:1] * 2
-    assert Elsewhere().hands == (first, second, first, second)
+    assert Elsewhere().hands == (first, second)
 
 
 def test_a_program_that_failed_to_compile_is_tried_again(tmp_path):
     sweep = SWEEP.replaced(solver="poison:Poison", bad="10", once=str(tmp_path / "failed"))
     engine, (family,) = Engine(), sweep.families()
     with pytest.raises(ArithmeticError, match="poison"):
-        engine.program(family, 1)
-    assert engine.program(family, 1)
+        engine.program(family)
+    assert engine.program(family)
 
 
 def test_programs_of_two_more_families_are_begun_before_the_first_chunk_is_computed():
@@ -128,7 +140,7 @@ def test_programs_of_two_more_families_are_begun_before_the_first_chunk_is_compu
         def prepare(self, family):
             told.append(f"prepare {family.tasks[0].model.n}")
 
-    for chunk in _prepared(Told(), PROBE.replaced(n="20,30,40,50", lam="0.5", realizations=4).chunks(8)):
+    for chunk in _prepared(Attempt(Told()), PROBE.replaced(n="20,30,40,50", lam="0.5", realizations=4).chunks(8)):
         model = chunk.family.tasks[0].model
         told.append(f"compute {model.n}")
     assert told[:4] == ["prepare 20", "prepare 30", "prepare 40", "compute 20"]
@@ -146,21 +158,23 @@ def test_row_i_is_realization_i_div_tasks_of_task_i_mod_tasks():
     assert told["seed"].tolist() == [3, 7, 3, 7, 3]
 
 
-def test_too_large_a_batch_is_halved_until_it_fits():
-    engine, asked = Engine(lanes=16), []
+def test_too_large_a_pool_is_halved_until_it_fits(monkeypatch):
+    asked, counted, family = [], [], next(PROBE.families())
 
     class Small(Engine):
-        def _compute(self, chunk, lanes, watch):
-            asked.append(lanes)
-            if lanes > 4:
+        def _streamed(self, gathering, chunks, watch):
+            asked.append(self.shape(family).lanes)
+            if asked[-1] > 4:
+                gathering.begin(next(chunks))
                 raise jax.errors.JaxRuntimeError("RESOURCE_EXHAUSTED: out of memory")
-            return super()._compute(chunk, lanes, watch)
+            return super()._streamed(gathering, chunks, watch)
 
-    columns = Small(lanes=16).compute(Chunk(next(PROBE.families()), 0, 6))
+    monkeypatch.setattr(sizes, "_narrower", {})
+    columns = Small(lanes=16).compute(Chunk(family, 0, 6), lambda what, rows: counted.append(rows))
     assert asked == [16, 8, 4]
-    assert (
-        columns["bits"].values.tolist() == engine.compute(Chunk(next(PROBE.families()), 0, 6))["bits"].values.tolist()
-    )
+    assert Engine(lanes=16).shape(family).lanes == 4  # from now on
+    assert sum(counted) == 6
+    assert columns["bits"].values.tolist() == Engine().compute(Chunk(family, 0, 6))["bits"].values.tolist()
 
 
 def test_a_device_that_is_not_there_is_an_error():

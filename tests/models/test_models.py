@@ -6,7 +6,7 @@ import jax
 import numpy as np
 import pytest
 
-from sweepjax.engine.engine import dataset
+from sweepjax.engine.redraw import dataset
 from sweepjax.keys import fingerprint, realization_keys
 from sweepjax.models.labelled import Labelled
 from sweepjax.models.logistic import Logistic

@@ -7,7 +7,7 @@ import pytest
 from scipy.special import expit, ndtr
 
 from sweepjax import theory
-from sweepjax.engine.engine import dataset
+from sweepjax.engine.redraw import dataset
 from sweepjax.keys import realization_keys
 from sweepjax.models import logistic
 from sweepjax.models.two_gaussians import Direction, Signed, TwoGaussians

@@ -20,7 +20,8 @@ LATE = np.array([0, 1e-9, 1e-3, 0.5, 20, 1e4, 1e12, 1e30, 1e60])
 
 @jax.jit
 def solved(model, params, times):
-    return model.solution(params, model.sample(None), times)
+    prepared = model.prepare(params, model.sample(None))
+    return jax.vmap(lambda time: model.solution(prepared, time))(times)
 
 
 @jax.jit

@@ -18,13 +18,15 @@ from training import points, problem
 
 import sweepjax as sj
 from sweepjax import plugins
-from sweepjax.engine.engine import dataset
+from sweepjax.engine.kernel import completed
+from sweepjax.engine.redraw import dataset
 from sweepjax.models.logistic import Weights
 from sweepjax.models.two_point import TwoPoint
 from sweepjax.observables.limit_angle import _angle
 from sweepjax.observables.projection_histogram import BINS, EDGES
 from sweepjax.sweep.sweep import Sweep
 from sweepjax.theory import two_point
+from sweepjax.types import Moment, Trajectory
 
 NAMES = plugins.names("observables")
 ROTATION = np.linalg.qr(np.random.default_rng(7).standard_normal((8, 8)))[0]
@@ -40,17 +42,19 @@ def given(x=DATA, model=None, **fields):
         return made._replace(model=model or made.model)
 
 
-@partial(jax.jit, static_argnames=("observable", "model"))
-def program(observable, model, data, path, clock):
-    return observable(model, data, path, **clock)
+@partial(jax.jit, static_argnames=("observable",))
+def program(observable, training, path, clock):
+    times = jnp.zeros(jax.tree.leaves(path)[0].shape[0])
+    kept = jax.vmap(lambda time, params: observable.measure(training, Moment(time, params, {})))(times, path)
+    return completed(observable, training, Trajectory(clock, {}, kept))
 
 
 def observed(name, training, path, times=None):
     """What an observable makes of a path of parameters on the dataset of a problem."""
-    clock = {} if times is None else {"times": times}
+    clock = {} if times is None else {"time": times}
     with jax.enable_x64(True):
         path, clock = jax.tree.map(lambda leaf: jnp.asarray(leaf, jnp.float64), (path, clock))
-        return np.asarray(program(plugins.find("observables", name), training.model, training.data, path, clock))
+        return np.asarray(program(plugins.find("observables", name)(), training._replace(key=None), path, clock))
 
 
 def walk(steps=20, d=8, seed=3):
@@ -246,10 +250,10 @@ def test_rotating_data_and_direction_changes_nothing(name):
 
 @pytest.mark.parametrize("name", ["projection_histogram", "step_cosine", "hessian_extremes"])
 def test_a_map_over_realizations_gives_what_each_gives(name):
-    paths, training, observable = [walk(seed=seed) for seed in (1, 2)], given(), plugins.find("observables", name)
+    paths, training, observable = [walk(seed=seed) for seed in (1, 2)], given(), plugins.find("observables", name)()
     with jax.enable_x64(True):
         both = jax.tree.map(lambda *leaves: jnp.stack(leaves), *paths)
-        mapped = np.asarray(jax.vmap(lambda path: observable(training.model, training.data, path))(both))
+        mapped = np.asarray(jax.vmap(lambda path: program(observable, training._replace(key=None), path, {}))(both))
     np.testing.assert_allclose(mapped, [observed(name, training, path) for path in paths], rtol=1e-12, atol=1e-12)
 
 
@@ -282,10 +286,10 @@ def test_every_observable_says_in_a_line_what_it_is(name):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_every_observable_lowers_for_a_gpu(name):
-    training, clock = given(points(8, 5)), {"times": decades(5)[:20]} if name == "conformal_time" else {}
+    training, clock = given(points(8, 5)), {"time": decades(5)[:20]} if name == "conformal_time" else {}
     with jax.enable_x64(True):
         path = jax.tree.map(jnp.asarray, walk(d=5))
-        traced = program.trace(plugins.find("observables", name), training.model, training.data, path, clock)
+        traced = program.trace(plugins.find("observables", name)(), training, path, clock)
         assert "stablehlo" in traced.lower(lowering_platforms=("cuda",)).as_text()
 
 

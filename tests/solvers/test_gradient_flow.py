@@ -29,14 +29,6 @@ def test_scipy_agrees_to_one_part_in_ten_thousand_at_every_recorded_time(sigma, 
     assert mine["converged"]
 
 
-def test_a_training_cut_into_segments_is_the_same_training():
-    x = points(40, 16)
-    whole = train(FLOW, x, TIMES)
-    cut = train(FLOW, x, TIMES, segments=(80,))
-    for name, values in whole.items():
-        np.testing.assert_array_equal(values, cut[name], err_msg=name)
-
-
 def test_what_is_recorded_does_not_change_the_path():
     x = points(40, 16)
     many, few = train(FLOW, x, TIMES), train(FLOW, x, TIMES[::2])

@@ -10,7 +10,8 @@ from scipy.optimize import linprog, minimize, nnls
 from scipy.special import softmax
 
 from sweepjax import theory
-from sweepjax.engine.engine import Engine, dataset
+from sweepjax.engine.engine import Engine
+from sweepjax.engine.redraw import dataset
 from sweepjax.run import run
 from sweepjax.solvers._limit import newton
 from sweepjax.solvers._limit.certificates import convexity_needed, margin_bounds, separates, surrounds
@@ -233,12 +234,11 @@ def test_steps_that_remember_the_last_get_nearer_with_the_same_factor():
     with jax.enable_x64(True):
         x = jnp.asarray(gaussian(100, 40), jnp.float64)
         factor = factorise(x.T @ x, 0.0, 1e-13)  # of equal weights, so that it is none of the minimum's
-        start = newton.begin(x, jnp.ones((), bool))._replace(s=jnp.zeros(40), z=jnp.zeros(100))
-        none = newton.Direction(jnp.zeros(40), jnp.zeros(40), jnp.inf)
-        step = jax.jit(lambda it, last: newton._step(x, factor.solve, it, last))
-        (one, last), (other, _) = step(start, none), step(start, none)
+        start = newton.nowhere(100, 40)._replace(factor=factor)
+        step = jax.jit(lambda it, last: newton._step(x, it._replace(last=last)))
+        one = other = step(start, start.last)
         for _ in range(15):
-            (one, last), (other, _) = step(one, last), step(other, none)
+            one, other = step(one, one.last), step(other, start.last)
     assert 0 < one.decrement.item() < 1e-2 * other.decrement.item()
 
 

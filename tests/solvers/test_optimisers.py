@@ -5,10 +5,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from scipy.special import expit
-from training import points, problem, train
+from training import points, problem, recorded, train
 
 from sweepjax.engine.engine import Engine
-from sweepjax.solvers._optimiser import _batch
 from sweepjax.solvers.adam import Adam
 from sweepjax.solvers.adamw import Adamw
 from sweepjax.solvers.gradient_descent import GradientDescent
@@ -68,25 +67,22 @@ def test_without_momentum_it_is_gradient_descent():
     np.testing.assert_allclose(record["s"], plain["s"], rtol=1e-12)
 
 
-def trained(solver, segments=()):
+def trained(solver, given, steps):
     with jax.enable_x64(True):
-        given = problem(X)._replace(key=jax.random.key(7))
-        state, parts = solver.init(given), []
-        for steps in np.split(np.array([0.0, 5, 9, 40]), segments):
-            state, record = solver.solve(given, state, jnp.asarray(steps), lambda params: {"s": params.s})
-            parts.append(record["s"])
-        return np.concatenate(parts)
+        return recorded(solver, given._replace(key=jax.random.key(7)), steps)[0]["s"]
 
 
 @pytest.mark.parametrize("solver", ALL, ids=str)
-def test_a_training_cut_into_segments_is_the_same_training(solver):
-    np.testing.assert_array_equal(trained(solver), trained(solver, segments=(1, 3)))
+def test_what_is_recorded_does_not_change_the_path(solver):
+    with jax.enable_x64(True):
+        given = problem(X)
+    np.testing.assert_array_equal(trained(solver, given, [0, 5, 9, 100])[[1, 3]], trained(solver, given, [5, 100]))
 
 
 def test_a_batch_is_drawn_anew_in_each_step_from_all_samples_alike():
     with jax.enable_x64(True):
         given = problem(X)._replace(key=jax.random.key(7))
-        drawn = np.asarray(jax.vmap(lambda step: _batch(given, step, 8))(jnp.arange(4000)))
+        drawn = np.asarray(jax.vmap(lambda step: Sgd(batch_size=8)._batch(given, step))(jnp.arange(4000)))
     assert len({tuple(batch) for batch in drawn}) == 4000
     # 32,000 draws of 40 samples: each 800 times, within four and a half standard errors.
     counts = np.bincount(drawn.ravel(), minlength=40)
@@ -97,12 +93,9 @@ def test_a_batch_is_drawn_anew_in_each_step_from_all_samples_alike():
 def test_a_step_on_a_batch_is_the_step_on_its_samples_alone():
     with jax.enable_x64(True):
         given = problem(X)._replace(key=jax.random.key(7))
-        alone = problem(X[np.asarray(_batch(given, jnp.asarray(0), 8))])
-        one, same = (
-            solver.solve(each, solver.init(each), jnp.asarray([1.0]), lambda params: {"s": params.s})[1]["s"]
-            for solver, each in ((Sgd(batch_size=8), given), (Sgd(), alone))
-        )
-        np.testing.assert_allclose(np.asarray(one), np.asarray(same), rtol=1e-6)
+        alone = problem(X[np.asarray(Sgd(batch_size=8)._batch(given, jnp.asarray(0)))])
+    one, same = trained(Sgd(batch_size=8), given, [1]), trained(Sgd(), alone, [1])
+    np.testing.assert_allclose(one, same, rtol=1e-6)
 
 
 @pytest.mark.parametrize("name", ["gradient_flow", "gradient_descent", "sgd", "adam", "adamw", "lion"])

@@ -6,16 +6,16 @@ Source:
     Sommeijer, Shampine, Verwer (1998), J. Comput. Appl. Math. 88, 315.
 """
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import jax.numpy as jnp
-from jax import lax
 from jaxtyping import Array, Float, Int
 
 from sweepjax.solvers._flow.node import Node, Slope
 
 DAMPING = 2 / 13
-MOST_STAGES = 200
+FEWEST, MOST_STAGES = 2, 200
 
 
 def stages_for(stiffness: Float[Array, ""]) -> Float[Array, ""]:
@@ -45,12 +45,19 @@ class Stage(NamedTuple):
     polynomial: Float[Array, "3"]
 
 
-def chebyshev_step(slope: Slope, now: Node, h: Float[Array, ""], stages: Int[Array, ""]) -> Node:
-    """Return the end of a step of length h in `stages` stages, at least two."""
+def begin(now: Node, h: Float[Array, ""], stages: Int[Array, ""] | int) -> Stage:
+    """Return the first two stages of a step of length h in `stages` stages, at least two."""
+    w0, w1 = _shift(h, stages), _stretch(_shift(h, stages), stages)
+    first, one, zero = 1 / (4 * w0**2), w0 / w0, 0 * w0
+    polynomials = jnp.stack([one, zero, zero]), jnp.stack([w0, one, zero])
+    return Stage(now.y, now.y + first * w1 * h * now.slope, now.slope, (first, first), w1 * first, *polynomials)
+
+
+def stage_of(slope: Slope, now: Node, h: Float[Array, ""], stages: Int[Array, ""]) -> Callable[[Array, Stage], Stage]:
+    """Return what leads from stage j - 1 to stage j = 2, 3, … of a step; at j = stages + 2 the step has ended."""
     position, y0, f0 = now
-    w0 = 1 + DAMPING / stages.astype(h.dtype) ** 2
+    w0 = _shift(h, stages)
     w1 = _stretch(w0, stages)
-    first = 1 / (4 * w0**2)
 
     def stage(j: Array, at: Stage) -> Stage:
         shift = jnp.stack([0 * w0, 2 * at.polynomial[0], 4 * at.polynomial[1]])
@@ -63,15 +70,14 @@ def chebyshev_step(slope: Slope, now: Node, h: Float[Array, ""], stages: Int[Arr
         place = w1 * polynomial[2] / polynomial[1]
         return Stage(at.latest, y, here, (at.weights[1], weight), place, at.polynomial, polynomial)
 
-    one, zero = w0 / w0, 0 * w0
-    begin = jnp.stack([one, zero, zero]), jnp.stack([w0, one, zero])
-    at = Stage(y0, y0 + first * w1 * h * f0, f0, (first, first), w1 * first, *begin)
-    # One pass beyond the last stage: it gives the slope there, and its own y is not used.
-    at = lax.fori_loop(2, stages + 2, stage, at)
-    return Node(position + h, at.earlier, at.slope)
+    return stage
 
 
-def _stretch(w0: Float[Array, ""], stages: Int[Array, ""]) -> Float[Array, ""]:
+def _shift(h: Float[Array, ""], stages: Int[Array, ""] | int) -> Float[Array, ""]:
+    return 1 + DAMPING / jnp.asarray(stages, h.dtype) ** 2
+
+
+def _stretch(w0: Float[Array, ""], stages: Int[Array, ""] | int) -> Float[Array, ""]:
     """Return T'/T'' of the Chebyshev polynomial of degree `stages` at w0."""
     square = w0**2 - 1
     angle, root = stages * jnp.arccosh(w0), jnp.sqrt(square)

@@ -4,6 +4,9 @@ Two methods take turns, the fifth-order one of Dormand and Prince where accuracy
 Runge–Kutta–Chebyshev method where stability does: after each step the one is chosen that will need fewer
 evaluations for the same stretch. Steps never end at a recorded position; what is recorded is interpolated,
 so that the path does not depend on it.
+
+A path waits for one of three stages: a look at the largest eigenvalue, a step of Dormand and Prince, and a few
+evaluations of a step of Chebyshev's, which may take many.
 """
 
 from collections.abc import Callable
@@ -21,6 +24,7 @@ Tangent = Callable[[Array, Array, Array], Array]  # (position, y [p], v [p]) -> 
 
 SMALLEST_STEP = 1e-10
 FIRST_STEP = 0.1
+BLOCK = 8  # evaluations of a step of Chebyshev's in one visit
 REFRESH = 4  # steps between two looks at the largest eigenvalue
 CAUTION = 1.25  # a power iteration approaches it from below
 FLOOR = 1e-2  # errors are relative to the norm of a part, but to no less than this
@@ -46,6 +50,9 @@ class Path(NamedTuple):
     stiff: Bool[Array, ""]  # the next step is one of Chebyshev's
     radius: Float[Array, ""]  # largest eigenvalue of the Jacobian, in absolute value
     direction: Float[Array, " p"]  # its eigenvector, as far as known
+    inner: chebyshev.Stage  # within a step of Chebyshev's
+    within: Int[Array, ""]  # evaluations of that step so far, and two
+    looked: Int[Array, ""]  # steps at the last look at the eigenvalue
     steps: Int[Array, ""]
     evaluations: Int[Array, ""]
     failed: Bool[Array, ""]
@@ -65,20 +72,23 @@ class Trial(NamedTuple):
 
 def start(equation: Equation, position: Float[Array, ""], y: Float[Array, " p"]) -> Path:
     """Return the path that begins at `position` with y."""
-    node = Node(position, y, equation.slope(position, y))
+    position = position.astype(y.dtype)
+    node = Node(position, y, equation.slope(position, y).astype(y.dtype))
     direction = jnp.cos(jnp.arange(y.size, dtype=y.dtype))
-    zero = jnp.zeros((), dtype=jnp.int32)
-    step = jnp.asarray(FIRST_STEP, y.dtype)
-    path = Path(node, y, node, step, zero != 0, 0 * position, direction, zero, zero + 1, zero != 0)
-    path = lax.fori_loop(0, 4, lambda _, path: _refreshed(equation, path), path)
-    return path._replace(step=jnp.minimum(FIRST_STEP, 1 / jnp.maximum(path.radius, 1)))
-
-
-def advance(equation: Equation, path: Path, target: Float[Array, ""]) -> Path:
-    """Return the path once it has reached or passed `target`, or has failed."""
-    return lax.while_loop(
-        lambda path: (path.now.position < target) & ~path.failed, lambda path: _step(equation, path), path
+    zero, step = jnp.zeros((), dtype=jnp.int32), jnp.asarray(FIRST_STEP, y.dtype)
+    inner = chebyshev.begin(node, step, chebyshev.FEWEST)
+    path = Path(
+        node, y, node, step, zero != 0, 0 * position, direction, inner, zero + 2, zero - 1, zero, zero + 1, zero != 0
     )
+    path = lax.fori_loop(0, 4, lambda _, path: look(equation, path), path)
+    return path._replace(step=jnp.minimum(step, 1 / jnp.maximum(path.radius, 1)), looked=zero - 1)
+
+
+def waits(path: Path, target: Float[Array, ""]) -> Int[Array, ""]:
+    """Return which of STAGES a path waits for; their number once it has reached or passed `target`, or failed."""
+    looks = (path.steps % REFRESH == 0) & (path.looked != path.steps)
+    stage = jnp.where(looks, 0, jnp.where(path.stiff, 2, 1))
+    return jnp.where((path.now.position < target) & ~path.failed, stage, len(STAGES)).astype(jnp.int32)
 
 
 def interpolated(path: Path, position: Float[Array, ""]) -> Float[Array, " p"]:
@@ -95,17 +105,51 @@ def _half_way(h: Float[Array, ""], before: Node, after: Node) -> Float[Array, " 
     return 0.5 * (before.y + after.y) + 0.125 * h * (before.slope - after.slope)
 
 
-def _step(equation: Equation, path: Path) -> Path:
-    path = lax.cond(path.steps % REFRESH == 0, lambda: _refreshed(equation, path), lambda: path)
+def plain(equation: Equation, path: Path) -> Path:
+    """Try a step of Dormand and Prince."""
+    h, radius = _length(path)
+    now = path.now
+    end, middle, error = dormand_prince.dormand_prince_step(equation.slope, now, h)
+    own = relative(equation, error, (now.y, end.y))
+    other = h * jnp.clip(_factor(relative(equation, chebyshev.defect(h, now, end), (now.y, end.y)), 3), 0.01, 5)
+    used = jnp.asarray(dormand_prince.EVALUATIONS, jnp.int32)
+    return _tried(path, h, Trial(end, middle, own, _factor(own, 5), used, other, chebyshev.stages_for(other * radius)))
+
+
+def stiff(equation: Equation, path: Path) -> Path:
+    """Go on with a step of Chebyshev's; the last of its evaluations tries it."""
+    h, radius = _length(path)
+    now, most = path.now, jnp.minimum(chebyshev.stages_for(h * radius), chebyshev.MOST_STAGES).astype(jnp.int32)
+    fresh = chebyshev.begin(now, h, most)
+    inner = jax.tree.map(lambda new, old: jnp.where(path.within == 2, new, old), fresh, path.inner)
+    # One evaluation beyond the last stage gives the slope there, and its own y is not used.
+    last = jnp.minimum(path.within + BLOCK, most + 2)
+    step = chebyshev.stage_of(equation.slope, now, h, most)
+    inner = lax.fori_loop(path.within, last, step, inner)
+    end = Node(now.position + h, inner.earlier, inner.slope)
+    error = relative(equation, chebyshev.defect(h, now, end), (now.y, end.y))
+    other = jnp.minimum(5 * h, dormand_prince.STABLE / jnp.maximum(radius, 1e-100))
+    used = jnp.asarray(dormand_prince.EVALUATIONS, h.dtype)
+    tried = _tried(path, h, Trial(end, _half_way(h, now, end), error, _factor(error, 3), most, other, used))
+    ended = last == most + 2
+    path = jax.tree.map(lambda new, old: jnp.where(ended, new, old), tried, path)
+    return path._replace(inner=inner, within=jnp.where(ended, 2, last))
+
+
+def _length(path: Path) -> tuple[Float[Array, ""], Float[Array, ""]]:
+    """Return the length of the step to come and the largest eigenvalue to reckon with."""
     radius = CAUTION * path.radius
-    h, now = jnp.minimum(path.step, chebyshev.longest_step(radius)), path.now
-    trial = lax.cond(path.stiff, lambda: _stiff(equation, now, h, radius), lambda: _plain(equation, now, h, radius))
+    return jnp.minimum(path.step, chebyshev.longest_step(radius)), radius
+
+
+def _tried(path: Path, h: Float[Array, ""], trial: Trial) -> Path:
+    """Return the path after a trial: the step is taken, or will be shorter."""
     accepted = trial.error <= 1
     shrunk = jnp.clip(jnp.nan_to_num(trial.factor, nan=0), 0.1, 0.8)
     step = h * jnp.where(accepted, jnp.clip(trial.factor, 0.5, 5), shrunk)
     change = accepted & (trial.other_evaluations / trial.other_step < CLEARLY * trial.evaluations / step)
-    taken = now, trial.middle, trial.end
-    kept = path.before, path.middle, now
+    taken = path.now, trial.middle, trial.end
+    kept = path.before, path.middle, path.now
     before, middle, now = jax.tree.map(lambda new, old: jnp.where(accepted, new, old), taken, kept)
     return path._replace(
         before=before,
@@ -117,25 +161,6 @@ def _step(equation: Equation, path: Path) -> Path:
         evaluations=path.evaluations + trial.evaluations,
         failed=~accepted & ~(step >= SMALLEST_STEP),
     )
-
-
-def _plain(equation: Equation, now: Node, h: Float[Array, ""], radius: Float[Array, ""]) -> Trial:
-    """Try a step of Dormand and Prince."""
-    end, middle, error = dormand_prince.dormand_prince_step(equation.slope, now, h)
-    own = relative(equation, error, (now.y, end.y))
-    other = h * jnp.clip(_factor(relative(equation, chebyshev.defect(h, now, end), (now.y, end.y)), 3), 0.01, 5)
-    used = jnp.asarray(dormand_prince.EVALUATIONS, jnp.int32)
-    return Trial(end, middle, own, _factor(own, 5), used, other, chebyshev.stages_for(other * radius))
-
-
-def _stiff(equation: Equation, now: Node, h: Float[Array, ""], radius: Float[Array, ""]) -> Trial:
-    """Try a step of Chebyshev's."""
-    stages = jnp.minimum(chebyshev.stages_for(h * radius), chebyshev.MOST_STAGES).astype(jnp.int32)
-    end = chebyshev.chebyshev_step(equation.slope, now, h, stages)
-    error = relative(equation, chebyshev.defect(h, now, end), (now.y, end.y))
-    other = jnp.minimum(5 * h, dormand_prince.STABLE / jnp.maximum(radius, 1e-100))
-    used = jnp.asarray(dormand_prince.EVALUATIONS, h.dtype)
-    return Trial(end, _half_way(h, now, end), error, _factor(error, 3), stages, other, used)
 
 
 def _factor(error: Float[Array, ""], order: int) -> Float[Array, ""]:
@@ -157,11 +182,14 @@ def _cuts(parts: tuple[int, ...]) -> list[int]:
     return [sum(parts[: k + 1]) for k in range(len(parts) - 1)]
 
 
-def _refreshed(equation: Equation, path: Path) -> Path:
+def look(equation: Equation, path: Path) -> Path:
     """Return the path after one more power iteration on its Jacobian."""
     position, y, _ = path.now
     length = jnp.maximum(jnp.linalg.norm(path.direction), 1e-300)
     image = equation.tangent(position, y, path.direction / length)
     known = jnp.linalg.norm(image)
     direction = jnp.where(known > 0, image, path.direction)
-    return path._replace(direction=direction, radius=known, evaluations=path.evaluations + 1)
+    return path._replace(direction=direction, radius=known, looked=path.steps, evaluations=path.evaluations + 1)
+
+
+STAGES = (look, plain, stiff)

@@ -9,7 +9,7 @@ Source:
     Hintermüller, Ito, Kunisch, SIAM J. Optim. 13, 865 (2002); Mehrotra, SIAM J. Optim. 2, 575 (1992).
 """
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -62,41 +62,91 @@ class Margin(NamedTuple):
         return (self.upper - self.lower) / self.upper
 
 
-def unknown(y: Float[Array, "n d"]) -> Margin:
+class Search(NamedTuple):
+    """Where the search for a margin stands."""
+
+    best: Margin
+    point: Interior
+    active: Bool[Array, " n"]  # the constraints guessed to hold with equality
+    near: Bool[Array, ""]  # the guess is worth correcting
+    tries: Int[Array, ""]
+    factors: Int[Array, ""]  # when this try began
+    iterations: Int[Array, ""]  # of the interior point, when this try began
+
+    @property
+    def goes_on(self) -> Bool[Array, ""]:
+        """Whether another try may close the gap."""
+        return ~(self.best.gap <= CLOSED) & ~self.point.hopeless & (self.tries < TRIES)
+
+    @property
+    def corrects(self) -> Bool[Array, ""]:
+        """Whether the guess of the active set is corrected once more."""
+        return self.near & (self.best.gap > CLOSED) & (self.best.factors < self.factors + ACTIVE)
+
+    @property
+    def steps_on(self) -> Bool[Array, ""]:
+        """Whether the interior point has a step to take before its guess is tried."""
+        point = self.point
+        unsolved = ~(self.best.gap <= CLOSED) & ~(point.gap <= point.goal)
+        return unsolved & ~point.hopeless & (point.iterations < INTERIOR)
+
+
+def unknown(d: int) -> Margin:
     """Return what is known of a margin before it is looked for."""
     infinite = jnp.array(jnp.inf, dtype=jnp.float64)
-    return Margin(jnp.zeros(y.shape[1], dtype=jnp.float64), -infinite, infinite, jnp.int32(0), jnp.int32(0))
+    return Margin(jnp.zeros(d, dtype=jnp.float64), -infinite, infinite, jnp.int32(0), jnp.int32(0))
 
 
-def hard_margin(y: Float[Array, "n d"], guess: Pair, wanted: Bool[Array, ""], *, warm: bool) -> Margin:
-    """Close the gap of a guess of the direction w [d] and multipliers a [n], if there is a margin.
+def no_search(n: int, d: int) -> Search:
+    """Return a search before it begins."""
+    none, infinite, false = jnp.zeros(n, jnp.float64), jnp.array(jnp.inf, jnp.float64), jnp.zeros((), bool)
+    w = jnp.zeros(d, jnp.float64)
+    point = Interior(w, none, none, infinite, infinite, false, false, jnp.int32(0))
+    return Search(unknown(d), point, none > 0, false, jnp.int32(0), jnp.int32(0), jnp.int32(0))
+
+
+def search(y: Float[Array, "n d"], guess: Pair, *, warm: bool) -> Search:
+    """Begin to close the gap of a guess of the direction w [d] and multipliers a [n], if there is a margin.
 
     Args:
         y: the rows, to be separated from the origin.
         guess: multipliers that show the active set.
-        wanted: false where no loop shall start.
         warm: whether the interior point starts from the guess, if that separates. What Newton's method leaves
             is a worse start than none.
     """
-    rough, y = y.astype(jnp.float32), y.astype(jnp.float64)
-    radius = largest_norm(y)
-    best = _bounded(y, radius, guess, jnp.int32(0))
+    best = _bounded(y, guess, jnp.int32(0))
     point = _start(y, *(guess if warm else jax.tree.map(jnp.zeros_like, guess)))
+    return _trying(Search(best, point, guess[1] > 0, point.hopeless, jnp.int32(0), jnp.int32(0), jnp.int32(0)))
 
-    def attempt(carry: tuple[Int[Array, ""], Interior, Array, Margin]) -> tuple[Any, ...]:
-        tries, before, active, best = carry
-        best = _corrected(y, radius, active, best)
-        point = _iterate(rough, y, before, ~(best.gap <= CLOSED))
-        factors = best.factors + point.iterations - before.iterations
-        best = _better(best, _bounded(y, radius, (point.w, point.a), factors))
-        active = point.a / jnp.max(point.a) > point.s / jnp.max(point.s)
-        return tries + 1, point._replace(goal=point.goal * STRICTER), active, best
 
-    def goes_on(carry: tuple[Int[Array, ""], Interior, Array, Margin]) -> Bool[Array, ""]:
-        tries, point, _, best = carry
-        return wanted & ~(best.gap <= CLOSED) & ~point.hopeless & (tries < TRIES)
+def _trying(now: Search) -> Search:
+    """Return a search at the beginning of a try."""
+    near = now.best.gap < PROMISING
+    return now._replace(near=near, factors=now.best.factors, iterations=now.point.iterations)
 
-    return lax.while_loop(goes_on, attempt, (jnp.int32(0), point, guess[1] > 0, best))[3]
+
+def correct(y: Float[Array, "n d"], now: Search) -> Search:
+    """Solve y_i·w = 1 on the guessed active set, and correct the guess."""
+    w, a = _equality(y, now.active)
+    found = _bounded(y, (w, jnp.maximum(a, 0)), now.best.factors + 1)
+    following = (now.active & (a > 0)) | (~now.active & (y @ w < 1))
+    near = jnp.mean(following ^ now.active) < ASTRAY
+    return now._replace(active=following, best=_better(now.best, found), near=near)
+
+
+def step(y: Float[Array, "n d"], factored: Float[Array, "n d"], now: Search) -> Search:
+    """Take a step of the interior point, with a factor in the precision of the rows `factored`, which are y."""
+    return now._replace(point=_assess(y, _step(y, factored, now.point)))
+
+
+def bound(y: Float[Array, "n d"], now: Search) -> Search:
+    """Take the bounds of the interior point and the active set that it shows: the next try."""
+    point = now.point
+    factors = now.best.factors + point.iterations - now.iterations
+    best = _better(now.best._replace(factors=factors), _bounded(y, (point.w, point.a), factors))
+    active = point.a / jnp.max(point.a) > point.s / jnp.max(point.s)
+    point = point._replace(goal=point.goal * STRICTER)
+    return _trying(now._replace(best=best, point=point, active=active, tries=now.tries + 1))
 
 
 def _start(y: Float[Array, "n d"], w: Float[Array, " d"], a: Float[Array, " n"]) -> Interior:
@@ -115,15 +165,6 @@ def _start(y: Float[Array, "n d"], w: Float[Array, " d"], a: Float[Array, " n"])
     return Interior(w, s, a, infinite, goal, yes, ~yes, jnp.int32(0))
 
 
-def _iterate(rough: Float[Array, "n d"], y: Float[Array, "n d"], point: Interior, wanted: Bool[Array, ""]) -> Interior:
-    """Step until the gap is at its goal."""
-    return lax.while_loop(
-        lambda point: wanted & ~(point.gap <= point.goal) & ~point.hopeless & (point.iterations < INTERIOR),
-        lambda point: _assess(y, _step(rough, y, point)),
-        point,
-    )
-
-
 def _assess(y: Float[Array, "n d"], point: Interior) -> Interior:
     upper = jnp.linalg.norm(point.a @ y) / jnp.sum(point.a)
     lower = jnp.min(y @ point.w) / jnp.linalg.norm(point.w)
@@ -132,21 +173,17 @@ def _assess(y: Float[Array, "n d"], point: Interior) -> Interior:
     return point._replace(gap=(upper - lower) / upper, hopeless=vanishes, iterations=point.iterations + 1)
 
 
-def _step(rough: Float[Array, "n d"], y: Float[Array, "n d"], point: Interior) -> Interior:
+def _step(y: Float[Array, "n d"], factored: Float[Array, "n d"], point: Interior) -> Interior:
     """One predictor-corrector step, with one factorisation.
 
     It is of float32 as long as that preconditions well enough. A step that shows that it does not is not taken;
-    from there on factors are of float64.
+    float64 starts where it started.
     """
     w, s, a = point.w, point.s, point.a
     dual_residual, primal_residual = w - a @ y, y @ w - 1 - s
     weights, mu = a / s, jnp.vdot(a, s) / s.size
     scale = jnp.max(weights)
-    factor = lax.cond(
-        point.rough,
-        lambda: _normal_factor(rough, weights, scale, 1e-7),
-        lambda: _normal_factor(y, weights, scale, 1e-15),
-    )
+    factor = _normal_factor(factored, weights, scale, 1e-7 if factored.dtype == jnp.float32 else 1e-15)
 
     def multiply(v: Float[Array, " d"]) -> Float[Array, " d"]:
         return (weights * (y @ v)) @ y / scale + v / scale
@@ -182,23 +219,6 @@ def _longest(value: Float[Array, " n"], change: Float[Array, " n"]) -> Float[Arr
     return jnp.minimum(1 / 0.995, jnp.min(jnp.where(change < 0, -value / change, jnp.inf)))
 
 
-def _corrected(y: Float[Array, "n d"], radius: Float[Array, ""], active: Bool[Array, " n"], start: Margin) -> Margin:
-    """Solve y_i·w = 1 on the guessed active set, and correct the guess until the gap closes."""
-
-    def correct(carry: tuple[Array, Margin, Array]) -> tuple[Array, Margin, Array]:
-        active, best, _ = carry
-        w, a = _equality(y, active)
-        found = _bounded(y, radius, (w, jnp.maximum(a, 0)), best.factors + 1)
-        following = (active & (a > 0)) | (~active & (y @ w < 1))
-        return following, _better(best, found), jnp.mean(following ^ active) < ASTRAY
-
-    def goes_on(carry: tuple[Array, Margin, Array]) -> Bool[Array, ""]:
-        _, best, near = carry
-        return near & (best.gap > CLOSED) & (best.factors < start.factors + ACTIVE)
-
-    return lax.while_loop(goes_on, correct, (active, start, start.gap < PROMISING))[1]
-
-
 def _equality(y: Float[Array, "n d"], active: Bool[Array, " n"]) -> tuple[Array, Array]:
     """Return the shortest w [d] with y_i·w = 1 on the active rows (the first d of them), and its multipliers [n]."""
     n, d = y.shape
@@ -214,9 +234,9 @@ def _equality(y: Float[Array, "n d"], active: Bool[Array, " n"]) -> tuple[Array,
     return a @ chosen, jnp.zeros(n + 1, dtype=y.dtype).at[rows].add(a * used)[:n]
 
 
-def _bounded(y: Float[Array, "n d"], radius: Float[Array, ""], pair: Pair, factors: Array) -> Margin:
+def _bounded(y: Float[Array, "n d"], pair: Pair, factors: Array) -> Margin:
     w, a = pair
-    lower, upper = margin_bounds(y, radius, w, a)
+    lower, upper = margin_bounds(y, largest_norm(y), w, a)
     support = a * jnp.vdot(w, w) > jnp.maximum(y @ w - 1, 0) * jnp.sum(a)
     return Margin(w, lower, upper, jnp.sum(support, dtype=jnp.int32), factors)
 

@@ -10,7 +10,7 @@ Source:
 """
 
 import math
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax.numpy as jnp
 from jax import lax
@@ -19,13 +19,12 @@ from jaxtyping import Array, Bool, Float, Int
 CLOSE = 1e-4  # relative gap at which the active set is taken
 MESSAGES = 600  # iterations at most
 DAMPING, INERTIA = 0.7, 0.25  # of the multipliers; of the variance
-
-
 SHORT = 1e-2  # relative length of the last step to the minimum at which Newton's method takes over
 STEPS = 40  # to the minimum at most
+BLOCK = 8  # iterations of one visit
 
 
-class Descent(NamedTuple):
+class ToMinimum(NamedTuple):
     """A vector S, the exponents x @ S, the responses of the last step, and the logarithm of their strength."""
 
     s: Float[Array, " d"]
@@ -35,8 +34,13 @@ class Descent(NamedTuple):
     step: Float[Array, ""]  # relative length of the last one
     iterations: Int[Array, ""]
 
+    @property
+    def goes_on(self) -> Bool[Array, ""]:
+        """Whether another iteration may help."""
+        return (self.step > SHORT) & (jnp.max(self.z) >= 0) & (self.iterations < STEPS)
 
-class Margin(NamedTuple):
+
+class ToMargin(NamedTuple):
     """A direction w, multipliers a ≥ 0, the variance of y_i·w without constraint i, and the gap left."""
 
     w: Float[Array, " d"]
@@ -46,32 +50,59 @@ class Margin(NamedTuple):
     gap: Float[Array, ""]
     iterations: Int[Array, ""]
 
-
-def near_minimum(x: Float[Array, "n d"], wanted: Bool[Array, ""]) -> tuple[Float[Array, " d"], Bool[Array, ""]]:
-    """Return a vector S [d] near argmin Σ exp(x_i·S), and whether the steps became short. d < n."""
-    n, d = x.shape
-    scale = jnp.sqrt(jnp.mean(jnp.square(x)))
-    x, lam = x / scale, d / n
-    zero = jnp.zeros((), dtype=x.dtype)
-    none = jnp.zeros(n, x.dtype)
-    start = Descent(
-        jnp.zeros(d, x.dtype), none, none, zero + math.log(lam / (1 - lam)) + lam / (1 - lam), zero + 1, jnp.int32(0)
-    )
-    last = lax.while_loop(
-        lambda now: wanted & (now.step > SHORT) & (jnp.max(now.z) >= 0) & (now.iterations < STEPS),
-        lambda now: _towards_minimum(x, lam, now),
-        start,
-    )
-    return (last.s / scale).astype(jnp.float64), last.step <= SHORT
+    @property
+    def goes_on(self) -> Bool[Array, ""]:
+        """Whether another iteration may help."""
+        return ~(self.gap < CLOSE) & ~jnp.isnan(self.variance) & (self.iterations < MESSAGES)
 
 
-def _towards_minimum(x: Float[Array, "n d"], lam: float, now: Descent) -> Descent:
+Messages = ToMinimum | ToMargin
+
+
+def start(n: int, d: int) -> Messages:
+    """Return the start towards the minimum, or where most rows are separable, towards the margin."""
+    zero, none, lam = jnp.zeros((), jnp.float32), jnp.zeros(n, jnp.float32), d / n
+    if separable_mostly(n, d):
+        return ToMargin(jnp.zeros(d, jnp.float32), none, none, zero + d, zero + jnp.inf, jnp.int32(0))
+    strength = zero + math.log(lam / (1 - lam)) + lam / (1 - lam)
+    return ToMinimum(jnp.zeros(d, jnp.float32), none, none, strength, zero + 1, jnp.int32(0))
+
+
+def separable_mostly(n: int, d: int) -> bool:
+    """Whether d is beyond the transition at n/2."""
+    return 2 * d > n
+
+
+def iterate(x: Float[Array, "n d"], now: Messages) -> Messages:
+    """Return the messages after another visit: a few iterations on the rows x."""
+    x = x.astype(jnp.float32)
+    scaled = x / jnp.sqrt(jnp.mean(jnp.square(x)))
+    end = now.iterations + BLOCK
+
+    def step(now: Any) -> Any:
+        return _towards_margin(scaled, now) if isinstance(now, ToMargin) else _towards_minimum(scaled, now)
+
+    return lax.while_loop(lambda now: now.goes_on & (now.iterations < end), step, now)
+
+
+def minimum_of(x: Float[Array, "n d"], now: ToMinimum) -> tuple[Float[Array, " d"], Bool[Array, ""]]:
+    """Return a vector S [d] near argmin Σ exp(x_i·S), and whether the steps became short."""
+    return (now.s / jnp.sqrt(jnp.mean(jnp.square(x)))).astype(jnp.float64), now.step <= SHORT
+
+
+def margin_of(now: ToMargin) -> tuple[Array, Array]:
+    """Return a direction w [d] and multipliers a [n] of the constraints y_i·w ≥ 1."""
+    return now.w.astype(jnp.float64), now.a.astype(jnp.float64)
+
+
+def _towards_minimum(x: Float[Array, "n d"], now: ToMinimum) -> ToMinimum:
+    lam = x.shape[1] / x.shape[0]
     u = now.z + now.w
     strength = lax.fori_loop(0, 2, lambda _, strength: _adjusted(u, lam, strength), now.strength)
     w = _lambert(u + strength)
     step = -_product(w, x) / x.shape[1]
     s = now.s + step
-    return Descent(s, _product(x, s), w, strength, jnp.linalg.norm(step) / jnp.linalg.norm(s), now.iterations + 1)
+    return ToMinimum(s, _product(x, s), w, strength, jnp.linalg.norm(step) / jnp.linalg.norm(s), now.iterations + 1)
 
 
 def _adjusted(u: Float[Array, " n"], lam: float, strength: Float[Array, ""]) -> Float[Array, ""]:
@@ -91,23 +122,7 @@ def _lambert(y: Float[Array, " n"]) -> Float[Array, " n"]:
     return w
 
 
-def near_margin(y: Float[Array, "n d"]) -> tuple[Array, Array]:
-    """Return a direction w [d] and multipliers a [n] of the constraints y_i·w ≥ 1."""
-    n, d = y.shape
-    y = y / jnp.sqrt(jnp.mean(jnp.square(y)))
-    zero = jnp.zeros((), dtype=y.dtype)
-    start = Margin(
-        jnp.zeros(d, y.dtype), jnp.zeros(n, y.dtype), jnp.zeros(n, y.dtype), zero + d, zero + jnp.inf, jnp.int32(0)
-    )
-    last = lax.while_loop(
-        lambda now: ~(now.gap < CLOSE) & ~jnp.isnan(now.variance) & (now.iterations < MESSAGES),
-        lambda now: _iterate(y, now),
-        start,
-    )
-    return last.w.astype(jnp.float64), last.a.astype(jnp.float64)
-
-
-def _iterate(y: Float[Array, "n d"], now: Margin) -> Margin:
+def _towards_margin(y: Float[Array, "n d"], now: ToMargin) -> ToMargin:
     w, z, a, variance, _, iterations = now
     short = jnp.maximum(1 - (z - variance * a), 0)
     a = a + DAMPING * (short / variance - a)
@@ -118,7 +133,7 @@ def _iterate(y: Float[Array, "n d"], now: Margin) -> Margin:
     z = _product(y, w)
     upper = jnp.linalg.norm(v) / jnp.sum(a)
     gap = 1 - jnp.min(z) / jnp.linalg.norm(w) / upper
-    return Margin(w, z, a, variance, gap, iterations + 1)
+    return ToMargin(w, z, a, variance, gap, iterations + 1)
 
 
 def _product(a: Array, b: Array) -> Array:

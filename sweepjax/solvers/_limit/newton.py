@@ -6,8 +6,7 @@ last is of float64, leads to the minimum and carries the certificate. Most draws
 The step is capped by the spread of the exponents, without which near-critical draws stall.
 """
 
-from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -16,12 +15,12 @@ from jaxtyping import Array, Bool, Float, Int
 
 from sweepjax.solvers._limit.certificates import convexity_needed, least_curvature, surrounds
 from sweepjax.solvers._limit.linear import Factor, factorise, hessian, widened
-from sweepjax.solvers._limit.messages import near_minimum
 
 CONVERGED = 1e-10  # relative length of a step from which on the minimum counts as reached
 SETTLED = 1e-26  # squared Newton decrement at which nothing is left to gain
 HANDED_OVER = 1e-6  # that at which a float64 factor goes on faster than one of float32
 STEPS = 40  # with one factor at most
+BLOCK = 4  # of them in one visit
 CONTRACTION = 0.3  # of the decrement by a step, on average, with which a factor is good enough
 ROUGH, FACTORS = 12, 60  # float32 factors at most, factors in all at most
 EARLY, FAR_OFF = 2, 0.3  # factors after which a larger squared decrement tells of rows that are separable
@@ -30,13 +29,27 @@ PROVABLE = 1e-7  # least curvature looked for, relative to the trace of the Hess
 STRUGGLING = 1e-4  # diagonal shift, relative to the mean, at which float32 is given up
 
 
+class Direction(NamedTuple):
+    """That of the last step, the preconditioned gradient y there, and the decrement q."""
+
+    v: Float[Array, " d"]
+    y: Float[Array, " d"]
+    q: Float[Array, ""]
+
+
 class Iterate(NamedTuple):
     """Where the descent stands."""
 
     s: Float[Array, " d"]
     z: Float[Array, " n"]  # x @ s
     decrement: Float[Array, ""]  # squared Newton decrement of the last step
-    shift: Float[Array, ""]  # what the last Hessian needed on its diagonal, relative to its mean
+    factor: Factor  # of the last Hessian; its shift is what that needed on its diagonal, relative to its mean
+    exact: Bool[Array, ""]  # it is one of float64
+    weights: Float[Array, " n"]  # of that Hessian
+    curvature: Float[Array, ""]  # that it proves
+    last: Direction
+    bar: Float[Array, ""]  # a decrement above it ends the steps with this factor
+    steps: Int[Array, ""]  # with this factor
     factors: Int[Array, ""]
     near: Bool[Array, ""]  # near enough for a float64 factor to serve all further steps
     provable: Bool[Array, ""]  # the next one is shifted down for the proof; if that led nowhere, not at once again
@@ -56,108 +69,104 @@ class Iterate(NamedTuple):
         """Whether rows that have a minimum would be nearer to it by now."""
         return (self.factors >= EARLY) & (self.decrement > FAR_OFF)
 
+    @property
+    def wants_exact(self) -> Bool[Array, ""]:
+        """Whether the next factor is one of float64: it is to lead to convergence, and proves it."""
+        return self.near | self.converged | (self.factor.shift > STRUGGLING) | (self.factors >= ROUGH)
 
-class Direction(NamedTuple):
-    """That of the last step, the preconditioned gradient y there, and the decrement q."""
+    @property
+    def steps_on(self) -> Bool[Array, ""]:
+        """Whether this factor still contracts the decrement well, and it is not settled for."""
+        settled = jnp.where(self.exact, SETTLED, HANDED_OVER)
+        return ~self.separated & (self.decrement > settled) & (self.decrement <= self.bar) & (self.steps < STEPS)
 
-    v: Float[Array, " d"]
-    y: Float[Array, " d"]
-    q: Float[Array, ""]
+
+def nowhere(n: int, d: int) -> Iterate:
+    """Return an iterate before it begins."""
+    zero, false, none = jnp.zeros((), jnp.float64), jnp.zeros((), bool), jnp.int32(0)
+    s, z, infinite = jnp.zeros(d, jnp.float64), jnp.zeros(n, jnp.float64), zero + jnp.inf
+    factor = Factor(jnp.zeros((d, d), jnp.float64), zero)
+    flags = (false, ~false, false, false, false, false, false)
+    return Iterate(s, z, infinite, factor, false, z, zero, Direction(s, s, infinite), infinite, none, none, *flags)
 
 
-def begin(x: Float[Array, "n d"], wanted: Bool[Array, ""]) -> Iterate:
-    """Message passing's S, or the step from S = 0 with an isotropic Hessian if that is lower.
-
-    Where it is not `wanted` no loop starts, now or later.
-    """
-    rough, exact = x.astype(jnp.float32), x.astype(jnp.float64)
+def begin(exact: Float[Array, "n d"], guess: tuple[Float[Array, " d"], Bool[Array, ""]] | None, it: Iterate) -> Iterate:
+    """Start from message passing's guess, or from the step from S = 0 with an isotropic Hessian if that is lower."""
     first = -jnp.mean(exact, axis=0) / jnp.mean(jnp.square(exact))
-    s, near = near_minimum(rough, wanted) if 2 * x.shape[1] <= x.shape[0] else (first, jnp.zeros((), dtype=bool))
+    s, near = guess or (first, jnp.zeros((), bool))
     lower = jax.nn.logsumexp(exact @ s) < jax.nn.logsumexp(exact @ first)
     s = jnp.where(lower, s, first)
     z = exact @ s
-    zero, false = jnp.zeros((), dtype=exact.dtype), jnp.zeros((), dtype=bool)
-    none = jnp.zeros((), dtype=jnp.int32)
-    return Iterate(s, z, zero + jnp.inf, zero, none, near & lower, ~false, jnp.max(z) < 0, false, false, false, ~wanted)
+    return it._replace(s=s, z=z, near=near & lower, separated=jnp.max(z) < 0)
 
 
-def minimise(x: Float[Array, "n d"], it: Iterate, patient: Bool[Array, ""]) -> Iterate:
-    """Descend until the rows are separated, or the minimum is reached and certified.
+def rough_factor(rough: Float[Array, "n d"], exact: Float[Array, "n d"], it: Iterate) -> Iterate:
+    """Factorise the Hessian in float32, which proves nothing of its curvature."""
+    z = exact @ it.s
+    p = jax.nn.softmax(z)
+    factor = widened(factorise(hessian(rough, p), 1e-6, 1e-5))
+    return _factored(it._replace(z=z, exact=jnp.zeros((), bool)), factor, p, jnp.zeros((), jnp.float64))
 
-    Who is not `patient` stops where the decrement says that there may be no minimum.
-    """
-    rough, exact = x.astype(jnp.float32), x.astype(jnp.float64)
-    return lax.while_loop(
-        lambda it: it.goes_on & (patient | ~it.doubtful),
-        lambda it: _round(rough, exact, it),
-        it,
+
+def exact_factor(x: Float[Array, "n d"], it: Iterate) -> Iterate:
+    """Factorise H - τI in float64; it proves a curvature, if τ > 0 is wanted and possible."""
+    z = x @ it.s
+    p = jax.nn.softmax(z)
+    h = hessian(x, p)
+    trace = jnp.trace(h)
+    mean = trace / x.shape[1]
+    tau = jnp.where(it.provable, jnp.minimum(2 * convexity_needed(x, p, trace), PROVABLE * trace), 0.0)
+    factor = factorise(h, -tau / mean, 1e-13)
+    curvature = jnp.where(factor.succeeded, least_curvature(x, trace, -factor.shift * mean), 0.0)
+    return _factored(it._replace(z=z, exact=jnp.ones((), bool)), factor, p, curvature)
+
+
+def _factored(it: Iterate, factor: Factor, p: Float[Array, " n"], curvature: Float[Array, ""]) -> Iterate:
+    """Return an iterate that is about to take steps with a new factor."""
+    infinite = jnp.full_like(it.decrement, jnp.inf)
+    return it._replace(
+        factor=factor,
+        weights=p,
+        curvature=curvature,
+        decrement=infinite,
+        last=Direction(jnp.zeros_like(it.s), jnp.zeros_like(it.s), infinite),
+        bar=infinite,
+        steps=jnp.zeros_like(it.steps),
+        factors=it.factors + 1,
+        converged=jnp.zeros_like(it.converged),
     )
 
 
-def _round(rough: Float[Array, "n d"], exact: Float[Array, "n d"], it: Iterate) -> Iterate:
-    """Factorise once and step. A float64 factor is to lead to convergence and proves it."""
-    it = it._replace(z=exact @ it.s)
-    p = jax.nn.softmax(it.z)
-    in_float64 = it.near | it.converged | (it.shift > STRUGGLING) | (it.factors >= ROUGH)
-    factor, curvature = lax.cond(
-        in_float64, lambda: _exact_factor(exact, p, it.provable), lambda: _rough_factor(rough, p)
-    )
-    after = _descend(exact, factor, it, jnp.where(in_float64, SETTLED, HANDED_OVER))
-    certified = after.converged & surrounds(exact, jax.nn.softmax(after.z), p, curvature)
-    tried = in_float64 & it.provable & after.converged
-    return after._replace(
-        near=after.decrement < NEAR,
-        provable=after.converged | ~in_float64 | ~it.provable,
+def descend(x: Float[Array, "n d"], it: Iterate) -> Iterate:
+    """Take a few steps with one factor, as long as it serves."""
+    end = it.steps + BLOCK
+
+    def step(now: Iterate) -> Iterate:
+        following = _step(x, now)
+        bar = jnp.where(now.steps == 0, following.decrement, CONTRACTION * now.bar)
+        return following._replace(bar=bar, steps=now.steps + 1)
+
+    return lax.while_loop(lambda now: now.steps_on & (now.steps < end), step, it)
+
+
+def judge(x: Float[Array, "n d"], it: Iterate) -> Iterate:
+    """Decide what the steps with a factor have led to; where they converged, try to prove it."""
+    certified = it.converged & surrounds(x, jax.nn.softmax(it.z), it.weights, it.curvature)
+    tried = it.exact & it.provable & it.converged
+    return it._replace(
+        near=it.decrement < NEAR,
+        provable=it.converged | ~it.exact | ~it.provable,
         certified=certified,
         tried=tried,
         finished=tried & (certified | it.tried),
     )
 
 
-def _rough_factor(x: Float[Array, "n d"], p: Float[Array, " n"]) -> tuple[Factor, Float[Array, ""]]:
-    """Return a float32 factor of the Hessian, which proves nothing of its curvature."""
-    return widened(factorise(hessian(x, p), 1e-6, 1e-5)), jnp.zeros((), dtype=jnp.float64)
-
-
-def _exact_factor(
-    x: Float[Array, "n d"], p: Float[Array, " n"], provable: Bool[Array, ""]
-) -> tuple[Factor, Float[Array, ""]]:
-    """Return a float64 factor of H - τI and the curvature that it proves, if τ > 0 is wanted and possible."""
-    h = hessian(x, p)
-    trace = jnp.trace(h)
-    mean = trace / x.shape[1]
-    tau = jnp.where(provable, jnp.minimum(2 * convexity_needed(x, p, trace), PROVABLE * trace), 0.0)
-    factor = factorise(h, -tau / mean, 1e-13)
-    return factor, jnp.where(factor.succeeded, least_curvature(x, trace, -factor.shift * mean), 0.0)
-
-
-def _descend(x: Float[Array, "n d"], factor: Factor, it: Iterate, settled: Float[Array, ""]) -> Iterate:
-    """Step with one factor, as long as it contracts the decrement well, to the one that is settled for."""
-
-    def goes_on(carry: tuple[Iterate, Direction, Float[Array, ""], Int[Array, ""]]) -> Bool[Array, ""]:
-        now, _, bar, k = carry
-        return ~now.separated & (now.decrement > settled) & (now.decrement <= bar) & (k < STEPS)
-
-    def step(carry: tuple[Iterate, Direction, Float[Array, ""], Int[Array, ""]]) -> tuple[Any, ...]:
-        now, last, bar, k = carry
-        following, direction = _step(x, factor.solve, now, last)
-        return following, direction, jnp.where(k == 0, following.decrement, CONTRACTION * bar), k + 1
-
-    infinite = jnp.full_like(it.decrement, jnp.inf)
-    it = it._replace(
-        factors=it.factors + 1, shift=factor.shift, decrement=infinite, converged=jnp.zeros_like(it.converged)
-    )
-    none = Direction(jnp.zeros_like(it.s), jnp.zeros_like(it.s), infinite)
-    return lax.while_loop(goes_on, step, (it, none, infinite, jnp.int32(0)))[0]
-
-
-def _step(
-    x: Float[Array, "n d"], solve: Callable[[Array], Array], it: Iterate, last: Direction
-) -> tuple[Iterate, Direction]:
+def _step(x: Float[Array, "n d"], it: Iterate) -> Iterate:
     """One step of conjugate gradients: to the minimum of the parabola along the line, backtracked on log Σ exp."""
-    p = jax.nn.softmax(it.z)
+    last, p = it.last, jax.nn.softmax(it.z)
     r = p @ x
-    y = solve(r)
+    y = it.factor.solve(r)
     q = r @ y
     direction = jnp.maximum(0, (q - r @ last.y) / last.q) * last.v - y
     direction = jnp.where(r @ direction < 0, direction, -y)
@@ -177,5 +186,5 @@ def _step(
     t = jnp.where(rises(t), 0.0, t)
     s, z = it.s + t * direction, it.z + t * dz
     converged = it.converged | ((t == newton) & (jnp.linalg.norm(y) <= CONVERGED * jnp.linalg.norm(s)))
-    it = it._replace(s=s, z=z, decrement=q, separated=jnp.max(z) < 0, converged=converged)
-    return it, Direction(direction, y, q)
+    moved = it._replace(s=s, z=z, decrement=q, separated=jnp.max(z) < 0, converged=converged)
+    return moved._replace(last=Direction(direction, y, q))

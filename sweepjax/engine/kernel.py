@@ -1,0 +1,196 @@
+"""One row, from its keys to its columns: pure functions of one realization, which the pool maps over its slots.
+
+A row enters: its dataset is drawn. It waits for one stage of its solver after the other, is recorded at every time
+that it reaches, and leaves. Between two stages it is a `Slot`: data and nothing else.
+"""
+
+import inspect
+from collections import OrderedDict
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+from jaxtyping import Array, ArrayLike, Bool, Float, Int, Key, UInt32
+
+from sweepjax.keys import realization_keys, restored
+from sweepjax.types import Columns, Moment, Observable, Problem, Trajectory
+
+
+class Row(NamedTuple):
+    """What a realization is computed from."""
+
+    model: Any
+    solver: Any
+    seed: UInt32[ArrayLike, ""]
+    realization: UInt32[ArrayLike, ""]
+
+
+class Slot(NamedTuple):
+    """A row under way."""
+
+    row: Row
+    key: UInt32[Array, "2"]  # of the solver's own draws
+    data: Any
+    start: Any
+    view: Any  # of the data, where it is kept
+    state: Any
+    recorded: Int[Array, ""]  # how many of the times
+    kept: Any  # the metrics, and what each observable keeps, at the recorded times [t ...]
+
+
+class Found(NamedTuple):
+    """The columns of a row by what they are: once a row, the clock, at each recorded time, of the solver."""
+
+    facts: Columns
+    clock: Columns
+    curves: Columns
+    info: Columns
+
+
+@dataclass(frozen=True)
+class Kernel:
+    """The life of a row.
+
+    Args:
+        solver: any solver of the program's rows; only its shape counts.
+        times: those to record, in the solver's clock; none where it has no clock.
+        observables: by the names of their columns.
+        always: true, in a way that the compiler does not know.
+        keeps_view: whether a row keeps the solver's view of the data, or makes it anew at every stage.
+    """
+
+    solver: Any
+    times: Float[Array, " t"]
+    observables: Mapping[str, Observable]
+    always: Bool[Array, ""]
+    keeps_view: bool
+
+    @property
+    def stages(self) -> tuple[Callable[[Slot], Slot], ...]:
+        """What a row may wait for before it leaves: the stages of its solver, then to be recorded."""
+        own = tuple(_advancing(self, number) for number in range(len(self.solver.stages)))
+        return (*own, self.record) if self.times.size else own
+
+    def enter(self, row: Row) -> Slot:
+        """Draw the dataset and start the solver."""
+        keys = realization_keys(row.model, row.seed, row.realization)
+        data = drawn(row.model, keys.data, self.always)
+        start = jax.tree.map(jnp.asarray, row.model.init(keys.init, data))
+        problem = Problem(row.model, data, start, keys.batches)
+        view = _view(row.solver, problem)
+        state = row.solver.init(problem._replace(view=view))
+        kept = view if self.keeps_view else None
+        key = jax.random.key_data(keys.batches)
+        return Slot(row, key, data, start, kept, state, jnp.int32(0), self._nothing(problem))
+
+    def waits(self, slot: Slot) -> Int[Array, ""]:
+        """Return which of the stages a row waits for; their number if it leaves."""
+        solver = slot.row.solver
+        if not self.times.size:
+            return solver.waits(slot.state, jnp.inf)
+        stage = solver.waits(slot.state, self._until(slot))
+        return jnp.where(slot.recorded < self.times.size, stage, len(self.stages)).astype(jnp.int32)
+
+    def record(self, slot: Slot) -> Slot:
+        """Take the metrics at the next few times, as far as the state has reached them."""
+        problem, due = self.problem(slot), slot.recorded + jnp.arange(self._block)
+        times = self.times[jnp.minimum(due, self.times.size - 1)]
+        reached = jax.vmap(lambda time: slot.row.solver.waits(slot.state, time))(times) == len(self.solver.stages)
+        seen = jax.vmap(lambda time: self._seen(problem, slot.row.solver.params(problem, slot.state, time), time))(
+            times
+        )
+        kept = jax.tree.map(
+            lambda old, new: lax.dynamic_update_slice_in_dim(old, new, slot.recorded, 0), slot.kept, seen
+        )
+        # What is not reached yet is overwritten later.
+        count = jnp.sum(jnp.cumprod((reached & (due < self.times.size)).astype(jnp.int32)))
+        return slot._replace(recorded=slot.recorded + count.astype(jnp.int32), kept=kept)
+
+    def leave(self, slot: Slot) -> Found:
+        """Return the columns of a row that is finished."""
+        problem, solver = self.problem(slot), slot.row.solver
+        clock = clock_of(solver, self.times)
+        columns, kept = jax.tree.map(lambda leaf: leaf[: self.times.size], slot.kept)
+        curves = OrderedDict(columns)
+        for (name, observable), values in zip(self.observables.items(), kept, strict=True):
+            curves[name] = completed(observable, problem, Trajectory(clock, columns, values))
+        facts = OrderedDict(facts_of(problem))
+        return Found(facts, clock, curves, OrderedDict(solver.info(problem, slot.state)))
+
+    @property
+    def _block(self) -> int:
+        """How many times are recorded side by side: about as many as one step passes."""
+        return min(getattr(self.solver, "at_once", 1), self.times.size)
+
+    def _until(self, slot: Slot) -> Float[Array, ""]:
+        return self.times[jnp.minimum(slot.recorded, self.times.size - 1)] if self.times.size else jnp.float64(jnp.inf)
+
+    def _seen(self, problem: Problem, params: Any, time: Float[Array, ""]) -> tuple[Columns, list[Any]]:
+        """Return the metrics of one moment, and what each observable keeps of it."""
+        columns = OrderedDict(problem.model.metrics(params, problem.data))
+        moment = Moment(time, params, columns)
+        return columns, [observable.measure(problem, moment) for observable in self.observables.values()]
+
+    def problem(self, slot: Slot) -> Problem:
+        """Return what the solver of a row is given."""
+        problem = Problem(slot.row.model, slot.data, slot.start, restored(slot.key), slot.view)
+        return problem if self.keeps_view else problem._replace(view=_view(slot.row.solver, problem))
+
+    def _nothing(self, problem: Problem) -> Any:
+        """Return room for what is kept: a block more than is recorded, since blocks are written whole."""
+        if not self.times.size:
+            return OrderedDict(), []
+        one = jax.eval_shape(self._seen, problem, problem.start, self.times[0])
+        return jax.tree.map(lambda leaf: jnp.zeros((self.times.size + self._block, *leaf.shape), leaf.dtype), one)
+
+
+def _advancing(kernel: Kernel, number: int) -> Callable[[Slot], Slot]:
+    """Return a stage of the solver as a function of the slot."""
+
+    def advance(slot: Slot) -> Slot:
+        stage = slot.row.solver.stages[number]
+        return slot._replace(state=stage(kernel.problem(slot), slot.state, kernel._until(slot)))
+
+    return advance
+
+
+def _view(solver: Any, problem: Problem) -> Any:
+    return solver.view(problem) if hasattr(solver, "view") else None
+
+
+def drawn(model: Any, key: Key[Array, ""], always: Bool[ArrayLike, ""] = True) -> Any:
+    """Draw a dataset, the same bits whatever is computed from it.
+
+    The compiler fuses nothing into or out of a branch; an optimization barrier it drops too early on a CPU.
+    """
+    shapes = jax.eval_shape(model.sample, key)
+    return lax.cond(
+        always, model.sample, lambda key: jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), shapes), key
+    )
+
+
+def facts_of(problem: Problem) -> Columns:
+    """Return what a model says once a row; it may say nothing, or look at the data only."""
+    facts = getattr(problem.model, "facts", None)
+    if facts is None:
+        return {}
+    looks = len(inspect.signature(facts).parameters)
+    return facts(problem.data, problem.start) if looks > 1 else facts(problem.data)
+
+
+def clock_of(solver: Any, times: Float[Array, " t"]) -> Columns:
+    """Return the columns that say when: the time of the flow, and the step where there are steps."""
+    if solver.clock != "step":
+        return OrderedDict() if solver.clock == "none" else OrderedDict(time=times)
+    rate = getattr(solver, "learning_rate", None)
+    steps = OrderedDict(step=times.astype(jnp.int64))
+    return steps if rate is None else OrderedDict(time=rate * times) | steps
+
+
+def completed(observable: Observable, problem: Problem, trajectory: Trajectory) -> Array:
+    """Return the column of an observable: what it kept, or what it makes of that."""
+    finish = getattr(observable, "finish", None)
+    return finish(problem, trajectory) if finish else trajectory.kept

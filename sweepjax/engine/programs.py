@@ -1,0 +1,117 @@
+"""Compiled programs: one for all rows of one shape, kept as long as the process lives."""
+
+from concurrent.futures import Future, ThreadPoolExecutor
+from functools import cache, partial
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array
+
+from sweepjax.engine.devices import cores
+from sweepjax.engine.kernel import Kernel, Row
+from sweepjax.engine.pool import Left, Pool, Queue, advance, empty
+from sweepjax.engine.sizes import Shape
+from sweepjax.plugins import find
+from sweepjax.types import Observable, Task
+
+COMPILERS = 2  # programs compiled at once at most
+
+
+class Program(NamedTuple):
+    """What computes the rows of one shape on one device."""
+
+    shape: Shape
+    device: Any
+    times: np.ndarray
+    empty: Any  # () -> Pool
+    advance: Any  # (Pool, Queue, times, always) -> Pool, Left
+
+    def same(self, other: "Program | None") -> bool:
+        """Whether rows of the two may share a pool."""
+        return other is not None and self.advance is other.advance and np.array_equal(self.times, other.times)
+
+    def start(self) -> Pool:
+        """Return a pool without rows."""
+        with jax.enable_x64(True), jax.default_device(self.device):
+            return self.empty()
+
+    def run(self, pool: Pool, queue: Queue) -> tuple[Pool, Left]:
+        """Let rows enter and go on."""
+        with jax.enable_x64(True):
+            return self.advance(pool, *jax.device_put((queue, self.times, np.asarray(True)), self.device))
+
+
+def observables_of(task: Task) -> dict[str, Observable]:
+    """Return what a task observes, by the names of its columns."""
+    return {name.rpartition(":")[2]: find("observables", name)() for name in task.observables}
+
+
+def program(task: Task, row: Row, shape: Shape, device: Any) -> Future[Program]:
+    """Return the promise of a program for rows like this one; what failed before is tried again."""
+    key = _key(task, row, shape, device)
+    before = _programs.get(key)
+    if not before or (before.done() and before.exception()):
+        _programs[key] = _compilers().submit(_compiled, task, row, shape, device)
+    return _programs[key]
+
+
+def lowered(task: Task, row: Row, shape: Shape, platform: str) -> Any:
+    """Return a program lowered for a platform such as "cuda", which need not be here."""
+    with jax.enable_x64(True):
+        pool, queue, times = _arguments(task, row, shape)
+        jitted = jax.jit(_advancing(task.observables, shape.lanes))
+        return jitted.trace(pool, queue, times, np.asarray(True)).lower(lowering_platforms=(platform,))
+
+
+_programs: dict[Any, Future[Program]] = {}
+
+
+@cache
+def _compilers() -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(min(COMPILERS, cores()))
+
+
+def _key(task: Task, row: Row, shape: Shape, device: Any) -> Any:
+    leaves, structure = jax.tree.flatten(row)
+    return device, shape, task.observables, len(task.times), structure, *(np.shape(leaf) for leaf in leaves)
+
+
+def kernel_of(observables: tuple[str, ...], lanes: int, row: Row, times: Array, always: Array) -> Kernel:
+    """Return the life of rows like this one."""
+    seen = observables_of(Task(row.model, row.solver, observables=observables))
+    return Kernel(row.solver, times, seen, always, keeps_view=lanes == 1)
+
+
+def _advancing(observables: tuple[str, ...], lanes: int) -> Any:
+    """Return a call of the pool, to be compiled."""
+
+    def call(pool: Pool, queue: Queue, times: Array, always: Array) -> tuple[Pool, Left]:
+        row = jax.tree.map(lambda leaf: leaf[0], queue.rows)
+        return advance(kernel_of(observables, lanes, row, times, always), lanes, pool, queue)
+
+    return call
+
+
+def _empty(observables: tuple[str, ...], shape: Shape, row: Row, times: Array) -> Pool:
+    return empty(kernel_of(observables, shape.lanes, row, times, jnp.asarray(True)), row, shape.slots)
+
+
+def _arguments(task: Task, row: Row, shape: Shape) -> tuple[Pool, Queue, np.ndarray]:
+    """Return the shapes of what a program takes."""
+    times = np.asarray(task.times, dtype=np.float64)
+    pool = jax.eval_shape(partial(_empty, task.observables, shape), row, times)
+    rows = jax.tree.map(lambda leaf: np.broadcast_to(leaf, (shape.rows,)), row)
+    queue: Any = np.arange(shape.rows), rows, np.int32(1), np.asarray(True)
+    return pool, Queue(*queue), times
+
+
+def _compiled(task: Task, row: Row, shape: Shape, device: Any) -> Program:
+    with jax.enable_x64(True), jax.default_device(device):
+        pool, queue, times = _arguments(task, row, shape)
+        placed = jax.device_put((queue, times, np.asarray(True)), device)
+        jitted = jax.jit(_advancing(task.observables, shape.lanes), donate_argnums=0)
+        compiled = jitted.lower(pool, *placed).compile()
+        blank = jax.jit(lambda: jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), pool)).lower().compile()
+    return Program(shape, device, times, blank, compiled)

@@ -1,0 +1,27 @@
+"""The dataset of a row, drawn again."""
+
+from typing import Any
+
+import jax
+import numpy as np
+
+from sweepjax.engine.devices import devices
+from sweepjax.engine.kernel import drawn
+from sweepjax.engine.rows import model_of
+from sweepjax.keys import realization_keys
+
+
+def dataset(row: Any) -> Any:
+    """Draw the dataset of a row again.
+
+    Args:
+        row: anything with the columns of a row as items: a line of a DataFrame, or a dict.
+
+    Raises:
+        ValueError: columns that the dataset depends on are missing.
+    """
+    devices("")
+    model = model_of(row)
+    with jax.enable_x64(True):
+        keys = realization_keys(model, np.uint32(row["seed"]), np.uint32(row["realization"]))
+        return jax.jit(drawn)(model, keys.data, True)
