@@ -6,7 +6,7 @@ its task and index. Rows are computed and kept a chunk at a time; running again 
 
 import traceback
 from collections.abc import Callable, Generator, Iterable, Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -94,8 +94,9 @@ class Attempt:
                 yield chunk, Done(columns, provenance(self.engine))
 
     def prepare(self, chunk: Chunk) -> None:
-        """Begin to compile what a chunk needs."""
-        self.engine.prepare(chunk.family)
+        """Begin to compile what a chunk needs; what fails now fails again where the chunk is computed."""
+        with suppress(Exception):
+            self.engine.prepare(chunk.family)
 
 
 WHOLE = Part()

@@ -12,13 +12,13 @@ import numpy as np
 from jax.tree_util import keystr, tree_leaves_with_path
 
 from sweepjax.columns import CLOCKS, FIRST
-from sweepjax.engine.engine import outline
+from sweepjax.engine.engine import outline, through_stages
 from sweepjax.engine.kernel import facts_of
 from sweepjax.keys import realization_keys
 from sweepjax.plugins import blame, defined, find, outside, reason
 from sweepjax.sweep.contract import PROTOCOLS, wanted
 from sweepjax.sweep.sweep import Sweep
-from sweepjax.types import Problem, Task, field_types
+from sweepjax.types import Family, Problem, Task, field_types
 
 
 class Method(NamedTuple):
@@ -88,6 +88,8 @@ def check(sweep: Sweep) -> None:
         family = next(sweep.families())
         with jax.enable_x64(True):
             sources = [*_labels(family.tasks[0]), *_of_model(family.tasks[0])]
+            if outside(sweep.solver_class):
+                _check_stages(family)
         info, found = Method(sweep.solver_class, "info"), outline(family)
         sources.append(info.source(columns(info, found.info, scalars=False)))
         _check_names([*sources, *_observed(sweep.observables)])
@@ -95,6 +97,19 @@ def check(sweep: Sweep) -> None:
         if line := blame(error):
             raise ValueError(line) from error
         raise
+
+
+def _check_stages(family: Family) -> None:
+    """Refuse a stage that makes another state of a state."""
+    cls = type(family.tasks[0].solver)
+    for before, after in through_stages(family):
+        if (one := _spelling(before)) != (other := _spelling(after)):
+            raise Method(cls, "init").wrong(f"returns a state {one}, of which a stage makes {other}")
+
+
+def _spelling(tree: Any) -> str:
+    """Return the shapes and types of a state, in words."""
+    return ", ".join(f"{keystr(path)} {_kind(leaf)}" for path, leaf in tree_leaves_with_path(tree))
 
 
 def _labels(task: Task) -> Iterator[Source]:

@@ -95,15 +95,15 @@ def _batch_rows(family: Family, lanes: int) -> int:
 def _steps_and_bytes(family: Family) -> tuple[int, int]:
     """Return the steps of a row, to enter and to leave among them, and the bytes of its slot where it is not alone."""
     task = family.tasks[0]
-    row, times = Row(task.model, task.solver, np.uint32(0), np.uint32(0)), jnp.asarray(task.times)
-    always = jnp.asarray(True)
-
-    def enter(row: Row) -> Any:
-        return Kernel(row.solver, times, {}, always, keeps_view=False).enter(row)
-
+    row = Row(task.model, task.solver, np.uint32(0), np.uint32(0))
     with jax.enable_x64(True):
+        times, always = jnp.asarray(task.times, dtype=jnp.float64), jnp.asarray(True)
+        steps = len(Kernel(task.solver, times, {}, always, keeps_view=False).stages) + 2
+
+        def enter(row: Row) -> Any:
+            return Kernel(row.solver, times, {}, always, keeps_view=False).enter(row)
+
         slot = jax.eval_shape(enter, row)
-    steps = len(Kernel(task.solver, times, {}, always, keeps_view=False).stages) + 2
     return steps, sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(slot))
 
 

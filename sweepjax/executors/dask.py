@@ -1,12 +1,9 @@
 """Chunks on the workers of a Dask cluster, each chunk one idempotent task."""
 
-import asyncio
 import json
 import logging
 import os
 import pickle
-import subprocess
-import sys
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -19,21 +16,12 @@ from threading import Lock
 from typing import Any
 
 from sweepjax.executors import ATTEMPTS, Compute, Failed, Outcome, Settled, Watch
+from sweepjax.executors._cluster import SILENCE, own_cluster
 from sweepjax.types import Chunk
 
 LOOK = 1.0  # seconds between two looks at the keyboard
 SLOWER = 20  # times the slowest chunk so far: a worker that takes longer is taken to hang
-DEATHS = 6  # of workers over one chunk, until it is given up: unlike an exception, a death need not be its fault
 AHEAD = 256  # chunks from which the next for a worker is chosen
-SILENCE = 60.0  # seconds without a heartbeat, until a worker of our own cluster is taken to be dead
-DEVICES = (
-    "import jax, sys; found = jax.local_devices(backend=sys.argv[1] or None); print(found[0].platform, len(found))"
-)
-# Ctrl-C reaches every process of a terminal; it is for this one to end its workers.
-DEAF = "import signal; signal.signal(signal.SIGINT, signal.SIG_IGN)"
-# Dask's choice for it makes every large array a new mapping of memory, which costs an eighth of the speed.
-TRIM = "MALLOC_TRIM_THRESHOLD_"
-ONE_DEVICE = "--xla_force_host_platform_device_count=1"
 
 
 @dataclass(frozen=True)
@@ -79,7 +67,7 @@ class Dask:
         from distributed.utils import silence_logging_cmgr  # noqa: PLC0415
 
         if not self.scheduler:
-            with _own_cluster(self.device, self.workers) as cluster, Client(cluster, set_as_default=False) as client:
+            with own_cluster(self.device, self.workers) as cluster, Client(cluster, set_as_default=False) as client:
                 yield client
             return
         # Of a scheduler that is gone the logs print tracebacks; we say it in a sentence.
@@ -245,72 +233,3 @@ def _one_at_a_time(task: bytes) -> Outcome:
 
 def _unwatched(what: str, rows: int) -> None:
     """Tell nobody."""
-
-
-@contextmanager
-def _own_cluster(device: str, workers: int) -> Iterator[Any]:
-    """Start a scheduler and one process a core or GPU on this machine, and end them with all they have in hand."""
-    import dask  # noqa: PLC0415  an extra
-    from distributed import Nanny, Scheduler, SpecCluster  # noqa: PLC0415
-
-    environments = _environments(device, workers)
-    common = {
-        "host": "127.0.0.1",
-        "nthreads": 1,
-        "silence_logs": logging.ERROR,
-        "memory_limit": 1 / len(environments),
-        "config": {f"distributed.worker.memory.{name}": False for name in ("target", "spill", "pause")},
-        "dashboard_address": "127.0.0.1:0",
-        "preload": DEAF,
-    }
-    specs = {i: {"cls": Nanny, "options": common | {"env": each}} for i, each in enumerate(environments)}
-    options = {
-        "host": "127.0.0.1",
-        "dashboard_address": "127.0.0.1:0",
-        "allowed_failures": DEATHS - 1,
-        "worker_ttl": SILENCE,
-    }
-    quiet: Any = logging.WARNING  # declared a bool, used as a level
-    with dask.config.set({f"distributed.nanny.pre-spawn-environ.{TRIM}": None}):
-        cluster: Any = SpecCluster(specs, {"cls": Scheduler, "options": options}, silence_logs=quiet)
-    with cluster:
-        nannies = logging.getLogger("distributed.nanny")
-        nannies.setLevel(logging.WARNING)  # they say which worker is lost
-        try:
-            yield cluster
-        finally:
-            # Left to itself, the cluster would wait for what its workers have in hand.
-            nannies.setLevel(logging.ERROR)
-            cluster.sync(_end, cluster.workers.values())
-
-
-async def _end(nannies: Iterable[Any]) -> None:
-    await asyncio.gather(*(nanny.close(timeout=1) for nanny in nannies))
-
-
-def _environments(device: str, workers: int) -> list[dict[str, str]]:
-    """Return the environment of each process of a cluster of our own, which shows it one core or one GPU."""
-    platform, count = ("cpu", 0) if device == "cpu" else _devices(device)
-    if platform == "cpu":
-        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-        workers = workers or cores
-        share = {"NPROC": str(max(1, cores // workers))}  # of XLA's threads, which else are as many as cores in each
-        return workers * [share | {"XLA_FLAGS": f"{os.environ.get('XLA_FLAGS', '')} {ONE_DEVICE}".strip()}]
-    if platform != "gpu":
-        return [{}]
-    if workers > count:
-        raise ValueError(f"--workers {workers} is not allowed with {count} GPUs, each for one process; give fewer")
-    names = os.environ.get("CUDA_VISIBLE_DEVICES", "") or ",".join(map(str, range(count)))
-    return [{"CUDA_VISIBLE_DEVICES": name} for name in names.split(",")[: workers or count]]
-
-
-def _devices(kind: str) -> tuple[str, int]:
-    """Return the platform and number of this machine's devices.
-
-    Another process asks: this one would hold on to the GPUs that its workers are to have.
-    """
-    done = subprocess.run([sys.executable, "-c", DEVICES, kind], capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise RuntimeError(f"no {kind} device here ({done.stderr.strip().splitlines()[-1]}); choose another --device")
-    platform, count = done.stdout.split()
-    return platform, int(count)

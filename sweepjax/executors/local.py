@@ -28,6 +28,8 @@ class Local:
             except OSError:
                 raise
             except Exception:
+                if not begun:
+                    raise
                 while begun:
                     chunk = begun.pop(0)
                     yield chunk, _settled(compute, chunk, watch)

@@ -17,7 +17,7 @@ TAKEN = (
     *("model", "solver", "seed", "realization", "realizations", "until", "record", "observe", "zip", "lambda"),
     *("time", "step", "chunk", "store"),
 )
-NEEDED = {"models": ("sample", "init"), "solvers": ("init", "info")}
+NEEDED = {"models": ("sample", "init"), "solvers": ("init", "waits", "info")}
 PROTOCOLS: dict[str, tuple[type, ...]] = {"models": (Model, Abilities), "solvers": (Solver,)}
 
 
@@ -37,7 +37,18 @@ def checked(kind: str, name: str) -> Any:
             _check_method(kind, cls, protocol, method)
     if kind == "solvers" and getattr(cls, "clock", None) not in CLOCKS:
         raise wrong(cls, f"solver {cls.__name__} has no clock; write `clock = ...`, one of: {', '.join(CLOCKS)}")
+    if kind == "solvers":
+        _check_stages(cls)
     return cls
+
+
+def _check_stages(cls: Any) -> None:
+    """Refuse a solver that says not what its rows go through, or not what they have come to."""
+    if not hasattr(cls, "stages"):
+        stages = "a property that returns a tuple of its methods (problem, state, until) -> state, which may be empty"
+        raise wrong(cls, f"solver {cls.__name__} has no stages; write `stages`, {stages}")
+    if cls.clock != "none" and not hasattr(cls, "params"):
+        raise wrong(cls, f"solver {cls.__name__} has no method params; {wanted(Solver, 'params')}")
 
 
 def methods(protocol: type) -> list[str]:

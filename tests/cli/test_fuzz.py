@@ -163,6 +163,10 @@ def computed(engine, chunk, watch=lambda what, rows: None):
     return known | {"bits": known["realization"]}
 
 
+def streamed(engine, chunks, watch=lambda what, rows: None):
+    return ((chunk, computed(engine, chunk, watch)) for chunk in chunks)
+
+
 def refused(self, compute, chunks, watch):
     raise OSError(111, "Connection refused")
 
@@ -170,6 +174,7 @@ def refused(self, compute, chunks, watch):
 @pytest.fixture(autouse=True)
 def nothing_long(monkeypatch):
     monkeypatch.setattr(Engine, "compute", computed)
+    monkeypatch.setattr(Engine, "stream", streamed)
     monkeypatch.setattr(Engine, "prepare", lambda self, family: None)
     monkeypatch.setattr("sweepjax.plan.pilot", lambda family, engine: Pilot(1.0, 1e-3, 1000, 1000.0, 10.0))
     monkeypatch.setattr(Dask, "__call__", refused)

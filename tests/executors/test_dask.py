@@ -20,7 +20,7 @@ from places import TESTS
 from sweepjax_cli import app
 
 import sweepjax as sj
-from sweepjax.executors import Done, Failed, dask
+from sweepjax.executors import Done, Failed, _cluster, dask
 from sweepjax.executors.dask import Dask
 from sweepjax.executors.local import Local
 from sweepjax.run import ENGINE, account, fill, open_store, share
@@ -33,7 +33,7 @@ LONG = ["run", "--n", "8", "--d", "3,4", "--realizations", "120", "--chunk", "2"
 
 @pytest.fixture(scope="module")
 def cluster():
-    with dask._own_cluster("cpu", 2) as cluster:
+    with _cluster.own_cluster("cpu", 2) as cluster:
         yield cluster
 
 
@@ -117,9 +117,9 @@ def test_workers_of_our_own_keep_the_memory_that_they_free(cluster):
 def test_workers_of_our_own_share_the_cores_and_have_one_device_each(monkeypatch):
     monkeypatch.setattr(os, "sched_getaffinity", lambda pid: range(8), raising=False)
     monkeypatch.setenv("XLA_FLAGS", "--xla_cpu_enable_fast_math=false")
-    environments = dask._environments("cpu", 3)
+    environments = _cluster._environments("cpu", 3)
     assert environments == 3 * [{"NPROC": "2", "XLA_FLAGS": f"--xla_cpu_enable_fast_math=false {dask.ONE_DEVICE}"}]
-    assert len(dask._environments("cpu", 0)) == 8
+    assert len(_cluster._environments("cpu", 0)) == 8
 
 
 @pytest.mark.parametrize("how", ["raise", "die"])

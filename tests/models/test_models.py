@@ -76,7 +76,8 @@ def test_the_start_has_the_norm_asked_for():
 
 
 def law(**changes):
-    row = {"model": "symmetric", "n": 2000, "d": 5, "anisotropy": 1.0, "seed": 0, "realization": 0}
+    row = {"model": "symmetric", "n": 2000, "d": 5, "sigma": 1.0, "anisotropy": 1.0, "mixture": 0.0}
+    row |= {"seed": 0, "realization": 0}
     return np.asarray(dataset(row | changes).x)
 
 

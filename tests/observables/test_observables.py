@@ -42,11 +42,17 @@ def given(x=DATA, model=None, **fields):
         return made._replace(model=model or made.model)
 
 
-@partial(jax.jit, static_argnames=("observable",))
-def program(observable, training, path, clock):
+@partial(jax.jit, static_argnames=("observable", "model"))
+def program(observable, model, training, path, clock):
+    training = training._replace(model=model)
     times = jnp.zeros(jax.tree.leaves(path)[0].shape[0])
     kept = jax.vmap(lambda time, params: observable.measure(training, Moment(time, params, {})))(times, path)
     return completed(observable, training, Trajectory(clock, {}, kept))
+
+
+def bare(training):
+    """A problem without its model, which is static, and without a key."""
+    return training._replace(model=None, key=None)
 
 
 def observed(name, training, path, times=None):
@@ -54,7 +60,7 @@ def observed(name, training, path, times=None):
     clock = {} if times is None else {"time": times}
     with jax.enable_x64(True):
         path, clock = jax.tree.map(lambda leaf: jnp.asarray(leaf, jnp.float64), (path, clock))
-        return np.asarray(program(plugins.find("observables", name)(), training._replace(key=None), path, clock))
+        return np.asarray(program(plugins.find("observables", name)(), training.model, bare(training), path, clock))
 
 
 def walk(steps=20, d=8, seed=3):
@@ -253,7 +259,7 @@ def test_a_map_over_realizations_gives_what_each_gives(name):
     paths, training, observable = [walk(seed=seed) for seed in (1, 2)], given(), plugins.find("observables", name)()
     with jax.enable_x64(True):
         both = jax.tree.map(lambda *leaves: jnp.stack(leaves), *paths)
-        mapped = np.asarray(jax.vmap(lambda path: program(observable, training._replace(key=None), path, {}))(both))
+        mapped = np.asarray(jax.vmap(lambda path: program(observable, training.model, bare(training), path, {}))(both))
     np.testing.assert_allclose(mapped, [observed(name, training, path) for path in paths], rtol=1e-12, atol=1e-12)
 
 
@@ -289,7 +295,7 @@ def test_every_observable_lowers_for_a_gpu(name):
     training, clock = given(points(8, 5)), {"time": decades(5)[:20]} if name == "conformal_time" else {}
     with jax.enable_x64(True):
         path = jax.tree.map(jnp.asarray, walk(d=5))
-        traced = program.trace(plugins.find("observables", name)(), training, path, clock)
+        traced = program.trace(plugins.find("observables", name)(), training.model, bare(training), path, clock)
         assert "stablehlo" in traced.lower(lowering_platforms=("cuda",)).as_text()
 
 

@@ -16,7 +16,7 @@ from sweepjax.run import run
 from sweepjax.solvers._limit import newton
 from sweepjax.solvers._limit.certificates import convexity_needed, margin_bounds, separates, surrounds
 from sweepjax.solvers._limit.linear import factorise
-from sweepjax.solvers.limit import columns, solve_limit
+from sweepjax.solvers.limit import Rows, columns, solve_limit
 from sweepjax.sweep.sweep import Sweep
 
 HULL = np.array([[1, 0.5], [-0.3, 0.8], [-1.2, -0.4]])
@@ -26,7 +26,7 @@ CONE = np.array([[1, 0.5], [-0.3, 0.8], [-1.2, 1.4]])
 
 @jax.jit
 def limit(x):
-    return columns(x, solve_limit(x))
+    return columns(Rows(x, x.astype(jnp.float64)), solve_limit(x))
 
 
 def solved(x):

@@ -80,7 +80,10 @@ def test_every_solver_starts_from_the_same_weights_and_data(flows):
     for solver in ("gradient_descent", "adam"):
         frame = sj.run(solver=solver, n=24, d=8, realizations=5, until=1)
         for name in CURVES:
-            np.testing.assert_allclose(curve(frame, name)[:, 0], curve(flow, name)[:, 0], rtol=1e-12)
+            # Products with the data are of float32, and rounded in the order in which times are recorded side by side.
+            exact = name in ("s_norm", "b")
+            ours, others = (curve(each, name)[:, 0] for each in (frame, flow))
+            np.testing.assert_allclose(ours, others, rtol=1e-12 if exact else 1e-7)
 
 
 @pytest.mark.slow  # the compiler of every day

@@ -59,6 +59,12 @@ counts = Counter()
 class Pure(Engine):
     """Columns that are a pure function of the labels, at no cost."""
 
+    def prepare(self, family):
+        """Compile nothing."""
+
+    def stream(self, chunks, watch=lambda what, rows: None):
+        return ((chunk, self.compute(chunk, watch)) for chunk in chunks)
+
     def compute(self, chunk, watch=lambda what, rows: None):
         watch("rows", chunk.rows)
         known = labels(chunk)

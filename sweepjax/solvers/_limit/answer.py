@@ -1,0 +1,78 @@
+"""What a row of solver `limit` has come to, and the columns that say so."""
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Bool, Float
+
+from sweepjax.solvers._limit import margin, newton
+from sweepjax.solvers._limit.certificates import separates
+from sweepjax.solvers._limit.stages import Rows, State
+from sweepjax.types import Columns
+
+MARGIN_GAP = 1e-6
+
+
+class Answer(NamedTuple):
+    """Either a finite minimiser or a separating direction, and which of the two is proved."""
+
+    minimum: newton.Iterate
+    margin: margin.Margin
+    separated: Bool[Array, ""]  # proved
+    separable: Bool[Array, ""]  # proved or believed
+    certified: Bool[Array, ""]
+
+    @property
+    def direction(self) -> Float[Array, " d"]:
+        """S_∞ or, of separable rows, the direction in which S grows."""
+        return jnp.where(self.separable, -self.margin.w, self.minimum.s)
+
+
+def answer(rows: Rows, state: State) -> Answer:
+    """Return what a row that waits for nothing more has come to."""
+    minimum, best = state.minimum, state.margin
+    separated = separates(rows.exact, best.w)
+    separable = separated | (minimum.separated & ~minimum.certified)
+    certified = jnp.where(separable, separated & (best.gap <= MARGIN_GAP), minimum.certified & minimum.converged)
+    return Answer(minimum, best, separated, separable, certified)
+
+
+def columns(rows: Rows, answer: Answer) -> Columns:
+    """Return the columns of a row; masked where a quantity does not exist."""
+    minimum, best, separable = answer.minimum, answer.margin, answer.separable
+    inside = {name: (value, ~separable) for name, value in _minimum_columns(rows.exact, minimum).items()}
+    outside = {
+        "margin": (0.5 * (best.lower + best.upper), separable),
+        "margin_gap": (best.gap, separable),
+        "support_vectors": (best.support, separable),
+    }
+    return {
+        "separable": separable,
+        "certified": answer.certified,
+        **inside,
+        **outside,
+        "iterations": minimum.factors + best.factors,
+    }
+
+
+def _minimum_columns(x: Float[Array, "n d"], minimum: newton.Iterate) -> Columns:
+    z = x @ minimum.s
+    norm = jnp.linalg.norm(minimum.s)
+    projection = z / norm
+    positive = projection > 0
+    p = jax.nn.softmax(z)
+    return {
+        "s_norm": norm,
+        "loss_inf": jnp.mean(jnp.exp(z)),
+        "positive_fraction": jnp.mean(positive.astype(jnp.float64)),
+        "positive_mean": _mean(projection, positive),
+        "negative_mean": _mean(projection, ~positive),
+        "max_projection": jnp.max(projection),
+        "min_projection": jnp.min(projection),
+        "residual": jnp.linalg.norm(p @ x),
+    }
+
+
+def _mean(value: Float[Array, " n"], chosen: Bool[Array, " n"]) -> Float[Array, ""]:
+    return jnp.sum(jnp.where(chosen, value, 0)) / jnp.sum(chosen, dtype=value.dtype)

@@ -1,0 +1,135 @@
+"""What a row of solver `limit` goes through, one stage at a time.
+
+What one part proves the next does not start on. Above λ = 1/2 most draws are separable, and message passing
+shows it at once; below, the descent proves most draws inseparable. If it does not within a few steps it waits
+for the search of a margin, and goes on only where there is none.
+"""
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Bool, Float, Int
+
+from sweepjax.solvers._limit import margin, messages, newton
+from sweepjax.solvers._limit.certificates import separates
+
+
+class Rows(NamedTuple):
+    """The rows x_i with the loss Σ exp(x_i·S), as they are, and in float64."""
+
+    x: Float[Array, "n d"]
+    exact: Float[Array, "n d"]
+
+
+class State(NamedTuple):
+    """What a row waits for, and where its three parts stand; `search` looks for -w, which has x_i·w > 0."""
+
+    stage: Int[Array, ""]
+    messages: messages.Messages
+    minimum: newton.Iterate
+    search: margin.Search
+    margin: margin.Margin  # of the searches so far
+    patient: Bool[Array, ""]  # a search found no margin: the descent goes on to its end
+
+
+def start(n: int, d: int) -> State:
+    """Return the state of rows that wait for their first messages."""
+    nothing, search = newton.nowhere(n, d), margin.no_search(n, d)
+    return State(jnp.int32(MESSAGES), messages.start(n, d), nothing, search, margin.unknown(d), jnp.zeros((), bool))
+
+
+def _messages(rows: Rows, state: State) -> State:
+    now = messages.iterate(rows.x, state.messages)
+    return state._replace(messages=now, stage=jnp.where(now.goes_on, MESSAGES, BEGIN))
+
+
+def _begin(rows: Rows, state: State) -> State:
+    now, it = state.messages, state.minimum
+    if isinstance(now, messages.ToMargin):
+        it = newton.begin(rows.exact, None, it)
+        it = it._replace(finished=separates(rows.exact, messages.margin_of(now)[0]))
+    else:
+        it = newton.begin(rows.exact, messages.minimum_of(rows.x, now), it)
+    return state._replace(minimum=it, stage=jnp.where(it.goes_on & ~it.doubtful, _factor_for(it), SEARCH))
+
+
+def _factor_for(it: newton.Iterate) -> Int[Array, ""]:
+    return jnp.where(it.wants_exact, EXACT, ROUGH)
+
+
+def _rough(rows: Rows, state: State) -> State:
+    it = newton.rough_factor(rows.x.astype(jnp.float32), rows.exact, state.minimum)
+    return state._replace(minimum=it, stage=jnp.int32(DESCEND))
+
+
+def _exact(rows: Rows, state: State) -> State:
+    return state._replace(minimum=newton.exact_factor(rows.exact, state.minimum), stage=jnp.int32(DESCEND))
+
+
+def _descend(rows: Rows, state: State) -> State:
+    it = newton.descend(rows.exact, state.minimum)
+    return state._replace(minimum=it, stage=jnp.where(it.steps_on, DESCEND, JUDGE))
+
+
+def _judge(rows: Rows, state: State) -> State:
+    it = newton.judge(rows.exact, state.minimum)
+    again = it.goes_on & (state.patient | ~it.doubtful)
+    # Where a minimum is certified there is no margin.
+    nothing = margin.unknown(rows.x.shape[1])._replace(factors=state.margin.factors)
+    known = jax.tree.map(lambda new, old: jnp.where(~again & it.certified, new, old), nothing, state.margin)
+    stage = jnp.where(again, _factor_for(it), jnp.where(it.certified, DONE, SEARCH))
+    return state._replace(minimum=it, margin=known, stage=stage)
+
+
+def _search(rows: Rows, state: State) -> State:
+    now, it = state.messages, state.minimum
+    warm = isinstance(now, messages.ToMargin)
+    guess = messages.margin_of(now) if warm else (-it.s, jax.nn.softmax(it.z))
+    return _searching(state, margin.search(rows.exact, guess, warm=warm))
+
+
+def _searching(state: State, search: margin.Search) -> State:
+    """Return the state with the search, and what that waits for."""
+    steps = jnp.where(search.point.rough, ROUGH_STEP, EXACT_STEP)
+    within = jnp.where(search.corrects, CORRECT, jnp.where(search.steps_on, steps, BOUND))
+    return state._replace(search=search, stage=jnp.where(search.goes_on, within, VERDICT))
+
+
+def _correct(rows: Rows, state: State) -> State:
+    return _searching(state, margin.correct(rows.exact, state.search))
+
+
+def _rough_step(rows: Rows, state: State) -> State:
+    return _stepped(state, margin.step(rows.exact, rows.x.astype(jnp.float32), state.search))
+
+
+def _exact_step(rows: Rows, state: State) -> State:
+    return _stepped(state, margin.step(rows.exact, rows.exact, state.search))
+
+
+def _stepped(state: State, search: margin.Search) -> State:
+    """Return the state after a step of the interior point, which is followed by steps until it shows its guess."""
+    steps = jnp.where(search.point.rough, ROUGH_STEP, EXACT_STEP)
+    return state._replace(search=search, stage=jnp.where(search.steps_on, steps, BOUND))
+
+
+def _bound(rows: Rows, state: State) -> State:
+    return _searching(state, margin.bound(rows.exact, state.search))
+
+
+def _verdict(rows: Rows, state: State) -> State:
+    it, best = state.minimum, state.search.best
+    best = best._replace(factors=best.factors + state.margin.factors)
+    undecided = it.goes_on & ~separates(rows.exact, best.w)
+    return state._replace(
+        margin=best, patient=jnp.ones_like(state.patient), stage=jnp.where(undecided, _factor_for(it), DONE)
+    )
+
+
+STAGES = (
+    *(_messages, _begin, _rough, _exact, _descend, _judge),
+    *(_search, _correct, _rough_step, _exact_step, _bound, _verdict),
+)
+MESSAGES, BEGIN, ROUGH, EXACT, DESCEND, JUDGE = range(6)
+SEARCH, CORRECT, ROUGH_STEP, EXACT_STEP, BOUND, VERDICT, DONE = range(6, 13)
