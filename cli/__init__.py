@@ -2,12 +2,14 @@
 
 import os
 import pkgutil
+import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from importlib import import_module
 
 import typer
 
-from ._errors import INTERRUPTED, exit_code
+from ._errors import exit_code
 from ._surroundings import settle
 
 SUMMARY = "Monte Carlo sweeps of solvable grokking systems: thousands of trainings at once, one certified row each."
@@ -18,10 +20,17 @@ def app(arguments: Sequence[str] | None = None) -> int:
     settle()
     command = typer.main.get_command(_commands())
     code = exit_code(lambda: command.main(arguments, prog_name="sweepjax", standalone_mode=False))
-    if code == INTERRUPTED and arguments is None:
-        # The usual way out of a process waits for the computation in hand, which can take minutes.
-        os._exit(code)
+    if arguments is None:
+        _leave(code)
     return code
+
+
+def _leave(code: int) -> None:
+    """End the process at once: the usual way out waits for the computation in hand, and aborts on pyarrow's threads."""
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(OSError, ValueError):
+            stream.flush()
+    os._exit(code)
 
 
 def _commands() -> typer.Typer:

@@ -12,7 +12,7 @@ from sweepjax.engine.engine import Engine, Watch
 from sweepjax.engine.redraw import dataset
 from sweepjax.identity import name_of
 from sweepjax.recheck.limit import contradictions
-from sweepjax.store.chunkfile import table
+from sweepjax.store.chunkfile import in_memory, table
 from sweepjax.store.paths import content
 from sweepjax.store.same_rows import differences
 from sweepjax.store.verify import Findings
@@ -36,7 +36,7 @@ def recheck(
 ) -> Iterator[Mismatch]:
     """Compute `rows` of the sound rows again and yield what differs; always the same ones, spread over the files."""
     for file, chunk, row in chosen(findings.sound, rows):
-        stored = pq.ParquetFile(pa.BufferReader(content(file))).read().slice(row, 1)
+        stored = pq.ParquetFile(in_memory(content(file))).read().slice(row, 1)
         alone = Chunk(chunk.family, chunk.start + row, chunk.start + row + 1)
         again = table(engine.compute(alone, watch))
         for found in differences(stored, again):

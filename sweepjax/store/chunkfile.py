@@ -26,7 +26,19 @@ class Snapshots(FSSpecHandler):
 
     def open_input_file(self, path: str) -> pa.NativeFile:
         """Fetch a whole object at once."""
-        return pa.BufferReader(self.fs.cat_file(path))
+        return in_memory(self.fs.cat_file(path))
+
+
+def in_memory(content: bytes) -> pa.BufferReader:
+    """Return bytes as a file that pyarrow reads, in memory of its own.
+
+    Its threads let go of a file when they like. Python's own bytes they cannot let go of while the interpreter ends:
+    that aborts the process.
+    """
+    memory = pa.allocate_buffer(len(content))
+    with pa.FixedSizeBufferWriter(memory) as writer:
+        writer.write(content)
+    return pa.BufferReader(memory)
 
 
 def put(path: Path, content: bytes, seen: str) -> None:

@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 
 from sweepjax.columns import labels
 from sweepjax.store import paths
-from sweepjax.store.chunkfile import arrow, intact
+from sweepjax.store.chunkfile import arrow, in_memory, intact
 from sweepjax.store.earlier import saying
 from sweepjax.store.footers import FORMAT, Described, described, is_origin
 from sweepjax.types import Chunk, Family
@@ -45,7 +45,7 @@ def read_copy(file: Path, family: Family | None) -> Copy | None:
     if content is None:
         return None
     try:
-        opened = pq.ParquetFile(pa.BufferReader(content), page_checksum_verification=True)
+        opened = pq.ParquetFile(in_memory(content), page_checksum_verification=True)
         footer = opened.metadata.metadata or {}
         known = b"sweepjax.chunk" in footer
         if known and not intact(content):
