@@ -47,6 +47,9 @@ def exit_code(command: Callable[[], Any]) -> int:
 
 def _interrupt(number: int, frame: FrameType | None) -> None:
     """Raise KeyboardInterrupt, but leave at once from an import, which may turn it into an error of its own."""
+    # A cluster tells every process, and its script passes it on: the second time would find us on the way out.
+    for polite in POLITE:
+        signal.signal(polite, signal.SIG_IGN)
     while frame:
         if frame.f_code.co_filename.startswith("<frozen importlib"):
             say(RESUMABLE)

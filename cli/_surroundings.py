@@ -2,6 +2,7 @@
 
 import codecs
 import io
+import logging
 import os
 import sys
 from typing import Any
@@ -17,8 +18,9 @@ def settle() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # others, as of a notebook, take any character
             stream.reconfigure(errors=ESCAPED)
-    # A notebook has its own, which need not be installed here.
+    # A notebook has its own, which need not be installed here. A home that cannot be written to is no news either.
     os.environ["MPLBACKEND"] = "agg"
+    logging.getLogger("matplotlib").setLevel(logging.ERROR)
 
 
 def _open(number: int, name: str) -> None:

@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from . import _complete
 from ._options import value
 from .run import run
 
@@ -14,22 +15,28 @@ def slurm(  # noqa: PLR0913, PLR0917  one parameter an option
     arguments: Annotated[
         list[str], typer.Argument(metavar="[-- ARGUMENTS]", help="Of `run`, for a DIR that it did not make yet.")
     ] = [],  # noqa: B006  Typer copies it
+    system: Annotated[
+        str, _complete.option("--system", "slurm|pbs|lsf|sge", "The batch system.", _complete.plugins("batch"))
+    ] = "slurm",
     parts: Annotated[str, typer.Option(metavar="N", help="Jobs, each for one of N shares of the chunks.")] = "1",
     gpus: Annotated[str, typer.Option(metavar="G", help="GPUs of each job; 0: it computes on CPUs.")] = "1",
     time: Annotated[str, typer.Option(metavar="T", help="Time limit of each job, which then goes on.")] = "12:00:00",
-    partition: Annotated[str | None, typer.Option(metavar="P", help="As for sbatch.")] = None,
+    partition: Annotated[str | None, typer.Option(metavar="P", help="The partition, or the queue.")] = None,
     cpus: Annotated[str | None, typer.Option(metavar="C", help="CPUs of each job.")] = None,
-    memory: Annotated[str | None, typer.Option(metavar="M", help="Memory on each node, such as 16G.")] = None,
-    account: Annotated[str | None, typer.Option(metavar="A", help="As for sbatch.")] = None,
+    memory: Annotated[str | None, typer.Option(metavar="M", help="Memory of each job, such as 16G.")] = None,
+    account: Annotated[str | None, typer.Option(metavar="A", help="The account, or the project.")] = None,
     dask: Annotated[
-        str | None, typer.Option(metavar="WORKERS", help="Dask workers of each job; GPUs and CPUs are for each.")
+        str | None,
+        typer.Option(metavar="WORKERS", help="Dask workers of each SLURM job; GPUs and CPUs are for each."),
     ] = None,
 ) -> None:
     """Print a batch script: `sweepjax slurm DIR --parts 64 | sbatch`.
 
+    Other systems: --system pbs | qsub, --system lsf | bsub, --system sge | qsub.
+
     It goes on with the sweep of DIR, or does what the arguments of `run` say: sweepjax slurm DIR -- --preset margins
     """
-    from sweepjax.slurm import Request, script  # noqa: PLC0415
+    from sweepjax.batch import Request, script  # noqa: PLC0415
     from sweepjax.store import paths  # noqa: PLC0415
 
     request = Request(
@@ -44,7 +51,7 @@ def slurm(  # noqa: PLR0913, PLR0917  one parameter an option
     )
     place = paths.place(directory).absolute()
     sweep = _parsed(arguments) if arguments else _recorded(place)
-    typer.echo(script(sweep, str(place), request), nl=False)
+    typer.echo(script(system, sweep, str(place), request), nl=False)
 
 
 def _count(option: str, text: str, *, least: int = 1) -> int:

@@ -15,7 +15,7 @@ FLOORS = [
     ["types", "plugins", "primitives", "theory"],
     ["keys", "columns", "sweep", "models", "solvers", "observables", "executors"],
     ["engine", "store", "presets", "reducers"],
-    ["run", "plan", "target", "slurm", "recheck", "figures"],
+    ["run", "plan", "target", "batch", "recheck", "figures"],
     ["report"],
     ["cli", "__main__"],
 ]

@@ -1,4 +1,4 @@
-"""A Dask cluster of our own on this machine: a process a core or GPU."""
+"""A Dask cluster of this machine's own: a scheduler, and one process a core or GPU."""
 
 import asyncio
 import logging
@@ -7,12 +7,14 @@ import subprocess
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from multiprocessing import current_process
 from typing import Any
 
 DEATHS = 6  # of workers over one chunk, until it is given up: unlike an exception, a death need not be its fault
-SILENCE = 60.0  # seconds without a heartbeat, until a worker of our own cluster is taken to be dead
+SILENCE = 60.0  # seconds without a heartbeat, until a worker is taken to be dead
 DEVICES = (
-    "import jax, sys; found = jax.local_devices(backend=sys.argv[1] or None); print(found[0].platform, len(found))"
+    "import sys; from sweepjax.engine.devices import devices; found = devices(sys.argv[1]); "
+    "print(found[0].platform, len(found))"
 )
 # Ctrl-C reaches every process of a terminal; it is for this one to end its workers.
 DEAF = "import signal; signal.signal(signal.SIGINT, signal.SIG_IGN)"
@@ -23,21 +25,25 @@ ONE_DEVICE = "--xla_force_host_platform_device_count=1"
 
 @contextmanager
 def own_cluster(device: str, workers: int) -> Iterator[Any]:
-    """Start a scheduler and one process a core or GPU on this machine, and end them with all they have in hand."""
+    """Start a scheduler and its workers, and end them with all they have in hand.
+
+    Raises:
+        RuntimeError: the workers do not start.
+    """
     import dask  # noqa: PLC0415  an extra
     from distributed import Nanny, Scheduler, SpecCluster  # noqa: PLC0415
 
-    environments = _environments(device, workers)
+    processes = environments(device, workers)
     common = {
         "host": "127.0.0.1",
         "nthreads": 1,
         "silence_logs": logging.ERROR,
-        "memory_limit": 1 / len(environments),
+        "memory_limit": 1 / len(processes),
         "config": {f"distributed.worker.memory.{name}": False for name in ("target", "spill", "pause")},
         "dashboard_address": "127.0.0.1:0",
         "preload": DEAF,
     }
-    specs = {i: {"cls": Nanny, "options": common | {"env": each}} for i, each in enumerate(environments)}
+    specs = {i: {"cls": Nanny, "options": common | {"env": each}} for i, each in enumerate(processes)}
     options = {
         "host": "127.0.0.1",
         "dashboard_address": "127.0.0.1:0",
@@ -45,7 +51,7 @@ def own_cluster(device: str, workers: int) -> Iterator[Any]:
         "worker_ttl": SILENCE,
     }
     quiet: Any = logging.WARNING  # declared a bool, used as a level
-    with dask.config.set({f"distributed.nanny.pre-spawn-environ.{TRIM}": None}):
+    with dask.config.set({f"distributed.nanny.pre-spawn-environ.{TRIM}": None}), _starting():
         cluster: Any = SpecCluster(specs, {"cls": Scheduler, "options": options}, silence_logs=quiet)
     with cluster:
         nannies = logging.getLogger("distributed.nanny")
@@ -58,11 +64,26 @@ def own_cluster(device: str, workers: int) -> Iterator[Any]:
             cluster.sync(_end, cluster.workers.values())
 
 
+@contextmanager
+def _starting() -> Iterator[None]:
+    """Say in a sentence that the workers do not start; mostly it is for a script that each of them runs anew."""
+    from distributed.utils import silence_logging_cmgr  # noqa: PLC0415  an extra
+
+    if getattr(current_process(), "_inheriting", False):
+        raise SystemExit(1)  # this is such a worker, and the process that started it says so
+    try:
+        with silence_logging_cmgr(logging.CRITICAL):
+            yield
+    except RuntimeError as error:
+        advice = 'if a script starts them, put what it does under `if __name__ == "__main__":`, which they skip'
+        raise RuntimeError(f"the workers of this run do not start ({error.__cause__ or error}); {advice}") from None
+
+
 async def _end(nannies: Iterable[Any]) -> None:
     await asyncio.gather(*(nanny.close(timeout=1) for nanny in nannies))
 
 
-def _environments(device: str, workers: int) -> list[dict[str, str]]:
+def environments(device: str, workers: int) -> list[dict[str, str]]:
     """Return the environment of each process of a cluster of our own, which shows it one core or one GPU."""
     platform, count = ("cpu", 0) if device == "cpu" else _devices(device)
     if platform == "cpu":
@@ -85,6 +106,6 @@ def _devices(kind: str) -> tuple[str, int]:
     """
     done = subprocess.run([sys.executable, "-c", DEVICES, kind], capture_output=True, text=True, check=False)
     if done.returncode:
-        raise RuntimeError(f"no {kind} device here ({done.stderr.strip().splitlines()[-1]}); choose another --device")
+        raise RuntimeError(done.stderr.strip().splitlines()[-1].removeprefix("RuntimeError: "))
     platform, count = done.stdout.split()
     return platform, int(count)

@@ -44,10 +44,11 @@ def test_a_device_that_jax_platforms_asks_for_and_is_not_there_is_a_sentence(pla
 
 
 FORK = """\
-import os, sys, warnings
+import os, signal, sys, warnings
 warnings.simplefilter("ignore")
 {before}
 if not os.fork():
+    signal.alarm(50)
     import sweepjax as sj
     try:
         {asked}

@@ -110,16 +110,16 @@ def test_a_result_that_nobody_computes_again_is_sent_again(monkeypatch):
 
 def test_workers_of_our_own_keep_the_memory_that_they_free(cluster):
     with Client(cluster, set_as_default=False) as client:
-        settings = client.run(os.environ.get, dask.TRIM)
+        settings = client.run(os.environ.get, _cluster.TRIM)
     assert list(settings.values()) == [None, None]
 
 
 def test_workers_of_our_own_share_the_cores_and_have_one_device_each(monkeypatch):
     monkeypatch.setattr(os, "sched_getaffinity", lambda pid: range(8), raising=False)
     monkeypatch.setenv("XLA_FLAGS", "--xla_cpu_enable_fast_math=false")
-    environments = _cluster._environments("cpu", 3)
-    assert environments == 3 * [{"NPROC": "2", "XLA_FLAGS": f"--xla_cpu_enable_fast_math=false {dask.ONE_DEVICE}"}]
-    assert len(_cluster._environments("cpu", 0)) == 8
+    environments = _cluster.environments("cpu", 3)
+    assert environments == 3 * [{"NPROC": "2", "XLA_FLAGS": f"--xla_cpu_enable_fast_math=false {_cluster.ONE_DEVICE}"}]
+    assert len(_cluster.environments("cpu", 0)) == 8
 
 
 @pytest.mark.parametrize("how", ["raise", "die"])

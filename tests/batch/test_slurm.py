@@ -4,7 +4,6 @@ import shutil
 import signal
 import socket
 import subprocess
-import sysconfig
 import time
 from pathlib import Path
 
@@ -15,43 +14,9 @@ from sweepjax_cli import app
 
 import sweepjax as sj
 
-HERE = Path(__file__).parent
 SHARE = {"SLURM_ARRAY_JOB_ID": "12", "SLURM_ARRAY_TASK_ID": "3", "SLURM_JOB_ID": "15"}
 POINT = ["--n", "20", "--lambda", "0.5", "--chunk", "8"]
 PATIENT = [*POINT, "--solver", "patient:Patient"]
-
-
-@pytest.fixture
-def here(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
-
-
-@pytest.fixture
-def printed(here, capsys):
-    def printed(*arguments):
-        assert app(["slurm", *arguments]) == 0
-        return capsys.readouterr().out
-
-    return printed
-
-
-@pytest.fixture
-def tools(here, monkeypatch):
-    """Stand-ins for the programs that a script calls; each writes down what it was called with."""
-    directory = here / "tools"
-    directory.mkdir()
-    monkeypatch.setattr(sysconfig, "get_path", lambda name: str(directory))
-    monkeypatch.setenv("PATH", str(directory), prepend=os.pathsep)
-
-    def tool(name, then):
-        file = directory / name
-        file.write_text(f'#!/bin/bash\nprintf "%s\\0" "$@" > {directory}/{name}.called\n{then}\n')
-        file.chmod(0o755)
-
-    for name, then in {"sweepjax": "exit 0", "squeue": "echo RUNNING", "scontrol": "exit 0"}.items():
-        tool(name, then)
-    return tool
 
 
 def called(name):
