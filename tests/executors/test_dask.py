@@ -164,10 +164,23 @@ def test_this_process_tries_three_times_too():
     tried = []
 
     def compute(chunk, watch):
-        tried.append(chunk)
-        return Done({}, {}) if chunk == "good" or tried.count("late") == 3 else Failed("bad")
+        tried.append(chunk.family)
+        return Done({}, {}) if chunk.family == "good" or tried.count("late") == 3 else Failed("bad")
 
-    settled = list(Local()(compute, ["good", "bad", "late"], lambda what, rows: None))
+    class Compute:
+        def __call__(self, chunk, watch):
+            return compute(chunk, watch)
+
+        def stream(self, chunks, watch):
+            yield from ((chunk, compute(chunk, watch)) for chunk in list(chunks)[:1])
+            raise RuntimeError("one of them is bad")
+
+        def prepare(self, chunk):
+            """Nothing to compile."""
+
+    chunks = [SimpleNamespace(family=name) for name in ("good", "bad", "late")]
+    settled = list(Local()(Compute(), chunks, lambda what, rows: None))
+    settled = [(chunk.family, outcome) for chunk, outcome in settled]
     assert settled == [("good", Done({}, {})), ("bad", Failed("bad")), ("late", Done({}, {}))]
     assert tried == ["good", *3 * ["bad"], *3 * ["late"]]
 
@@ -179,7 +192,7 @@ def test_a_failing_chunk_makes_the_exit_code_3_here_too(here, capsys):
 
 
 def test_python_is_told_of_a_failing_chunk():
-    sweep = Sweep(solver="poison:Poison").replaced(n=8, d=4, realizations=1)
+    sweep = Sweep(solver="poison:Poison").replaced(n=8, d="3,4", realizations=1)
     with pytest.raises(RuntimeError, match="ArithmeticError: poisoned"):
         sj.run(sweep)
 

@@ -16,8 +16,16 @@ from sweepjax.types import parameter, plugin
 class Idle:
     """What every solver has; nothing here is computed."""
 
+    stages: ClassVar = ()
+
     def init(self, problem):
         return ()
+
+    def waits(self, state, until):
+        return 0
+
+    def params(self, problem, state, time):
+        return problem.start
 
     def info(self, problem, state):
         return {}

@@ -185,6 +185,8 @@ def _step(x: Float[Array, "n d"], it: Iterate) -> Iterate:
     # An old factor may point uphill; standing still, it is replaced.
     t = jnp.where(rises(t), 0.0, t)
     s, z = it.s + t * direction, it.z + t * dz
-    converged = it.converged | ((t == newton) & (jnp.linalg.norm(y) <= CONVERGED * jnp.linalg.norm(s)))
+    # Exactly at the minimum there is no step to take.
+    whole = (t == newton) | (q == 0)
+    converged = it.converged | (whole & (jnp.linalg.norm(y) <= CONVERGED * jnp.linalg.norm(s)))
     moved = it._replace(s=s, z=z, decrement=q, separated=jnp.max(z) < 0, converged=converged)
     return moved._replace(last=Direction(direction, y, q))
