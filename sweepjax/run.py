@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from sweepjax.engine import contract
 from sweepjax.engine.engine import Engine, Watch, provenance
 from sweepjax.engine.sizes import default_chunk_rows
-from sweepjax.executors import Done, Executor, Failed, Outcome
+from sweepjax.executors import Done, Executor, Failed, Outcome, settled
 from sweepjax.executors.local import Local
 from sweepjax.plugins import blame
 from sweepjax.store.footers import label
@@ -64,8 +64,8 @@ def fill(  # noqa: PLR0913  two of them only listen
     report: Report = raised,
 ) -> None:
     """Compute and keep what chunks the store lacks, report those that fail. Safe to interrupt, safe to repeat."""
-    with closing(execute(Attempt(engine), store.missing(chunks), watch)) as settled:
-        for chunk, outcome in settled:
+    with closing(settled(execute, Attempt(engine), store.missing(chunks), watch)) as outcomes:
+        for chunk, outcome in outcomes:
             if isinstance(outcome, Failed):
                 report(chunk, outcome)
             else:

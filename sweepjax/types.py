@@ -216,15 +216,14 @@ class Solver(Protocol):
     the time it has reached one; `effort`, the names of the columns that tell of its own work; `figures`, as a model
     does; `claims`, what its columns say of sound rows; `absent`, what the column of a draw that lacks it stands for
     among other draws; `follows_gradient`, whether its trainings end where gradient flow does; `word`, its name in
-    figures. It may have a method `view(problem)`, the data as the stages read them: a row alone keeps it, others make
-    it anew at every stage.
+    figures.
     """
 
     clock: ClassVar[Literal["time", "step", "none"]]
 
     @property
     def stages(self) -> tuple[Stage, ...]:
-        """What a row may wait for."""
+        """Return what a row may wait for: functions (problem, state, until) -> state."""
         ...
 
     def init(self, problem: Problem) -> State:
@@ -241,6 +240,14 @@ class Solver(Protocol):
 
     def info(self, problem: Problem, state: State) -> Columns:
         """Return what is said once a row: steps, convergence, certificates."""
+        ...
+
+
+class Viewing(Protocol):
+    """What a solver may have besides."""
+
+    def view(self, problem: Problem) -> Any:
+        """Return the data as the stages read them; a row alone keeps it, others make it anew at every stage."""
         ...
 
 
@@ -267,7 +274,13 @@ class Observable(Protocol):
         """Return what is kept of one recorded time: the quantity itself, or what `finish` needs of it."""
         ...
 
-    # Optional: finish(problem, trajectory) -> the column [t ...], from all that was kept.
+
+class Finishing(Protocol):
+    """What an observable may have besides."""
+
+    def finish(self, problem: Problem, trajectory: Trajectory) -> Array:
+        """Return the column [t ...] of all recorded times, from what was kept of each."""
+        ...
 
 
 @dataclass(frozen=True)

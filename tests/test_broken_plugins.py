@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 from sweepjax_cli import app
 
+import sweepjax as sj
+
 MODEL = '''import jax
 import jax.numpy as jnp
 import sweepjax as sj
@@ -34,6 +36,61 @@ class Q:
 
     def facts(self, data):
         return {"centre": jnp.mean(data, 0)}
+'''
+SOLVER = '''from typing import ClassVar, NamedTuple
+import jax
+import jax.numpy as jnp
+import sweepjax as sj
+
+
+class State(NamedTuple):
+    step: jax.Array
+    params: object
+
+
+@sj.plugin
+class Q:
+    """Gradient descent."""
+
+    rate: float = sj.parameter(0.1, above=0)
+    clock: ClassVar[str] = "step"
+    needs: ClassVar[str] = "training_loss"
+
+    @property
+    def stages(self):
+        return (self.walk,)
+
+    def init(self, problem):
+        return State(jnp.zeros((), jnp.int64), problem.start)
+
+    def walk(self, problem, state, until):
+        slope = jax.grad(problem.model.training_loss)(state.params, problem.data)
+        return State(state.step + 1, jax.tree.map(lambda p, g: p - self.rate * g, state.params, slope))
+
+    def waits(self, state, until):
+        return jnp.where(state.step < until, 0, 1)
+
+    def params(self, problem, state, time):
+        return state.params
+
+    def info(self, problem, state):
+        return {"taken": state.step}
+'''
+OBSERVABLE = '''import jax.numpy as jnp
+import sweepjax as sj
+
+
+@sj.plugin
+class Q:
+    """A norm of the parameters, summed over time."""
+
+    power: float = 2.0
+
+    def measure(self, problem, moment):
+        return jnp.sum(jnp.abs(moment.params.s) ** self.power)
+
+    def finish(self, problem, trajectory):
+        return jnp.cumsum(trajectory.kept)
 '''
 REDUCER = """from __future__ import annotations
 from dataclasses import dataclass
@@ -159,7 +216,7 @@ RETURNED = [
     ("return self.scale *", "return key #", "mine.py:14: Q.sample returns key|numbers"),
     ("jnp.ones(self.d)", "jnp.ones(self.d, int)", "mine.py:17: Q.init returns parameters of int64|real floats"),
     ("jnp.ones(self.d)", "jnp.ones(self.d, complex)", "mine.py:17: Q.init returns parameters of complex128"),
-    ("jnp.ones(self.d)", "{'w': jnp.ones(3), 'k': 1}", "mine.py:17: Q.init returns parameters['k'] of int64"),
+    ("jnp.ones(self.d)", "{'w': jnp.ones(3), 'k': 1}", "mine.py:17: Q.init returns parameters of int64 in ['k']"),
     ("jnp.ones(self.d)", "()", "mine.py:17: Q.init returns no parameters"),
     ("jnp.mean((", "((", "mine.py:20: Q.training_loss returns float64[5] instead of one real number"),
     ("return jnp.mean", "jnp.mean", "mine.py:20: Q.training_loss returns nothing"),
@@ -176,7 +233,7 @@ RETURNED = [
         "mine.py:23: Q.metrics returns 'w' with the shape (3,)|observable",
     ),
     ("loss(params, data)}", "loss(params, data), 'w': None}", "mine.py:23: Q.metrics returns 'w' as nothing"),
-    ("loss(params, data)}", "loss(params, data), 'w': 'x'}", "mine.py:23: Q.metrics returns a str['w']"),
+    ("loss(params, data)}", "loss(params, data), 'w': 'x'}", "mine.py:23: Q.metrics returns a str in ['w']"),
     (
         "loss(params, data)}",
         "loss(params, data), 'w': (1.0, 2.0)}",
@@ -212,7 +269,7 @@ RAISED = [
     ("jnp.mean(data, 0)", "{}['a']", "mine.py:27: KeyError: 'a'; Q.facts(data, start) is to"),
 ]
 NAMES = [
-    ('"train_loss"', '"n"', "mine.py:23: 'n' is a column of Q.metrics, and a field of Q too; rename it"),
+    ('"train_loss"', '"n"', "mine.py:23: 'n' is a column of Q.metrics, and a field of Q too (mine.py:7); rename it"),
     ('"train_loss"', '"sigma"', "mine.py:23: 'sigma' is a column of Q.metrics, and a label of the rows too"),
     ('"train_loss"', '"time"', "mine.py:23: 'time' is a column of Q.metrics, and a clock too"),
     ('"train_loss"', '"step"', "mine.py:23: 'step' is a column of Q.metrics"),
@@ -242,6 +299,96 @@ def test_a_model_that_is_right_runs_from_the_current_directory(capsys):
     assert called(RUN, MODEL, capsys)[0] == 0
 
 
+SOLVERS = [
+    ("@sj.plugin\n", "", "mine.py:12: Q is no plug-in"),
+    ("    @property\n    def stages", "    @property\n    def stage", "mine.py:13: solver Q lacks stages|'stage'"),
+    ("    @property\n", "", "mine.py:20: Q.stages is a method; write @property"),
+    ("(self.walk,)", "[self.walk]", "Q.stages is no tuple of functions"),
+    ("(self.walk,)", "(self.wlk,)", "mine.py:22: AttributeError"),
+    (
+        "state, until):\n        slope",
+        "state):\n        slope",
+        "Q.stages holds a function that takes (problem, state)",
+    ),
+    (
+        "return State(state.step + 1",
+        "return (state.step + 1",
+        "Q.stages returns a tuple that is not built as the state",
+    ),
+    ("state.step + 1", "state.step + 1.5", "Q.stages returns float64 in step where the state of init has int64"),
+    ("p - self.rate", "p[None] - self.rate", "Q.stages returns float64[1, 5] in params.s"),
+    ("return State(state.step", "State(state.step", "Q.stages returns nothing"),
+    (
+        "return State(state.step",
+        "assert state.step\n        return State(state.step",
+        "mine.py:29: TracerBoolConversionError",
+    ),
+    ("model.training_loss", "model.loss_at", "mine.py:28: AttributeError|loss_at"),
+    ("def init", "def start", "mine.py:13: solver Q lacks init|init(problem) is to return the state"),
+    ("return State(jnp.zeros", "State(jnp.zeros", "mine.py:24: Q.init returns nothing|init(problem)"),
+    ("problem.start)", "problem.key)", "mine.py:24: Q.init returns key|in params, where numbers"),
+    ("def waits", "def solve", "mine.py:13: solver Q lacks waits|waits(state, until)"),
+    ("waits(self, state, until)", "waits(self, state)", "mine.py:31: Q.waits takes (self, state)"),
+    ("0, 1)", "0.0, 1.0)", "mine.py:31: Q.waits returns float64 instead of a whole number"),
+    ("return jnp.where", "jnp.where", "mine.py:31: Q.waits returns nothing"),
+    ("def params", "def where", "mine.py:13: solver Q lacks params|params(problem, state, time)"),
+    (
+        "return state.params\n",
+        "return {'w': 1.0}\n",
+        "mine.py:34: Q.params returns a dict that is not built as the start",
+    ),
+    (
+        "return state.params\n",
+        "return state.params._replace(b=1)\n",
+        "mine.py:34: Q.params returns int64 in b where the start",
+    ),
+    ('{"taken": state.step}', "state.step", "mine.py:37: Q.info returns int64 instead of a dict"),
+    ("state.step}", "state.step * 1j}", "mine.py:37: Q.info returns 'taken' as complex128"),
+    ('"taken"', '"b"', "mine.py:37: 'b' is a column of Q.info, and a column of Logistic.metrics too"),
+    ('"taken"', '"lam"', "mine.py:37: 'lam' is a column of Q.info, and a label of the rows too"),
+    (
+        "rate: float",
+        "b: float = 1.0\n    rate: float",
+        "mine.py:13: 'b' is a field of Q, and a column of Logistic.metrics",
+    ),
+    (
+        "rate: float",
+        "sigma: float = 1.0\n    rate: float",
+        "sigma is a field of both|mine.py:13|rename that of the solver",
+    ),
+    ("rate: float", "step: int = 1\n    rate: float", "mine.py:13: Q has a field 'step'"),
+    ('"step"', '"steps"', "mine.py:13: solver Q has no clock|time, step, none"),
+    (
+        '"training_loss"',
+        '"training_los"',
+        "solver 'mine:Q' (mine.py:13) needs training_los, which model 'logistic' lacks",
+    ),
+    ("    clock", "    effort = 'taken'\n    clock", "mine.py:13: effort of Q is 'taken'; give a tuple"),
+]
+OBSERVABLES = [
+    (
+        OBSERVABLE,
+        "def Q(model, data, params):\n    return params.b\n",
+        "observable Q is a function|mine.py:1|give a class",
+    ),
+    ("@sj.plugin\n", "", "mine.py:5: Q is no plug-in"),
+    ("def measure", "def measures", "mine.py:6: observable Q lacks measure|measure(problem, moment)|'measures'"),
+    ("problem, moment)", "problem)", "mine.py:11: Q.measure takes (self, problem)"),
+    ("problem, trajectory)", "trajectory)", "mine.py:14: Q.finish takes (self, trajectory)"),
+    ("power: float = 2.0", "power: float", "mine.py:6: field 'power' of Q has no default"),
+    ("power: float = 2.0", "power: tuple = (2.0,)", "mine.py:5: field 'power' of Q has the type tuple"),
+    ("moment.params", "moment.param", "mine.py:12: AttributeError|measure(problem, moment)"),
+    ("moment.params.s", "problem.model.weights", "mine.py:12: AttributeError|weights"),
+    ("return jnp.sum", "return 'a' #", "mine.py:11: Q.measure returns a str, where numbers"),
+    ("trajectory.kept", "trajectory.clock['t']", "mine.py:15: KeyError: 't'"),
+    ("jnp.cumsum(trajectory.kept)", "1j * trajectory.kept", "mine.py:14: Q.finish returns the column as complex128[2]"),
+    (
+        "jnp.cumsum(trajectory.kept)",
+        "trajectory.kept[:1]",
+        "mine.py:14: Q.finish returns the shape (1,)|2 recorded times",
+    ),
+    ("return jnp.cumsum", "jnp.cumsum", "mine.py:14: Q.finish returns the column as nothing"),
+]
 TABLES = [
     ("@dataclass(frozen=True)\n", "", "mine.py:5: 'mine:Q' is no reducer; write a dataclass"),
     ("__call__", "reduce", "'mine:Q' is no reducer"),
@@ -263,7 +410,43 @@ EXECUTORS = [
     ("@dataclass(frozen=True)\n", "", "mine.py:3: 'mine:Q' is no executor"),
     ("compute, chunks, watch)", "compute, chunks)", "'mine:Q' is no executor|compute, chunks, watch"),
     ("compute(chunk, watch)", "compute(chunk)", "mine.py:7: TypeError"),
+    ("yield chunk, compute", "yield compute", "mine.py:4: Q.__call__ yields a Done; yield (chunk, outcome)"),
+    ("yield chunk, compute(chunk, watch)", "pass", "mine.py:4: Q.__call__ returns a NoneType; yield"),
 ]
+
+
+def test_a_model_that_fails_at_one_of_its_shapes_is_refused_before_the_first_is_compiled(capsys):
+    source = changed(MODEL, "return jnp.ones", "assert self.n != 4\n        return jnp.ones")
+    code, sentence = called("run --solver sgd --until 2 --record 2 --n 3:5 -o out --model", source, capsys)
+    refused(code, sentence, "mine.py:18: AssertionError; Q.init(key, data) is to return the parameters")
+    assert not Path("out").exists()
+
+
+def test_a_minibatch_that_the_model_cannot_draw_is_refused(capsys):
+    code, sentence = called(RUN, MODEL, capsys, "--set batch_size=2")
+    refused(code, sentence, "mine.py:7: model Q lacks batch, which is needed here; batch(key, data, size) is to draw")
+
+
+TRAINED = "run --n 10 --lambda 0.5 --until 2 --record 2 --realizations 1 -o out"
+
+
+@pytest.mark.parametrize(("old", "new", "words"), SOLVERS)
+def test_a_solver_that_is_wrong_is_refused_in_one_sentence_with_its_line(old, new, words, capsys):
+    refused(*called(f"{TRAINED} --solver", changed(SOLVER, old, new), capsys), words)
+    assert not Path("out").exists()
+
+
+@pytest.mark.parametrize(("old", "new", "words"), OBSERVABLES)
+def test_an_observable_that_is_wrong_is_refused_in_one_sentence_with_its_line(old, new, words, capsys):
+    refused(*called(f"{TRAINED} --solver sgd --observe", changed(OBSERVABLE, old, new), capsys), words)
+    assert not Path("out").exists()
+
+
+def test_a_solver_and_an_observable_that_are_right_run_from_the_current_directory(capsys):
+    Path("seen.py").write_text(OBSERVABLE.replace("class Q", "class total"))
+    code, sentence = called(f"{TRAINED} --observe seen:total --solver", SOLVER, capsys)
+    assert code == 0, sentence
+    assert {"total", "taken"} <= {*sj.read("out").columns}
 
 
 @pytest.fixture(scope="module")

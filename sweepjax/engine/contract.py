@@ -1,71 +1,30 @@
 """What the methods of a plug-in from outside must return, tried on the shapes of one row before anything is compiled.
 
-Nothing is computed. What is wrong is said in one sentence, with the file and the line where it went wrong.
+What is wrong is said in one sentence, with the file and the line where it went wrong.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+import inspect
+from collections.abc import Iterator, Sequence
+from itertools import islice
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.tree_util import keystr, tree_leaves_with_path
 
 from sweepjax.columns import CLOCKS, FIRST
-from sweepjax.engine.engine import outline, through_stages
-from sweepjax.engine.kernel import facts_of
+from sweepjax.engine.engine import outline
+from sweepjax.engine.kernel import clock_of, facts_of
+from sweepjax.engine.programs import observables_of
+from sweepjax.engine.shapes import Method, alike, column, columns, numbers, scalar, trainable
 from sweepjax.keys import realization_keys
-from sweepjax.plugins import blame, defined, find, outside, reason
-from sweepjax.sweep.contract import PROTOCOLS, wanted
+from sweepjax.plugins import blame, defined, outside, takes
+from sweepjax.sweep.contract import missing
 from sweepjax.sweep.sweep import Sweep
-from sweepjax.types import Family, Problem, Task, field_types
+from sweepjax.types import Moment, Problem, Task, Trajectory, field_types
 
-
-class Method(NamedTuple):
-    """A method of a plug-in, and the protocol that says what it is for."""
-
-    cls: Any
-    name: str
-
-    @property
-    def wanted(self) -> str:
-        """How it is called and what it is to do."""
-        protocols = (each for each in sum(PROTOCOLS.values(), ()) if hasattr(each, self.name))
-        return wanted(next(protocols), self.name)
-
-    def wrong(self, what: str) -> ValueError:
-        """Return the error that says what it returns, or why it fails."""
-        function = getattr(self.cls, self.name, self.cls)
-        place = function if outside(function) else self.cls
-        return ValueError(f"{defined(place)}: {self.cls.__name__}.{self.name} {what}; {self.wanted}")
-
-    def source(self, names: list[str]) -> "Source":
-        """Return the columns that it returns, and where to look for them."""
-        return Source(f"a column of {self.cls.__name__}.{self.name}", getattr(self.cls, self.name), names)
-
-    def shapes(self, plugin: Any, *arguments: Any) -> Any:
-        """Return the shapes and types that it returns for arguments of these shapes.
-
-        Raises:
-            ValueError: it fails.
-        """
-        return self.traced(lambda plugin, *arguments: getattr(plugin, self.name)(*arguments), plugin, *arguments)
-
-    def traced(self, call: Callable[..., Any], *arguments: Any) -> Any:
-        """Return the shapes and types of a function that does nothing but call it."""
-        odd: list[str] = []
-
-        def kept(*arguments: Any) -> Any:
-            found = call(*arguments)
-            odd.extend(_odd(found))
-            return found
-
-        try:
-            return jax.eval_shape(kept, *arguments)
-        except Exception as error:
-            if line := blame(error, self.cls.__module__.partition(".")[0]):
-                raise ValueError(f"{line}; {self.cls.__name__}.{self.wanted}") from error
-            raise self.wrong(f"returns {odd[0]}" if odd else f"fails ({reason(error)})") from error
+TRIED = 64  # families whose models are tried, each of other shapes
+TIME: Any = jax.ShapeDtypeStruct((), np.float64)
 
 
 class Source(NamedTuple):
@@ -77,75 +36,143 @@ class Source(NamedTuple):
 
 
 def check(sweep: Sweep) -> None:
-    """Try the plug-ins of a sweep that are from outside, as its first row uses them.
+    """Try the plug-ins of a sweep that are from outside: all of them in its first family, the model in others too.
 
     Raises:
         ValueError: one of them fails, or returns what cannot be used.
     """
     if not (sweep.observables or outside(sweep.model_class) or outside(sweep.solver_class)):
         return
+    task: Task | None = None
     try:
-        family = next(sweep.families())
         with jax.enable_x64(True):
-            sources = [*_labels(family.tasks[0]), *_of_model(family.tasks[0])]
-            if outside(sweep.solver_class):
-                _check_stages(family)
-        info, found = Method(sweep.solver_class, "info"), outline(family)
-        sources.append(info.source(columns(info, found.info, scalars=False)))
-        _check_names([*sources, *_observed(sweep.observables)])
+            for family in islice(sweep.families(), TRIED if outside(sweep.model_class) else 1):
+                first, task = task is None, family.tasks[0]
+                problem, sources = _of_model(task)
+                if first:
+                    found = [*_labels(task), *sources, _of_solver(task, problem), *_of_observables(task, problem)]
+                    _check_names(found)
+                    outline(family)
     except Exception as error:
-        if line := blame(error):
-            raise ValueError(line) from error
+        sentence = blame(error) or (_lack(error, task.model) if task else "")
+        if sentence:
+            raise ValueError(sentence) from error
         raise
-
-
-def _check_stages(family: Family) -> None:
-    """Refuse a stage that makes another state of a state."""
-    cls = type(family.tasks[0].solver)
-    for before, after in through_stages(family):
-        if (one := _spelling(before)) != (other := _spelling(after)):
-            raise Method(cls, "init").wrong(f"returns a state {one}, of which a stage makes {other}")
-
-
-def _spelling(tree: Any) -> str:
-    """Return the shapes and types of a state, in words."""
-    return ", ".join(f"{keystr(path)} {_kind(leaf)}" for path, leaf in tree_leaves_with_path(tree))
 
 
 def _labels(task: Task) -> Iterator[Source]:
     """Yield the columns that every row has, those that readers of rows take for such, and the fields."""
-    yield Source("a label of the rows", None, [name for name in FIRST if name not in _fields(task)])
+    plugins = task.model, task.solver
+    fields = {name for plugin in plugins for name in field_types(type(plugin))}
+    yield Source("a label of the rows", None, [name for name in FIRST if name not in fields])
     yield Source("a clock", None, [*CLOCKS])
-    for plugin in (task.model, task.solver):
+    for plugin in plugins:
         yield Source(f"a field of {type(plugin).__name__}", type(plugin), [*field_types(type(plugin))])
 
 
-def _fields(task: Task) -> set[str]:
-    return {*field_types(type(task.model)), *field_types(type(task.solver))}
-
-
-def _of_model(task: Task) -> Iterator[Source]:
-    """Try the methods of a model as its solver uses them, and yield the columns of each."""
-    cls, solver = type(task.model), task.solver
-    model = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct((), "float64"), task.model)
-    seed = jax.ShapeDtypeStruct((), "uint32")
+def _of_model(task: Task) -> tuple[Problem, list[Source]]:
+    """Try the methods of a model as its solver uses them; return what the solver is given, and the columns of each."""
+    cls, solver, model, sources = type(task.model), task.solver, _traced(task.model), list[Source]()
+    seed = jax.ShapeDtypeStruct((), np.uint32)
     keys = jax.eval_shape(realization_keys, model, seed, seed)
-    data = _numbers(Method(cls, "sample"), Method(cls, "sample").shapes(model, keys.data))
-    start = _numbers(Method(cls, "init"), Method(cls, "init").shapes(model, keys.init, data))
+    sample, init = Method("models", cls, "sample"), Method("models", cls, "init")
+    data = numbers(sample, sample.shapes(model, keys.data))
+    start = numbers(init, init.shapes(model, keys.init, data))
+    problem = Problem(model, data, start, keys.batches)
     if getattr(solver, "needs", "") == "training_loss":
-        _check_loss(model, data, _trainable(Method(cls, "init"), start))
+        _check_loss(problem, trainable(init, start))
+    if getattr(solver, "needs", "") == "signed_rows":
+        rows = Method("models", cls, "signed_rows")
+        if len(column(rows, rows.shapes(model, data), "rows").shape) != 2:
+            raise rows.wrong("does not return a matrix")
     if solver.clock != "none":
-        metrics = Method(cls, "metrics")
-        yield metrics.source(columns(metrics, metrics.shapes(model, start, data), scalars=True))
+        sources.append(
+            _source(
+                Method("models", cls, "metrics"),
+                Method("models", cls, "metrics").shapes(model, start, data),
+                scalars=True,
+            )
+        )
     if hasattr(cls, "facts"):
-        facts = Method(cls, "facts")
-        found = facts.traced(lambda *of: facts_of(Problem(of[0], of[1], of[2], keys.batches)), model, data, start)
-        yield facts.source(columns(facts, found, scalars=False))
+        sources.append(
+            _source(Method("models", cls, "facts"), Method("models", cls, "facts").traced(facts_of, problem))
+        )
+    return problem, sources
 
 
-def _observed(names: Sequence[str]) -> Iterator[Source]:
-    for name in names:
-        yield Source(f"the observable {name}", find("observables", name), [name.rpartition(":")[2]])
+def _check_loss(problem: Problem, start: Any) -> None:
+    method = Method("models", type(problem.model), "training_loss")
+    scalar(method, method.shapes(problem.model, start, problem.data), jnp.floating, "one real number")
+    method.traced(lambda model, data, start: jax.grad(model.training_loss)(start, data), *problem[:3])
+
+
+def _of_solver(task: Task, problem: Problem) -> Source:
+    """Try the methods of a solver and its stages, and return its columns."""
+    cls, solver = type(task.solver), _traced(task.solver)
+    if hasattr(cls, "view"):
+        problem = problem._replace(view=Method("solvers", cls, "view").shapes(solver, problem))
+    init, stages, info = (Method("solvers", cls, name) for name in ("init", "stages", "info"))
+    state = numbers(init, init.shapes(solver, problem))
+    for number in range(_stages(stages, task.solver)):
+        after = stages.traced(lambda solver, *rest, k=number: solver.stages[k](*rest), solver, problem, state, TIME)
+        alike(stages, after, state, "the state of init")
+    scalar(
+        Method("solvers", cls, "waits"),
+        Method("solvers", cls, "waits").shapes(solver, state, TIME),
+        jnp.integer,
+        "a whole number",
+    )
+    if solver.clock != "none":
+        params = Method("solvers", cls, "params")
+        alike(params, params.shapes(solver, problem, state, TIME), problem.start, "the start of the model")
+    return _source(info, info.shapes(solver, problem, state))
+
+
+def _stages(method: Method, solver: Any) -> int:
+    """Return the number of stages, all of which can be called."""
+    found = solver.stages
+    if not (isinstance(found, tuple) and all(callable(stage) for stage in found)):
+        raise method.wrong("is no tuple of functions")
+    for stage in found:
+        if not takes(stage, 3):
+            raise method.wrong(f"holds a function that takes {inspect.signature(stage)}")
+    return len(found)
+
+
+def _of_observables(task: Task, problem: Problem) -> Iterator[Source]:
+    """Try the observables on one recorded time and on all, and yield their columns."""
+    if not task.observables:
+        return
+    times = jax.ShapeDtypeStruct((len(task.times),), np.float64)
+    clock = jax.eval_shape(clock_of, _traced(task.solver), times)
+    metrics = Method("models", type(problem.model), "metrics").shapes(problem.model, problem.start, problem.data)
+    for name, observable in observables_of(task).items():
+        measure, finish = (Method("observables", type(observable), each) for each in ("measure", "finish"))
+        kept = measure.shapes(_traced(observable), problem, Moment(TIME, problem.start, metrics))
+        trajectory = Trajectory(clock, *(_recorded(each, len(task.times)) for each in (metrics, kept)))
+        last = finish if hasattr(observable, "finish") else measure
+        whole = finish.shapes(_traced(observable), problem, trajectory) if last is finish else trajectory.kept
+        shape = column(last, whole, "the column").shape
+        if shape[:1] != (len(task.times),):
+            raise last.wrong(
+                f"returns the shape {shape}, which does not begin with the {len(task.times)} recorded times"
+            )
+        yield Source(f"the observable {name}", type(observable), [name])
+
+
+def _recorded(tree: Any, count: int) -> Any:
+    return jax.tree.map(lambda leaf: jax.ShapeDtypeStruct((count, *leaf.shape), leaf.dtype), tree)
+
+
+def _traced(plugin: Any) -> Any:
+    """Return a plug-in whose float fields are shapes."""
+    return jax.tree.map(lambda leaf: TIME, plugin)
+
+
+def _source(method: Method, found: Any, *, scalars: bool = False) -> Source:
+    return Source(
+        f"a column of {method.cls.__name__}.{method.name}", method.place, columns(method, found, scalars=scalars)
+    )
 
 
 def _check_names(sources: Sequence[Source]) -> None:
@@ -156,88 +183,15 @@ def _check_names(sources: Sequence[Source]) -> None:
             if name in taken:
                 other = taken[name]
                 mine, others = (other, source) if other.place and not outside(source.place) else (source, other)
-                says = f"{name!r} is {mine.origin}, and {others.origin} too; rename it"
+                where = f" ({defined(others.place)})" if others.place and outside(others.place) else ""
+                says = f"{name!r} is {mine.origin}, and {others.origin} too{where}; rename it"
                 raise ValueError(f"{defined(mine.place)}: {says}")
             taken[name] = source
 
 
-def _check_loss(model: Any, data: Any, start: Any) -> None:
-    method = Method(type(model), "training_loss")
-    loss = method.shapes(model, start, data)
-    if not (hasattr(loss, "dtype") and loss.shape == () and jnp.issubdtype(loss.dtype, jnp.floating)):
-        raise method.wrong(f"returns {_kind(loss)} instead of one real number")
-    method.traced(lambda model, start, data: jax.grad(model.training_loss)(start, data), model, start, data)
-
-
-def _odd(found: Any) -> Iterator[str]:
-    """Yield what JAX cannot trace of a result, in words."""
-    if isinstance(found, dict) and not all(isinstance(name, str) for name in found):
-        yield f"a dict with the keys {', '.join(map(repr, found))}, which are not all texts"
-        return
-    for path, leaf in tree_leaves_with_path(found):
-        if not isinstance(leaf, (jax.Array, np.ndarray, np.generic, bool, int, float, complex)):
-            yield f"a {type(leaf).__name__}{keystr(path)}, where numbers are needed"
-
-
-def _numbers(method: Method, tree: Any) -> Any:
-    """Return shapes that are numbers and no keys, and something at all."""
-    if tree is None:
-        raise method.wrong("returns nothing")
-    for path, leaf in tree_leaves_with_path(tree):
-        if not any(jnp.issubdtype(leaf.dtype, kind) for kind in (jnp.number, jnp.bool_)):
-            raise method.wrong(f"returns {leaf.dtype}{keystr(path)}, where numbers are needed")
-    return tree
-
-
-def _trainable(method: Method, start: Any) -> Any:
-    leaves = tree_leaves_with_path(start)
-    if not leaves:
-        raise method.wrong("returns no parameters, so there is nothing to train")
-    for path, leaf in leaves:
-        if not jnp.issubdtype(leaf.dtype, jnp.floating):
-            raise method.wrong(f"returns parameters{keystr(path)} of {leaf.dtype}, and a gradient needs real floats")
-    return start
-
-
-def columns(method: Method, found: Any, *, scalars: bool) -> list[str]:
-    """Return the names of columns, all of which are texts, with real numbers or pairs (value, exists)."""
-    if not isinstance(found, dict):
-        raise method.wrong(f"returns {_kind(found)} instead of a dict")
-    for name, value in found.items():
-        if not (isinstance(name, str) and name.isprintable() and name.strip() == name != "" and name[0] != "_"):
-            raise method.wrong(f"returns a column of the name {name!r}; give a text that does not begin with '_'")
-        for leaf in _values(method, name, value):
-            if not _real(leaf):
-                raise method.wrong(f"returns {name!r} as {_kind(leaf)}; give real numbers")
-            if scalars and leaf.shape:
-                raise method.wrong(
-                    f"returns {name!r} with the shape {leaf.shape}; give a scalar, or make it an observable"
-                )
-    return [*found]
-
-
-def _values(method: Method, name: str, value: Any) -> Iterator[Any]:
-    """Yield the array of a column, or both of a pair (value, exists)."""
-    if not isinstance(value, tuple):
-        yield value
-        return
-    if not (
-        len(value) == 2
-        and all(map(_real, value))
-        and jnp.issubdtype(value[1].dtype, jnp.bool_)
-        and value[0].shape == value[1].shape
-    ):
-        raise method.wrong(f"returns {name!r} as a tuple; of (value, exists) the second is a bool of the same shape")
-    yield value[0]
-
-
-def _real(leaf: Any) -> bool:
-    kind = getattr(leaf, "dtype", None)
-    return kind is not None and any(jnp.issubdtype(kind, real) for real in (jnp.floating, jnp.integer, jnp.bool_))
-
-
-def _kind(found: Any) -> str:
-    """Return what something is, in words."""
-    if hasattr(found, "dtype"):
-        return f"{found.dtype}{list(found.shape) if found.shape else ''}"
-    return "nothing" if found is None else f"a {type(found).__name__}"
+def _lack(error: Exception, model: Any) -> str:
+    """Return which method of the user's model is missing, if that is what went wrong."""
+    if not (isinstance(error, AttributeError) and type(error.obj) is type(model) and outside(type(model))):
+        return ""
+    cls, name = type(model), str(error.name)
+    return f"{defined(cls)}: model {cls.__name__} lacks {name}, which is needed here; {missing('models', cls, name)}"

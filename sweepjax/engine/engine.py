@@ -19,7 +19,7 @@ from threadpoolctl import threadpool_limits
 from sweepjax.engine import programs, sizes
 from sweepjax.engine.dealing import dealt
 from sweepjax.engine.devices import devices
-from sweepjax.engine.kernel import Found, Kernel, Row, Slot
+from sweepjax.engine.kernel import Found, Row
 from sweepjax.engine.stream import Gathering, Hand, Piece, batched
 from sweepjax.types import Chunk, Columns, Family
 
@@ -137,29 +137,14 @@ def outline(family: Family) -> Found:
     Raises:
         ValueError: an observable does not fit the model or the solver.
     """
-    return _traced(family, lambda kernel, slot: kernel.leave(slot))
-
-
-def through_stages(family: Family) -> list[tuple[Any, Any]]:
-    """Return the shapes and types of a solver's state before and after each of its stages."""
-
-    def both(kernel: Kernel, slot: Slot) -> list[tuple[Any, Any]]:
-        kernel.waits(slot)
-        return [(slot.state, stage(slot).state) for stage in kernel.stages]
-
-    return _traced(family, both)
-
-
-def _traced(family: Family, life: Callable[[Kernel, Slot], Any]) -> Any:
-    """Return the shapes and types of what becomes of a row that has entered."""
     task = family.tasks[0]
 
-    def entered(row: Row, times: Any, always: Any) -> Any:
+    def life(row: Row, times: Any, always: Any) -> Found:
         kernel = programs.kernel_of(task.observables, 1, row, times, always)
-        return life(kernel, kernel.enter(row))
+        return kernel.leave(kernel.enter(row))
 
     with jax.enable_x64(True):
-        return jax.eval_shape(entered, _one(family), np.asarray(task.times, dtype=np.float64), True)
+        return jax.eval_shape(life, _one(family), np.asarray(task.times, dtype=np.float64), True)
 
 
 def provenance(engine: Engine) -> dict[str, str]:

@@ -1,8 +1,10 @@
 """What becomes of a chunk: its columns, or an account of why there are none."""
 
 from collections.abc import Callable, Generator, Iterable, Mapping
-from typing import NamedTuple, Protocol
+from contextlib import closing
+from typing import Any, NamedTuple, Protocol
 
+from sweepjax.plugins import defined
 from sweepjax.types import Chunk, Columns
 
 ATTEMPTS = 3
@@ -50,3 +52,20 @@ class Executor(Protocol):
     def __call__(self, compute: Compute, chunks: Iterable[Chunk], watch: Watch) -> Settled:
         """Yield each chunk with what became of it, at once; one that fails is tried three times in all."""
         ...
+
+
+def settled(execute: Executor, compute: Compute, chunks: Iterable[Chunk], watch: Watch) -> Settled:
+    """Yield what an executor makes of chunks.
+
+    Raises:
+        ValueError: it is from outside, and yields something else.
+    """
+    made: Any = execute(compute, chunks, watch)
+    cls, wanted = type(execute), "yield (chunk, outcome), the outcome as compute(chunk, watch) returns it"
+    if not isinstance(made, Generator):
+        raise ValueError(f"{defined(cls)}: {cls.__name__}.__call__ returns a {type(made).__name__}; {wanted}")
+    with closing(made):
+        for each in made:
+            if not (isinstance(each, tuple) and len(each) == 2 and isinstance(each[1], (Done, Failed))):
+                raise ValueError(f"{defined(cls)}: {cls.__name__}.__call__ yields a {type(each).__name__}; {wanted}")
+            yield each

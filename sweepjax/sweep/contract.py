@@ -3,22 +3,32 @@
 The protocols of types.py say which methods there are, and how they are called.
 """
 
+import dataclasses
 import difflib
 import inspect
 from collections.abc import Callable
+from types import FunctionType
 from typing import Any
 
 from sweepjax.plugins import defined, find, takes
 from sweepjax.sweep.axes import parse_axis
 from sweepjax.sweep.times import CLOCKS
-from sweepjax.types import Abilities, Model, Solver, field_types, is_plugin
+from sweepjax.types import Abilities, Finishing, Model, Observable, Solver, Viewing, field_types, is_plugin
 
 TAKEN = (
-    *("model", "solver", "seed", "realization", "realizations", "until", "record", "observe", "zip", "lambda"),
+    *("model", "solver", "seed", "realization", "realizations", "until", "record", "observe", "lambda"),
     *("time", "step", "chunk", "store"),
 )
-NEEDED = {"models": ("sample", "init"), "solvers": ("init", "waits", "info")}
-PROTOCOLS: dict[str, tuple[type, ...]] = {"models": (Model, Abilities), "solvers": (Solver,)}
+NEEDED = {
+    "models": ("sample", "init"),
+    "solvers": ("stages", "init", "waits", "info"),
+    "observables": ("measure",),
+}
+PROTOCOLS: dict[str, tuple[type, ...]] = {
+    "models": (Model, Abilities),
+    "solvers": (Solver, Viewing),
+    "observables": (Observable, Finishing),
+}
 
 
 def checked(kind: str, name: str) -> Any:
@@ -31,36 +41,25 @@ def checked(kind: str, name: str) -> Any:
         raise ValueError(f"{kind[:-1]} = {name!r} is not allowed; give its name, such as 'logistic' or 'my:Model'")
     cls = find(kind, name)
     _check_class(kind[:-1], name, cls)
-    _check_fields(cls)
     for protocol in PROTOCOLS[kind]:
         for method in methods(protocol):
             _check_method(kind, cls, protocol, method)
-    if kind == "solvers" and getattr(cls, "clock", None) not in CLOCKS:
-        raise wrong(cls, f"solver {cls.__name__} has no clock; write `clock = ...`, one of: {', '.join(CLOCKS)}")
-    if kind == "solvers":
-        _check_stages(cls)
+    _check_fields(kind, cls)
     return cls
 
 
-def _check_stages(cls: Any) -> None:
-    """Refuse a solver that says not what its rows go through, or not what they have come to."""
-    if not hasattr(cls, "stages"):
-        stages = "a property that returns a tuple of its methods (problem, state, until) -> state, which may be empty"
-        raise wrong(cls, f"solver {cls.__name__} has no stages; write `stages`, {stages}")
-    if cls.clock != "none" and not hasattr(cls, "params"):
-        raise wrong(cls, f"solver {cls.__name__} has no method params; {wanted(Solver, 'params')}")
-
-
 def methods(protocol: type) -> list[str]:
-    """List the methods that a protocol declares."""
-    return [name for name, value in vars(protocol).items() if inspect.isfunction(value) and name[0] != "_"]
+    """List the methods and properties that a protocol declares."""
+    kinds = (FunctionType, property)
+    return [name for name, value in vars(protocol).items() if isinstance(value, kinds) and name[0] != "_"]
 
 
 def wanted(protocol: type, method: str) -> str:
     """Return how a method is called and what it is to do, in the words of its protocol."""
     declared = getattr(protocol, method)
     does = (inspect.getdoc(declared) or "").partition("\n")[0].rstrip(".")
-    return f"{method}({', '.join(map(_spelled, _arguments(declared)))}) is to {does[:1].lower()}{does[1:]}"
+    call = "" if isinstance(declared, property) else f"({', '.join(map(_spelled, _arguments(declared)))})"
+    return f"{method}{call} is to {does[:1].lower()}{does[1:]}"
 
 
 def wrong(place: Any, sentence: str) -> ValueError:
@@ -91,16 +90,27 @@ def _nature(item: Any) -> str:
     return f"an object of the type {type(item).__name__}"
 
 
-def _check_fields(cls: type) -> None:
-    for name in field_types(cls):
-        if name in TAKEN:
-            raise wrong(cls, f"{cls.__name__} has a field {name!r}, which is a name of every sweep; rename it")
+def _check_fields(kind: str, cls: type) -> None:
+    """Refuse fields and class variables that cannot mean what they are meant for."""
+    for field in dataclasses.fields(cls):  # type: ignore[arg-type]
+        if kind != "observables" and field.name in TAKEN:
+            raise wrong(cls, f"{cls.__name__} has a field {field.name!r}, which is a name of every sweep; rename it")
+        if kind == "observables" and field.default is dataclasses.MISSING:
+            raise wrong(cls, f"field {field.name!r} of {cls.__name__} has no default; give it one")
+    if kind == "solvers" and getattr(cls, "clock", None) not in CLOCKS:
+        raise wrong(cls, f"solver {cls.__name__} has no clock; write `clock = ...`, one of: {', '.join(CLOCKS)}")
+    if kind == "solvers" and cls.clock != "none" and not hasattr(cls, "params"):  # type: ignore[attr-defined]
+        raise wrong(cls, f"solver {cls.__name__} lacks params; {missing(kind, cls, 'params')}")
     for name in ("figures", "effort"):
         said = getattr(cls, name, ())
         if isinstance(said, str) or not all(isinstance(each, str) for each in said):
-            raise wrong(cls, f"{name} of {cls.__name__} is {said!r}; give a tuple of names, such as ({name[:-1]!r},)")
-    usual = getattr(cls, "usual_axes", {})
-    known = [*field_types(cls), "lam", "seed"]
+            raise wrong(cls, f"{name} of {cls.__name__} is {said!r}; give a tuple of names, such as ('name',)")
+    if kind == "models":
+        _check_usual_axes(cls)
+
+
+def _check_usual_axes(cls: type) -> None:
+    usual, known = getattr(cls, "usual_axes", {}), [*field_types(cls), "lam", "seed"]
     if not (isinstance(usual, dict) and all(isinstance(text, str) for text in usual.values())):
         raise wrong(cls, f"usual_axes of {cls.__name__} is {usual!r}; give a dict such as {{'n': '10,20'}}")
     for name, text in usual.items():
@@ -119,17 +129,18 @@ def _check_method(kind: str, cls: type, protocol: type, method: str) -> None:
         if method in NEEDED[kind]:
             raise wrong(cls, f"{kind[:-1]} {cls.__name__} lacks {method}; {missing(kind, cls, method)}")
         return
-    if not callable(getattr(cls, method)):
+    if isinstance(declared, property):
+        if callable(written):
+            raise wrong(written, f"{what} is a method; write @property above it, as {wanted(protocol, method)}")
+        return
+    found = getattr(cls, method)
+    if not callable(found):
         raise wrong(cls, f"{what} is no method; {wanted(protocol, method)}")
-    if inspect.iscoroutinefunction(getattr(cls, method)):
-        raise wrong(getattr(cls, method), f"{what} is async; write def, as everything is traced by JAX")
-    arguments = [*_arguments(declared)]
-    bound = getattr(cls, method) if isinstance(written, (staticmethod, classmethod)) else None
-    if not (takes(bound, len(arguments)) if bound else takes(getattr(cls, method), len(arguments) + 1)):
-        if method == "facts" and takes(getattr(cls, method), 2):
-            return
-        given = inspect.signature(getattr(cls, method))
-        raise wrong(getattr(cls, method), f"{what} takes {given}, but {wanted(protocol, method)}")
+    if inspect.iscoroutinefunction(found):
+        raise wrong(found, f"{what} is async; write def, as everything is traced by JAX")
+    count = len(_arguments(declared)) + (not isinstance(written, (staticmethod, classmethod)))
+    if not takes(found, count) and not (method == "facts" and takes(found, count - 1)):
+        raise wrong(found, f"{what} takes {inspect.signature(found)}, but {wanted(protocol, method)}")
 
 
 def _arguments(declared: Callable[..., Any]) -> list[inspect.Parameter]:

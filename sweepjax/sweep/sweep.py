@@ -8,7 +8,6 @@ from itertools import chain
 from typing import Any, Self
 
 from sweepjax.identity import digest, name_of
-from sweepjax.plugins import find
 from sweepjax.sweep import spelling
 from sweepjax.sweep.contract import checked
 from sweepjax.sweep.fields import (
@@ -62,7 +61,7 @@ class Sweep:
         _check_size(self)
         recorded_times(self.solver_class.clock, self.until, self.record)
         for name in self.observe:
-            find("observables", name)
+            checked("observables", name)
         if self.observe and self.solver_class.clock == "none":
             raise ValueError(
                 f"solver {self.solver!r} records no times, so there is nothing to observe; leave --observe out"
