@@ -172,8 +172,10 @@ def test_this_process_tries_three_times_too():
             return compute(chunk, watch)
 
         def stream(self, chunks, watch):
-            yield from ((chunk, compute(chunk, watch)) for chunk in list(chunks)[:1])
-            raise RuntimeError("one of them is bad")
+            together = list(chunks)
+            yield from ((chunk, compute(chunk, watch)) for chunk in together[:1])
+            if together:
+                raise RuntimeError("one of them is bad")
 
         def prepare(self, chunk):
             """Nothing to compile."""
