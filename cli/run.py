@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from sweepjax.target import Reached, Target
     from sweepjax.types import Chunk
 
+APART = "`sweepjax verify` refuses rows of both in one place, so give another -o to keep them apart"
+
 
 def run(  # noqa: PLR0913, PLR0917  one parameter an option
     file: Annotated[Path | None, typer.Argument(metavar="[SWEEP.toml]")] = None,
@@ -164,6 +166,8 @@ def _store(sweep: "Sweep", how: _how.How, directory: Path) -> "Store":
 
     chunk = how.chunk or (how.target.chunk_rows(sweep) if how.target else 0)
     store = open_store(sweep, directory, chunk_rows=chunk, engine=how.engine if how.execute == Local() else None)
+    for code in store.other_code():
+        say(f"{store.path} holds rows of other code ({code}, now {store.source}); {APART}")
     if how.chunk not in (0, store.chunk_rows):
         say(f"{store.path} keeps its chunks of {store.chunk_rows} rows; --chunk is for new directories")
     return store

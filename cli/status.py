@@ -25,11 +25,19 @@ def status(directory: Annotated[Path, typer.Argument(metavar="DIR", help="A dire
         ("rows", _share(held)),
         ("uncertified", uncertified(directory) if held.files else 0),
         ("files", f"{held.files} of at most {store.chunk_rows} rows, {size(held.bytes)}"),
+        *_sources(held, store.source),
         ("leftovers", f"{len(held.leftovers)}" + (", of writes under way or cut off" if held.leftovers else "")),
     ]
     if store.unplugged:
         lines.insert(1, ("", f"its plug-ins cannot be used here: {store.unplugged}"))
     typer.echo(aligned(lines))
+
+
+def _sources(held: "Summary", present: str) -> list[tuple[str, str]]:
+    """Return the code of plug-ins from outside that has computed the rows, and the present one if that is another."""
+    lines = [f"{text} ({count} files)" for text, count in held.sources.items()]
+    lines += [f"{present} is the present one"] if lines and present and present not in held.sources else []
+    return list(zip(["code", *len(lines) * [""]], lines, strict=False))
 
 
 def _share(held: "Summary") -> str:

@@ -18,7 +18,7 @@ from sweepjax.engine.sizes import default_chunk_rows
 from sweepjax.executors import Done, Executor, Failed, Outcome, settled
 from sweepjax.executors.local import Local
 from sweepjax.plugins import blame
-from sweepjax.store.footers import label
+from sweepjax.store.footers import code, label
 from sweepjax.store.paths import place
 from sweepjax.store.rows import read
 from sweepjax.store.store import Store
@@ -81,7 +81,7 @@ class Attempt:
     def __call__(self, chunk: Chunk, watch: Watch) -> Outcome:
         """Compute one chunk."""
         try:
-            return Done(self.engine.compute(chunk, watch), provenance(self.engine))
+            return Done(self.engine.compute(chunk, watch), provenance(self.engine) | code(chunk))
         except OSError:
             raise
         except Exception as error:
@@ -91,7 +91,7 @@ class Attempt:
         """Compute chunks that share the lanes of this process."""
         with closing(self.engine.stream(chunks, watch)) as done:
             for chunk, columns in done:
-                yield chunk, Done(columns, provenance(self.engine))
+                yield chunk, Done(columns, provenance(self.engine) | code(chunk))
 
     def prepare(self, chunk: Chunk) -> None:
         """Begin to compile what a chunk needs; what fails now fails again where the chunk is computed."""

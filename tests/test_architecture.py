@@ -13,7 +13,7 @@ from sweepjax.plugins import find, names
 FLOORS = [
     ["identity"],
     ["types", "plugins", "primitives", "theory"],
-    ["keys", "columns", "sweep", "models", "solvers", "observables", "executors"],
+    ["keys", "columns", "sources", "sweep", "models", "solvers", "observables", "executors"],
     ["engine", "store", "presets", "reducers"],
     ["run", "plan", "target", "batch", "recheck", "figures"],
     ["report"],

@@ -33,6 +33,7 @@ class Copy(NamedTuple):
     chunk: Chunk
     table: pa.Table
     content: bytes
+    source: str  # the code of its plug-ins from outside
 
 
 def read_copy(file: Path, family: Family | None) -> Copy | None:
@@ -60,7 +61,7 @@ def read_copy(file: Path, family: Family | None) -> Copy | None:
     _check_rows(chunk, told, table)
     planned = None if isinstance(chunk.family, Described) else chunk.family
     said = pa.Table.from_arrays(table.columns, schema=saying(table.schema, footer, planned))
-    return Copy(chunk, said, content)
+    return Copy(chunk, said, content, told.get("source", ""))
 
 
 def _content(file: Path) -> bytes | None:

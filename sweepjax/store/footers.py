@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from sweepjax.identity import digest_of_folded, folded
+from sweepjax.sources import sources_of
 from sweepjax.types import Chunk, Family
 
 FORMAT = 1
@@ -71,6 +72,12 @@ def is_origin(told: Mapping[str, str], chunk: Chunk) -> bool:
 
 def _origin(chunk: Chunk, description: str) -> dict[str, str]:
     return {"chunk": label(chunk), "start": str(chunk.start), "stop": str(chunk.stop), "family": description}
+
+
+def code(chunk: Chunk) -> dict[str, str]:
+    """Return what the footer tells of the code of plug-ins from outside, as it is where this runs."""
+    source = sources_of(chunk.family.tasks[0])
+    return {"source": source} if source else {}
 
 
 @cache

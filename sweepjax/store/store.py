@@ -4,7 +4,8 @@ Every other name in the directory begins with "_", so the usual readers see fini
 """
 
 import tomllib
-from collections.abc import Iterable, Iterator, Mapping
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
@@ -13,6 +14,7 @@ from typing import Any, NamedTuple, Self
 import pyarrow.dataset as ds
 import tomli_w
 
+from sweepjax.sources import sources_of
 from sweepjax.store.chunkfile import Damaged, encode, footer, put, table
 from sweepjax.store.directory import RECORD, Conflict, check_free, chunk_files, leftovers
 from sweepjax.store.footers import FORMAT, label, origin, software
@@ -21,6 +23,8 @@ from sweepjax.store.rows import scan
 from sweepjax.sweep.recorded import Recorded, recorded
 from sweepjax.sweep.sweep import Sweep
 from sweepjax.types import Chunk, Columns
+
+SOURCE = b"sweepjax.source"
 
 
 class Kept(NamedTuple):
@@ -39,6 +43,7 @@ class Summary(NamedTuple):
     files: int
     bytes: int
     leftovers: tuple[Path, ...]
+    sources: Mapping[str, int]  # how many files are of which code of plug-ins from outside
 
 
 @dataclass(frozen=True)
@@ -99,6 +104,11 @@ class Store:
         """Why the sweep's plug-ins cannot be used here; nothing if they can."""
         return self.sweep.reason if isinstance(self.sweep, Recorded) else ""
 
+    @property
+    def source(self) -> str:
+        """The present code of the sweep's plug-ins, as `sources_of` says it; nothing where they cannot be used."""
+        return "" if self.unplugged else sources_of(next(self.sweep.tasks()))
+
     def __contains__(self, chunk: Chunk) -> bool:
         file = self.file(chunk)
         return file.exists() and footer(file).num_rows >= chunk.rows
@@ -135,7 +145,18 @@ class Store:
         files = chunk_files(self.path)
         held = list(each(lambda file: (footer(file).num_rows, file.stat().st_size), files, self.path))
         rows, size = (sum(counts) for counts in zip(*held, strict=True)) if held else (0, 0)
-        return Summary(rows, self.sweep.rows_total, len(files), size, tuple(leftovers(self.path)))
+        return Summary(rows, self.sweep.rows_total, len(files), size, tuple(leftovers(self.path)), self._sources(files))
+
+    def other_code(self) -> list[str]:
+        """Return the code, other than the present one, that has computed rows of this directory."""
+        present = self.source
+        return [text for text in self._sources(chunk_files(self.path)) if text != present] if present else []
+
+    def _sources(self, files: Sequence[Path]) -> Counter[str]:
+        entries = each(
+            lambda file: (footer(file).metadata or {}).get(b"sweepjax.source", b"").decode(), files, self.path
+        )
+        return Counter(text for text in entries if text)
 
     def dataset(self) -> ds.FileSystemDataset:
         """Return the finished rows as a table on disk."""

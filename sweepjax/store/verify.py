@@ -43,6 +43,7 @@ def verify(store: Store) -> Findings:
     """Read every Parquet file of a directory and hold it against the plan; nothing is changed."""
     held: dict[Path, Chunk] = {}
     schemas: dict[Path, pa.Schema] = {}
+    sources: dict[Path, str] = {}
     faults = []
     for family, file in planned_files(store.sweep, parquet_files(store.path)):
         try:
@@ -51,8 +52,8 @@ def verify(store: Store) -> Findings:
             faults.append(Fault(file, str(error), error.replaceable and family is not None))
             continue
         if copy:
-            held[file], schemas[file] = copy.chunk, copy.table.schema.remove_metadata()
-    faults += _odd(schemas)
+            held[file], schemas[file], sources[file] = copy.chunk, copy.table.schema.remove_metadata(), copy.source
+    faults += _odd(schemas) + _mixed(sources, store.source)
     held = _without(held, faults)
     faults += _misplaced(held, store.chunk_rows)
     sound = _without(held, faults)
@@ -106,6 +107,16 @@ def _odd(schemas: dict[Path, pa.Schema]) -> list[Fault]:
         return []
     usual = counts.most_common(1)[0][0]
     return [Fault(file, _other_columns(own, usual), True) for file, own in schemas.items() if own != usual]
+
+
+def _mixed(sources: dict[Path, str], present: str) -> list[Fault]:
+    """Blame the files that other code of the same plug-ins has computed than the present one, or than most files."""
+    counts = Counter(source for source in sources.values() if source)
+    if len(counts) < 2:
+        return []
+    usual, whose = (present, "the present one") if present in counts else (counts.most_common(1)[0][0], "most files")
+    what = f"was computed by other code ({{}}) than {whose} ({usual})"
+    return [Fault(file, what.format(own), present in counts) for file, own in sources.items() if own and own != usual]
 
 
 def _other_columns(own: pa.Schema, usual: pa.Schema) -> str:
