@@ -25,10 +25,10 @@ def place(tmp_path, monkeypatch):
 def digest(place, monkeypatch, name="own", cls="Own", **files):
     """The digest of a class, of files as they are now."""
     for file, text in files.items():
-        path = place / f"{file.replace('__', '/')}.py"
+        path = place / f"{file}.py"
         path.parent.mkdir(exist_ok=True)
         path.write_text(text)
-        monkeypatch.delitem(sys.modules, file.replace("__", "."), raising=False)
+        monkeypatch.delitem(sys.modules, file.replace("/", "."), raising=False)
     importlib.invalidate_caches()
     sys.dont_write_bytecode = True
     monkeypatch.delitem(sys.modules, name, raising=False)
@@ -57,7 +57,8 @@ def test_the_digest_changes_with_the_code_and_with_what_it_imports_and_with_noth
 def test_relative_imports_of_a_package_count(place, monkeypatch):
     def made(value):
         own = "from .parts import PART\nclass Own: part = PART"
-        return digest(place, monkeypatch, "pack.own", pack____init__="", pack__own=own, pack__parts=f"PART = {value}")
+        files = {"pack/__init__": "", "pack/own": own, "pack/parts": f"PART = {value}"}
+        return digest(place, monkeypatch, "pack.own", **files)
 
     first = made(1)
     assert made(1) == first
