@@ -75,10 +75,10 @@ def executor(name: str, options: dict[str, str | None]) -> "Executor":
 
 def target(text: str | None, most: str | None, sweep: "Sweep") -> "Target | None":
     """Return the target that two options describe, if they are given."""
-    from sweepjax.target import Target  # noqa: PLC0415
-
     if text is None and most is None:
         return None
+    from sweepjax.target import Target  # noqa: PLC0415
+
     if text is None or most is None:
         raise ValueError("--target-se COLUMN=SE and --max-realizations R need each other; give both")
     column, equals, se = (word.strip() for word in text.partition("="))

@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import lru_cache
 from importlib.util import find_spec
 from itertools import islice
 from pathlib import Path
@@ -17,10 +18,11 @@ from typing import Any
 
 from sweepjax.executors import ATTEMPTS, Compute, Failed, Outcome, Settled, Watch
 from sweepjax.executors._cluster import SILENCE, own_cluster
-from sweepjax.types import Chunk
+from sweepjax.types import Chunk, Family
 
 LOOK = 1.0  # seconds between two looks at the keyboard
 SLOWER = 20  # times the slowest chunk so far: a worker that takes longer is taken to hang
+FAMILIES = 32  # kept as bytes, of those sent last
 AHEAD = 256  # chunks from which the next for a worker is chosen
 
 
@@ -102,6 +104,7 @@ class _Crew:
         self.client, self.compute, self.chunks, self.patience = client, compute, chunks, patience
         self.ahead: list[Chunk] = []
         self.families: dict[str, str] = {}  # of which each worker was given a chunk last
+        self.packed: dict[str, bytes] = {}  # families that were sent last
         self.out: dict[str, tuple[Any, _Attempt]] = {}
         self.ended: SimpleQueue[Any] = SimpleQueue()
         self.slowest, self.looked = 0.0, time.monotonic()
@@ -145,8 +148,12 @@ class _Crew:
         attempt.asked = (attempt.place,) if attempt.place else self._others(attempt.failed_on)
         where: Any = {"workers": attempt.asked, "allow_other_workers": True} if attempt.asked else {}
         # As bytes: a scheduler reads what it passes on, and need not know the plug-ins of a sweep.
-        task = dumps((self.compute, attempt.chunk))
-        future = self.client.submit(_one_at_a_time, task, pure=False, **where)
+        chunk = attempt.chunk
+        if chunk.family.id not in self.packed:
+            kept = list(self.packed.items())[1 - FAMILIES :]
+            self.packed = {**dict(kept), chunk.family.id: dumps(chunk.family)}
+        task = dumps((self.compute, chunk.start, chunk.stop))
+        future = self.client.submit(_one_at_a_time, task, self.packed[chunk.family.id], pure=False, **where)
         self.out[future.key] = future, attempt
         future.add_done_callback(self.ended.put)
 
@@ -224,11 +231,17 @@ async def _die() -> None:
 BUSY = Lock()
 
 
-def _one_at_a_time(task: bytes) -> Outcome:
+def _one_at_a_time(task: bytes, family: bytes) -> Outcome:
     """Compute a chunk on a worker, whose devices share each chunk whatever the number of its threads."""
-    compute, chunk = pickle.loads(task)
+    compute, start, stop = pickle.loads(task)
     with BUSY:
-        return compute(chunk, _unwatched)
+        return compute(Chunk(_unpacked(family), start, stop), _unwatched)
+
+
+@lru_cache(maxsize=2)
+def _unpacked(family: bytes) -> Family:
+    """Return a family, the same one for its next chunk: it may have 10^6 tasks."""
+    return pickle.loads(family)
 
 
 def _unwatched(what: str, rows: int) -> None:

@@ -82,6 +82,28 @@ def test_a_worker_keeps_to_the_programs_it_has_and_leaves_others_theirs():
     assert crew._chosen("a") is None
 
 
+def test_a_family_is_packed_once_and_unpacked_once_for_all_of_its_chunks():
+    sent = []
+    client = SimpleNamespace(submit=lambda work, *task, **where: sent.append(task) or Sent(str(len(sent))))
+    chunks = list(Sweep(solver="poison:Poison").replaced(n=8, d="3,4", sigma="1:2@50", realizations=2).chunks(50))
+    crew = dask._Crew(client, same_chunk, iter(()), 1.0)
+    for chunk in chunks:
+        crew._send(dask._Attempt(chunk, place="a"))
+    assert [sent[i][1] is sent[i + 1][1] for i in range(3)] == [True, False, True]
+    received = [dask._one_at_a_time(*task) for task in sent]
+    assert received == chunks
+    assert received[0].family is received[1].family
+
+
+def same_chunk(chunk, watch):
+    return chunk
+
+
+class Sent(SimpleNamespace):
+    def __init__(self, key):
+        super().__init__(key=key, add_done_callback=lambda tell: None)
+
+
 @pytest.mark.parametrize(("alive", "cancelled"), [({"b": ()}, True), ({"a": (), "b": ()}, False), ({}, False)])
 def test_a_chunk_that_waits_for_a_worker_that_is_gone_is_sent_again(alive, cancelled):
     told = []
