@@ -48,12 +48,12 @@ def observables(incomplete: str) -> list[str]:
 def fields(context: typer.Context) -> list[str]:
     """List the fields of the model and the solver that the line names, those of the preset or the defaults."""
     from sweepjax.plugins import find  # noqa: PLC0415
-    from sweepjax.sweep.fields import label, sweepable  # noqa: PLC0415
+    from sweepjax.sweep.fields import as_typed, sweepable  # noqa: PLC0415
 
     with suppress(ValueError):  # the line itself will say what is wrong with it
         model, solver = (find(f"{kind}s", name) for kind, name in _named(context).items())
         own = {parameter.name for parameter in context.command.params}
-        return [f"{label(name)}=" for name in sweepable(model, solver) if name not in own]
+        return [f"{as_typed(name)}=" for name in sweepable(model, solver) if name not in own]
     return []
 
 

@@ -116,7 +116,7 @@ def _merged(options: dict[str, Any], fields: dict[str, str]) -> dict[str, Any]:
 def _base(file: Path | None, preset: str | None) -> "Sweep":
     """Return the sweep that the options change."""
     from sweepjax import presets  # noqa: PLC0415
-    from sweepjax.store.paths import place  # noqa: PLC0415
+    from sweepjax.store.paths import locate  # noqa: PLC0415
     from sweepjax.sweep.sweep import Sweep  # noqa: PLC0415
 
     if file and preset:
@@ -125,7 +125,7 @@ def _base(file: Path | None, preset: str | None) -> "Sweep":
         return presets.preset(preset)
     if file is None:
         return Sweep()
-    file = place(file)
+    file = locate(file)
     if not file.is_file():
         raise ValueError(f"{file} {'is a directory' if file.is_dir() else 'does not exist'}; give a TOML file")
     try:
@@ -139,9 +139,9 @@ def _base(file: Path | None, preset: str | None) -> "Sweep":
 def _compute(sweep: "Sweep", how: _how.How, out: Path | None) -> int:
     """Fill the directory of a sweep, round by round if there is a target, and print it."""
     from sweepjax.run import default_directory  # noqa: PLC0415
-    from sweepjax.store.paths import place  # noqa: PLC0415
+    from sweepjax.store.paths import locate  # noqa: PLC0415
 
-    directory, code = place(out or default_directory(sweep)), COMPLETE
+    directory, code = locate(out or default_directory(sweep)), COMPLETE
     for each in how.target.rounds(sweep) if how.target else [sweep]:
         store = _store(each, how, directory)
         shown = _filled(store, each, how)

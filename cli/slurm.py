@@ -49,9 +49,9 @@ def slurm(  # noqa: PLR0913, PLR0917  one parameter an option
         account=account,
         workers=0 if dask is None else _count("--dask", dask),
     )
-    place = paths.place(directory).absolute()
-    sweep = _parsed(arguments) if arguments else _recorded(place)
-    typer.echo(script(system, sweep, str(place), request), nl=False)
+    path = paths.locate(directory).absolute()
+    sweep = _parsed(arguments) if arguments else _recorded(path)
+    typer.echo(script(system, sweep, str(path), request), nl=False)
 
 
 def _count(option: str, text: str, *, least: int = 1) -> int:

@@ -18,8 +18,8 @@ from sweepjax.engine.sizes import default_chunk_rows
 from sweepjax.executors import Done, Executor, Failed, Outcome, settled
 from sweepjax.executors.local import Local
 from sweepjax.plugins import blame
-from sweepjax.store.footers import code, label
-from sweepjax.store.paths import place
+from sweepjax.store.footers import code, stem
+from sweepjax.store.paths import locate
 from sweepjax.store.rows import read
 from sweepjax.store.store import Store
 from sweepjax.sweep.sweep import Sweep
@@ -43,7 +43,7 @@ def account(chunk: Chunk, failed: Failed) -> str:
     """Return what is told of a chunk that failed."""
     task = chunk.family.tasks[0]
     what = f"{chunk.rows} rows of {task.model} and {task.solver}"
-    return f"chunk {label(chunk)}, {what}, failed {failed.attempts} times:\n{failed.traceback}"
+    return f"chunk {stem(chunk)}, {what}, failed {failed.attempts} times:\n{failed.traceback}"
 
 
 def raised(chunk: Chunk, failed: Failed) -> None:
@@ -103,13 +103,13 @@ WHOLE = Part()
 
 
 def share(sweep: Sweep, chunk_rows: int, part: Part = WHOLE) -> Iterator[Chunk]:
-    """Yield the chunks of one part: those whose place in the whole plan is number - 1 modulo the parts."""
+    """Yield the chunks of one part: of the whole plan, counted from 0, those that are number - 1 modulo the parts."""
     plan = enumerate(sweep.chunks(chunk_rows))
-    return (chunk for place, chunk in plan if place % part.of == part.number - 1)
+    return (chunk for index, chunk in plan if index % part.of == part.number - 1)
 
 
 def default_directory(sweep: Sweep) -> Path:
-    """Return where a sweep is kept unless told otherwise: the same place for the same sweep."""
+    """Return the directory of a sweep for which none is typed; equal sweeps have the same one."""
     return Path("results") / f"{sweep.model}-{sweep.solver}-{sweep.id}".replace(":", ".")
 
 
@@ -117,7 +117,7 @@ def open_store(sweep: Sweep, out: str | Path, *, chunk_rows: int = 0, engine: En
     """Start or resume the directory of a sweep; first an engine that is to compute here must find its devices."""
     contract.check(sweep)
     told = provenance(engine) if engine else {}
-    return Store(place(out), sweep, chunk_rows or default_chunk_rows(sweep), told).create()
+    return Store(locate(out), sweep, chunk_rows or default_chunk_rows(sweep), told).create()
 
 
 def run(

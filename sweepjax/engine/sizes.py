@@ -13,7 +13,7 @@ from sweepjax.engine.counting import operations
 from sweepjax.engine.kernel import Kernel, Row
 from sweepjax.keys import realization_keys
 from sweepjax.sweep.fields import fields_of
-from sweepjax.sweep.grid import Axis, Point, picked
+from sweepjax.sweep.grid import Axis, Point, picker
 from sweepjax.sweep.sweep import Sweep
 from sweepjax.types import Family
 
@@ -136,7 +136,7 @@ def _largest(axis: Axis, kinds: dict[str, type]) -> list[dict[str, Any]]:
     """Return what an axis says of the shape of a model, with the largest integers for each of its other values."""
     names = [name for name in axis.names if name in kinds]
     largest: dict[Point, tuple[int, Point]] = {}
-    for point in dict.fromkeys(map(picked(axis.names, names), axis.points)):
+    for point in dict.fromkeys(map(picker(axis.names, names), axis.points)):
         integers = [value for value in point if type(value) is int]
         rest, size = tuple(value for value in point if type(value) is not int), math.prod(integers)
         if rest not in largest or size > largest[rest][0]:

@@ -19,7 +19,7 @@ from sweepjax.report.checks import Check, checks
 from sweepjax.report.evidence import Picture, Table, pictures, tables
 from sweepjax.store.chunkfile import footer
 from sweepjax.store.directory import RECORD
-from sweepjax.store.paths import each
+from sweepjax.store.paths import answers
 from sweepjax.store.rows import scan
 from sweepjax.store.store import Store
 from sweepjax.store.verify import Findings, verify
@@ -133,7 +133,7 @@ def _plug_ins(store: Store) -> Facts:
 def _provenance(path: Path, files: list[Path]) -> Facts:
     """Return what the footers tell of software and machines: each value, and how many files tell it if not all do."""
     told: dict[str, Counter[str]] = {}
-    for found in each(footer, files, path):
+    for found in answers(footer, files, path):
         for key, value in sorted((found.metadata or {}).items()):
             name = key.decode().removeprefix("sweepjax.")
             if key.startswith(b"sweepjax.") and name not in PLACE:

@@ -18,7 +18,7 @@ SEAL, NO_DIGEST = b"sweepjax-sha256:", b"0" * 64
 
 
 class Damaged(Exception):  # noqa: N818  named for what happened
-    """The directory holds a Parquet file that is broken or not ours."""
+    """The directory holds a Parquet file that is broken or that sweepjax did not write."""
 
 
 class Snapshots(FSSpecHandler):
@@ -47,13 +47,13 @@ def put(path: Path, content: bytes, seen: str) -> None:
     Raises:
         Overtaken: the file is no longer as it was `seen`.
     """
-    (paths if paths.remote(path) else disk).put(path, content, seen)
+    (paths.upload if paths.remote(path) else disk.save)(path, content, seen)
 
 
 def checksum_ok(path: Path) -> bool:
     """Whether every byte of a chunk file is as it was written.
 
-    The footer holds the SHA-256 of the whole file with 64 zeros in the digest's place.
+    The footer holds the SHA-256 of the whole file with 64 zeros instead of the digest.
     """
     return intact(paths.content(path))
 
@@ -112,10 +112,10 @@ def footer(file: Path) -> pq.FileMetaData:
     Raises:
         Damaged: broken, or not written by sweepjax under this name.
     """
-    found = metadata(file)
-    if (found.metadata or {}).get(b"sweepjax.chunk") != file.stem.encode():
+    whole = metadata(file)
+    if (whole.metadata or {}).get(b"sweepjax.chunk") != file.stem.encode():
         raise foreign(file)
-    return found
+    return whole
 
 
 def metadata(file: Path) -> pq.FileMetaData:
@@ -139,5 +139,5 @@ def damaged(file: Path, error: Exception) -> Damaged:
 
 
 def foreign(file: Path) -> Damaged:
-    """Return the error that says a file is not ours."""
+    """Return the error that says a file is not one of sweepjax under this name."""
     return Damaged(f"{file} was not written by sweepjax under this name; move it out of the directory")

@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 
 from sweepjax.store.chunkfile import Damaged, foreign
-from sweepjax.store.paths import listed, remote
+from sweepjax.store.paths import entries, remote
 
 RECORD = "_sweep.toml"
 BESIDE = {".csv", ".html", ".pdf", ".png", ".svg"}  # tables, pages and pictures may lie beside the rows they show
@@ -31,13 +31,19 @@ def parquet_files(path: Path) -> list[Path]:
 
 def leftovers(path: Path) -> list[Path]:
     """List the temporaries of writes under way or cut off."""
-    return [file for file in listed(path) if file.name[0] == "_" and file.suffix == ".tmp"]
+    return [file for file in entries(path) if file.name[0] == "_" and file.suffix == ".tmp"]
 
 
 def check_free(path: Path) -> None:
-    """Refuse a place where none can be started: a file is in the way (ValueError), or in it (Conflict, Damaged)."""
+    """Refuse a path where no directory of rows can begin.
+
+    Raises:
+        ValueError: a file is in the way.
+        Conflict: the directory holds other files.
+        Damaged: it holds Parquet files of another origin.
+    """
     if not remote(path):
-        nearest = next(place for place in (path, *path.parents) if place.exists())
+        nearest = next(each for each in (path, *path.parents) if each.exists())
         if not nearest.is_dir():
             raise ValueError(f"{nearest} is a file; give a directory, new or of the same sweep")
     taken = [file for file in _visible(path) if file.suffix not in BESIDE] if path.is_dir() else []
@@ -49,4 +55,4 @@ def check_free(path: Path) -> None:
 
 
 def _visible(path: Path) -> list[Path]:
-    return [file for file in listed(path) if file.name[0] not in "._"]
+    return [file for file in entries(path) if file.name[0] not in "._"]

@@ -20,7 +20,7 @@ UNKNOWN = (errno.EINVAL, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EN
 UNKNOWN_OF_DIRECTORIES = (*UNKNOWN, errno.EACCES, errno.EPERM, errno.EISDIR, errno.EBADF)
 
 
-def put(path: Path, content: bytes, seen: str) -> None:
+def save(path: Path, content: bytes, seen: str) -> None:
     """Make `content` the file `path`, durably; at every moment the old file or the new one is there.
 
     Raises:

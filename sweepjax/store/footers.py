@@ -1,4 +1,4 @@
-"""What the footer of a chunk file tells: where its rows belong, and what wrote them."""
+"""What the footer of a chunk file says: where its rows belong, and what wrote them."""
 
 import json
 import subprocess
@@ -48,15 +48,15 @@ def _counts(family: Any) -> Iterator[int]:
         yield from [len(family["each"])] if family.keys() == {"each"} else chain(*map(_counts, family.values()))
 
 
-def label(chunk: Chunk) -> str:
-    """Return what the file of a chunk is called; an extended chunk keeps its name."""
+def stem(chunk: Chunk) -> str:
+    """Return the name of a chunk's file without its suffix; an extended chunk keeps it."""
     return f"{chunk.family.id}-{chunk.start:09d}"
 
 
 def origin(chunk: Chunk) -> dict[str, str]:
-    """Return what the footer tells of where the rows belong.
+    """Return the entries of a footer that say where the rows belong.
 
-    Of a large family it describes the tasks that have rows in the chunk: else most of the bytes of a run were footers.
+    Of a large family they describe the tasks that have rows in the chunk: otherwise most bytes of a run are footers.
     """
     count = len(chunk.family.tasks)
     if chunk.rows >= count or count <= MOST_TASKS:
@@ -65,24 +65,24 @@ def origin(chunk: Chunk) -> dict[str, str]:
     return _origin(chunk, json.dumps(folded(own))) | {"tasks": str(count)}
 
 
-def is_origin(told: Mapping[str, str], chunk: Chunk) -> bool:
-    """Whether a footer tells that the rows of a chunk belong there; it may describe a large family whole."""
-    return any(each.items() <= told.items() for each in (origin(chunk), _origin(chunk, chunk.family.description)))
+def is_origin(footer: Mapping[str, str], chunk: Chunk) -> bool:
+    """Whether a footer says that its rows are those of a chunk; it may describe a large family whole."""
+    return any(each.items() <= footer.items() for each in (origin(chunk), _origin(chunk, chunk.family.description)))
 
 
 def _origin(chunk: Chunk, description: str) -> dict[str, str]:
-    return {"chunk": label(chunk), "start": str(chunk.start), "stop": str(chunk.stop), "family": description}
+    return {"chunk": stem(chunk), "start": str(chunk.start), "stop": str(chunk.stop), "family": description}
 
 
 def code(chunk: Chunk) -> dict[str, str]:
-    """Return what the footer tells of the code of plug-ins from outside, as it is where this runs."""
+    """Return the entries of a footer that say which code the plug-ins from outside have where this runs."""
     source = sources_of(chunk.family.tasks[0])
     return {"source": source} if source else {}
 
 
 @cache
 def software() -> dict[str, str]:
-    """Return what the footer tells of the program that wrote it."""
+    """Return the entries of a footer that say which program wrote it."""
     return {"format": str(FORMAT), "version": version("sweepjax"), "jax": version("jax"), "git": _git_state()}
 
 

@@ -9,7 +9,7 @@ import pyarrow as pa
 from sweepjax.store.chunkfile import Damaged, footer, put
 from sweepjax.store.copies import Copy, Unsound, read_copy
 from sweepjax.store.directory import RECORD, Conflict, check_free, parquet_files
-from sweepjax.store.paths import Overtaken, content, place, tag
+from sweepjax.store.paths import Overtaken, content, locate, tag
 from sweepjax.store.same_rows import differences
 from sweepjax.store.store import Store
 from sweepjax.store.verify import fits, planned_files
@@ -31,7 +31,7 @@ def merge(sources: Sequence[str | Path], out: str | Path) -> Store:
         Conflict: different sweeps, or numbers of one row that are not the same.
         Damaged: a source, or `out`, has a file that is not sound.
     """
-    out, paths = place(out), [place(path) for path in sources]
+    out, paths = locate(out), [locate(path) for path in sources]
     if not (out / RECORD).exists():
         check_free(out)
     stores = _opened([*paths, *([out] if (out / RECORD).exists() else [])])

@@ -21,7 +21,7 @@ class Overtaken(Exception):  # noqa: N818  named for what happened
     """Another writer has put the file first, so it has to be looked at again."""
 
 
-def place(path: str | Path) -> Path:
+def locate(path: str | Path) -> Path:
     """Return a path of this machine, or one in a bucket, once that is known to answer.
 
     The URL may have been made a Path, which spells it s3:/bucket/run.
@@ -56,7 +56,7 @@ def remote(path: Path) -> Any:
 
 
 def tag(file: Path) -> str:
-    """Return what tells this state of a file from another; empty where there is none."""
+    """Return what distinguishes this state of a file from another; empty where there is no file."""
     if remote(file) is None:
         with suppress(FileNotFoundError, NotADirectoryError):
             state = file.stat()
@@ -66,7 +66,7 @@ def tag(file: Path) -> str:
     return found.get("ETag", "there") if found else ""
 
 
-def put(file: Path, content: bytes, seen: str) -> None:
+def upload(file: Path, content: bytes, seen: str) -> None:
     """Make `content` the object `file`, unless it is no longer as it was `seen`, where the server can tell.
 
     Raises:
@@ -88,7 +88,7 @@ def put(file: Path, content: bytes, seen: str) -> None:
             target.fs.pipe_file(target.path, content)
 
 
-def listed(directory: Path) -> list[Path]:
+def entries(directory: Path) -> list[Path]:
     """List what is in a directory, by name."""
     if not (bucket := remote(directory)):
         return sorted(directory.iterdir())
@@ -115,20 +115,20 @@ def reading(read: Callable[[Any], Kind], file: Path) -> Kind:
 
 
 def names(files: Sequence[Path]) -> tuple[list[str], Any]:
-    """Return what some files are called where they are kept, and the file system of fsspec, None of this machine."""
+    """Return the names of files where they are kept, and their file system of fsspec; this machine has none."""
     systems = {remote(file).fs if remote(file) else None for file in files}
     if len(systems) > 1:
         raise ValueError("rows of a directory here and of a bucket are not read together; `sweepjax merge` joins them")
     return [remote(file).path if remote(file) else str(file) for file in files], systems.pop()
 
 
-def named(name: str, system: Any) -> Path:
-    """Return the file that is called by a name in a file system of fsspec, or on this machine."""
+def file_named(name: str, system: Any) -> Path:
+    """Return the file of a name in a file system of fsspec, or on this machine."""
     return _opened(system.unstrip_protocol(name)) if system else Path(name)
 
 
-def each(ask: Callable[[Any], Any], things: Sequence[Any], where: Path) -> Iterator[Any]:
-    """Yield what `ask` answers for each thing that is kept somewhere; a bucket is asked many questions at once."""
+def answers(ask: Callable[[Any], Any], things: Sequence[Any], where: Path) -> Iterator[Any]:
+    """Yield what `ask` returns for each thing that is kept at a path; a bucket is asked many questions at once."""
     if not remote(where):
         yield from map(ask, things)
         return
@@ -168,7 +168,7 @@ def _opened(url: str) -> Any:
 
 
 def _info(path: Any) -> dict[str, Any] | None:
-    """Return what is known of an object or a directory of them, None where there is neither."""
+    """Return what the bucket says of an object or a directory of them, None where there is neither."""
     try:
         return path.fs.info(path.path)
     except FileNotFoundError as error:

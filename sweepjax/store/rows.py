@@ -13,7 +13,7 @@ from pyarrow.fs import PyFileSystem
 from sweepjax.store.chunkfile import Snapshots, checksum_ok, damaged, footer, metadata
 from sweepjax.store.directory import chunk_files
 from sweepjax.store.earlier import saying
-from sweepjax.store.paths import each, named, names, place, reading
+from sweepjax.store.paths import answers, file_named, locate, names, reading
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -33,13 +33,13 @@ def blaming(data: ds.FileSystemDataset) -> Iterator[None]:
         yield
     except (pa.ArrowException, OSError) as error:
         system = getattr(getattr(data.filesystem, "handler", None), "fs", None)
-        broken = [file for name in data.files if not checksum_ok(file := named(name, system))]
+        broken = [file for name in data.files if not checksum_ok(file := file_named(name, system))]
         raise damaged(broken[0], error) if broken else error from None
 
 
 def scan(paths: Iterable[str | Path]) -> ds.FileSystemDataset:
     """Open directories and Parquet files of one schema as one table on disk; its rows are not read yet."""
-    groups = [_readable(path) for path in dict.fromkeys(place(path).resolve() for path in paths)]
+    groups = [_readable(path) for path in dict.fromkeys(locate(path).resolve() for path in paths)]
     first, *others = [files[0] for files in groups]
     for other in others:
         if not reading(pq.read_schema, other).equals(reading(pq.read_schema, first)):
@@ -60,5 +60,5 @@ def _readable(path: Path) -> list[Path]:
     files = chunk_files(path)
     if not files:
         raise ValueError(f"{path} holds no finished rows; run its sweep first")
-    _ = list(each(footer, files, path))
+    _ = list(answers(footer, files, path))
     return files

@@ -17,8 +17,8 @@ import tomli_w
 from sweepjax.sources import sources_of
 from sweepjax.store.chunkfile import Damaged, encode, footer, put, table
 from sweepjax.store.directory import RECORD, Conflict, check_free, chunk_files, leftovers
-from sweepjax.store.footers import FORMAT, label, origin, software
-from sweepjax.store.paths import AT_ONCE, Overtaken, each, place, remote, tag
+from sweepjax.store.footers import FORMAT, origin, software, stem
+from sweepjax.store.paths import AT_ONCE, Overtaken, answers, locate, remote, tag
 from sweepjax.store.rows import scan
 from sweepjax.sweep.recorded import Recorded, recorded
 from sweepjax.sweep.sweep import Sweep
@@ -48,7 +48,7 @@ class Summary(NamedTuple):
 
 @dataclass(frozen=True)
 class Store:
-    """The rows of one sweep in one directory; `provenance` is what the footers tell of the machine."""
+    """The rows of one sweep in one directory; `provenance` is what the footers say of the machine."""
 
     path: Path
     sweep: Sweep
@@ -66,7 +66,7 @@ class Store:
             check_free(self.path)
             if not remote(self.path):
                 self.path.mkdir(parents=True, exist_ok=True)
-            return self._recorded(seen)
+            return self._record(seen)
         stored = Store.open(self.path)
         if stored.sweep.id != self.sweep.id:
             differences = "; ".join(self.sweep.differences(stored.sweep))
@@ -74,7 +74,7 @@ class Store:
         chunk_files(self.path)
         resumed = replace(self, chunk_rows=stored.chunk_rows)
         if self.sweep.realizations > stored.sweep.realizations:
-            return resumed._recorded(seen)
+            return resumed._record(seen)
         return replace(resumed, sweep=stored.sweep)
 
     @classmethod
@@ -83,11 +83,11 @@ class Store:
 
         Its plug-ins need not be at hand; then the sweep is `Recorded`.
         """
-        path = place(path)
+        path = locate(path)
         record = path / RECORD
         if not record.exists():
             raise ValueError(f"{path} holds no sweep ({RECORD} is missing); give a directory that `sweepjax run` made")
-        table, chunk_rows, kept = _parted(record)
+        table, chunk_rows, kept = _contents(record)
         try:
             sweep = Sweep.from_toml(table)
         except ValueError as error:
@@ -117,12 +117,12 @@ class Store:
         """Yield the chunks that are not stored."""
         chunks = iter(chunks)
         while several := list(islice(chunks, AT_ONCE)):
-            answers = zip(several, each(self.__contains__, several, self.path), strict=True)
-            yield from (chunk for chunk, stored in answers if not stored)
+            held = answers(self.__contains__, several, self.path)
+            yield from (chunk for chunk, stored in zip(several, held, strict=True) if not stored)
 
     def file(self, chunk: Chunk) -> Path:
         """Return where the rows of a chunk are kept; an extended chunk keeps its name."""
-        return self.path / f"{label(chunk)}.parquet"
+        return self.path / f"{stem(chunk)}.parquet"
 
     def write(self, chunk: Chunk, columns: Columns) -> None:
         """Keep the rows of a chunk, durably and all at once; a longer file stays as it is.
@@ -131,7 +131,7 @@ class Store:
         """
         rows = table(columns)
         if rows.num_rows != chunk.rows:
-            raise ValueError(f"chunk {label(chunk)} has {chunk.rows} rows, but its columns have {rows.num_rows}")
+            raise ValueError(f"chunk {stem(chunk)} has {chunk.rows} rows, but its columns have {rows.num_rows}")
         seen = tag(self.file(chunk))
         if seen and chunk in self:
             return
@@ -143,7 +143,7 @@ class Store:
     def summary(self) -> Summary:
         """Count what is stored, from the footers alone."""
         files = chunk_files(self.path)
-        held = list(each(lambda file: (footer(file).num_rows, file.stat().st_size), files, self.path))
+        held = list(answers(lambda file: (footer(file).num_rows, file.stat().st_size), files, self.path))
         rows, size = (sum(counts) for counts in zip(*held, strict=True)) if held else (0, 0)
         return Summary(rows, self.sweep.rows_total, len(files), size, tuple(leftovers(self.path)), self._sources(files))
 
@@ -153,7 +153,7 @@ class Store:
         return [text for text in self._sources(chunk_files(self.path)) if text != present] if present else []
 
     def _sources(self, files: Sequence[Path]) -> Counter[str]:
-        entries = each(
+        entries = answers(
             lambda file: (footer(file).metadata or {}).get(b"sweepjax.source", b"").decode(), files, self.path
         )
         return Counter(text for text in entries if text)
@@ -162,7 +162,7 @@ class Store:
         """Return the finished rows as a table on disk."""
         return scan([self.path])
 
-    def _recorded(self, seen: str) -> Self:
+    def _record(self, seen: str) -> Self:
         kept = Kept(FORMAT, self.sweep.id, self.sweep.points)
         own = {"chunk": self.chunk_rows, "store": kept._asdict()}
         try:
@@ -172,7 +172,7 @@ class Store:
         return self
 
 
-def _parted(record: Path) -> tuple[dict[str, Any], int, Kept]:
+def _contents(record: Path) -> tuple[dict[str, Any], int, Kept]:
     """Return the sweep's table, the chunk size, and what is kept."""
     try:
         content = tomllib.loads(record.read_text(encoding="utf-8"))

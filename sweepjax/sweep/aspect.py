@@ -16,7 +16,7 @@ LONGEST_SIDE = 2**31 - 1
 
 
 class Quantised(NamedTuple):
-    """λ as asked for, the n and d that it becomes, and what is zipped with these."""
+    """The λ that was typed, the n and d that it becomes, and the values that are zipped with them."""
 
     lam: float
     n: int
@@ -25,7 +25,7 @@ class Quantised(NamedTuple):
 
 
 class Aspect(NamedTuple):
-    """Every point that the axes of lam, n and d span, with the names of what is zipped with them."""
+    """Every point that the axes of lam, n and d span, and the names of the fields that are zipped with them."""
 
     points: tuple[Quantised, ...]
     others: tuple[str, ...] = ()
@@ -37,7 +37,7 @@ class Aspect(NamedTuple):
 
     @property
     def axis(self) -> Axis:
-        """The axis of n, d and what is zipped with them; points that coincide are one."""
+        """The axis of n, d and the fields that are zipped with them, each point as often as it was typed."""
         return Axis(("n", "d", *self.others), tuple((n, d, *others) for _, n, d, others in self.points))
 
     def notes(self) -> list[str]:
@@ -48,7 +48,7 @@ class Aspect(NamedTuple):
         return moved + merged(self.axis.names, self.axis.points)
 
 
-def quantised(axes: Sequence[Axis]) -> Aspect:
+def aspect_of(axes: Sequence[Axis]) -> Aspect:
     """Return the points that axes span: d = round(λ n) or n = round(d/λ), halves rounded up."""
     names = [name for axis in axes for name in axis.names]
     others = tuple(name for name in names if name not in ASPECT)

@@ -32,7 +32,7 @@ class Field(NamedTuple):
         try:
             values = [self.default] if text is None else expand(text, self.kind)
         except ValueError as error:
-            raise ValueError(f"{label(name)}: {error}") from None
+            raise ValueError(f"{as_typed(name)}: {error}") from None
         for value in values:
             self.check(name, value)
         return values
@@ -44,15 +44,15 @@ class Field(NamedTuple):
         if not self.allowed.admits(value):
             shown = repr(value) if self.kind is str else spelled(value)
             numbers = "" if self.allowed.choices else "numbers "
-            raise ValueError(f"{label(name)} = {shown} is not allowed; give {numbers}{self.allowed}")
+            raise ValueError(f"{as_typed(name)} = {shown} is not allowed; give {numbers}{self.allowed}")
 
 
 SEED = Field(int, Allowed(at_least=0, below=2**32), 0)
 LAM = Field(float, Allowed(above=0), None)
 
 
-def label(name: str) -> str:
-    """Return the name of a field as it is typed."""
+def as_typed(name: str) -> str:
+    """Return the name of a field as users type it."""
     return "lambda" if name == "lam" else name
 
 
@@ -69,7 +69,7 @@ def _field(field: dataclasses.Field, kind: type) -> Field:
 
 
 def sweepable(model: Any, solver: Any) -> dict[str, Field]:
-    """Return everything an axis can be given for, by name."""
+    """Return every field that can have an axis, by name."""
     mine, others = fields_of(model), fields_of(solver)
     if shared := [name for name in mine if name in others]:
         named = f"model {name_of(model)!r} ({defined(model)}) and solver {name_of(solver)!r} ({defined(solver)})"
@@ -85,8 +85,8 @@ def completed(texts: dict[str, str], fields: dict[str, Field], usual: Mapping[st
 
     Args:
         texts: the axes as typed.
-        fields: everything an axis can be given for.
-        usual: the axes that a model is swept over unless told otherwise; the others have one value, the default.
+        fields: every field that can have an axis.
+        usual: the axes of a model for which none are typed; every other field has one value, its default.
     """
     asked = dict(texts)
     for name, text in usual.items():
@@ -132,7 +132,7 @@ def check_names(axes: tuple[tuple[str, str], ...], fields: dict[str, Field], mod
         if name not in fields:
             raise ValueError(unknown("field", name, list(fields)))
         if given.count(name) > 1:
-            raise ValueError(f"{label(name)} is given twice; join its values by commas")
+            raise ValueError(f"{as_typed(name)} is given twice; join its values by commas")
     if has_aspect(fields) and set(given) >= set(ASPECT):
         raise ValueError("lambda, n and d are all given; lambda = d/n, so give at most two of them")
 

@@ -20,17 +20,17 @@ class Axis(NamedTuple):
 
 
 class Cut(NamedTuple):
-    """The points of one family: its shape, the names of its floats and of the seed, and their values at each point."""
+    """The points of one family: its shape, the names of its floats and of the seed, and their values at each."""
 
     shape: Mapping[str, Any]
     names: tuple[str, ...]
     points: Iterator[Point]
 
-    def made(self, cls: Any, names: Sequence[str]) -> Any:
-        """Return what makes the plug-in of a class, whose fields are `names`, at a point; equal ones are made once."""
+    def maker(self, cls: Any, names: Sequence[str]) -> Any:
+        """Return the function that makes the plug-in of a class with the fields `names` at a point, equal ones once."""
         fixed = {name: self.shape[name] for name in names if name in self.shape}
         varied = tuple(name for name in names if name in self.names)
-        pick = picked(self.names, varied)
+        pick = picker(self.names, varied)
 
         @cache
         def make(values: Point) -> Any:
@@ -82,13 +82,13 @@ class Grid:
         """Return the family at an index, without making those before it."""
         cells = []
         for each in reversed(self.cells):
-            index, place = divmod(index, len(each))
-            cells.append(list(each.items())[place])
+            index, own = divmod(index, len(each))
+            cells.append(list(each.items())[own])
         return self._family(cells[::-1])
 
     def _cells(self, axis: Axis) -> Cell:
-        shape = picked(axis.names, [name for name in axis.names if name in self.shape])
-        traced = picked(axis.names, [name for name in axis.names if name in self.traced])
+        shape = picker(axis.names, [name for name in axis.names if name in self.shape])
+        traced = picker(axis.names, [name for name in axis.names if name in self.traced])
         cells: Cell = {}
         for point in axis.points:
             cells.setdefault(shape(point), []).append(traced(point))
@@ -100,8 +100,8 @@ class Grid:
         return Cut(shape, self.traced, (tuple(chain.from_iterable(point)) for point in points))
 
 
-def picked(names: Sequence[str], wanted: Sequence[str]) -> Any:
-    """Return what picks the values of the wanted names out of a point."""
+def picker(names: Sequence[str], wanted: Sequence[str]) -> Any:
+    """Return the function that picks the values of the wanted names out of a point."""
     if not wanted:
         return lambda point: ()
     first, *others = (names.index(name) for name in wanted)

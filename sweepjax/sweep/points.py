@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from sweepjax.sweep.aspect import Aspect, quantised
+from sweepjax.sweep.aspect import Aspect, aspect_of
 from sweepjax.sweep.fields import ASPECT, Field, has_aspect, summary
 from sweepjax.sweep.grid import Axis, Grid
 from sweepjax.sweep.zipped import Groups, merged, note, ordered, pairs
@@ -28,8 +28,8 @@ class Points:
 
     @cached_property
     def aspect(self) -> Aspect | None:
-        """What becomes of lam, n and d; nothing unless λ has a meaning."""
-        return quantised([axis for axis in self._axes if {*axis.names} & {*ASPECT}]) if self._has_aspect else None
+        """The n and d that λ becomes; none unless λ has a meaning."""
+        return aspect_of([axis for axis in self._axes if {*axis.names} & {*ASPECT}]) if self._has_aspect else None
 
     @cached_property
     def grid(self) -> Grid:
@@ -44,7 +44,7 @@ class Points:
 
     @cached_property
     def paired(self) -> list[Axis]:
-        """The axes of the points that differ from a product: what identifies them beside the values of each field."""
+        """The axes whose points are no product; they identify a sweep beside the values of each field."""
         names = {name for axis in self._zipped for name in axis.names}
         names |= {"n"} if self.aspect and names & {*ASPECT} else set()
         return [axis for axis in self.grid.axes if names & {*axis.names}]
@@ -73,7 +73,7 @@ class Points:
 
     @cached_property
     def _axes(self) -> list[Axis]:
-        """The axes as asked for: those that are zipped, and every other field alone."""
+        """The axes as typed: those that are zipped, and every other field alone."""
         paired = {name for axis in self._zipped for name in axis.names}
         alone = {name: values for name, values in self.values.items() if name not in paired}
         return [*self._zipped, *(Axis((name,), tuple((v,) for v in values)) for name, values in alone.items())]

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sweepjax.sweep.fields import label
+from sweepjax.sweep.fields import as_typed
 from sweepjax.sweep.spelling import arguments, to_toml
 from sweepjax.sweep.sweep import Sweep
 
@@ -48,13 +48,13 @@ class Recorded(Sweep):
 
     def notes(self) -> list[str]:
         """Return the axes as they were typed."""
-        groups = [f"zip {','.join(map(label, group))}" for group in self.zip]
-        return [*(f"{label(name)} {text}" for name, text in self.axes), *groups]
+        groups = [f"zip {','.join(map(as_typed, group))}" for group in self.zip]
+        return [*(f"{as_typed(name)} {text}" for name, text in self.axes), *groups]
 
     def _choices(self) -> dict[str, tuple[Any, str]]:
         plain = {"model": self.model, "solver": self.solver, "until": self.until, "record": self.record}
         texts = {name: str(value) for name, value in plain.items() if value is not None} | dict(self.axes)
-        texts |= {"zip": "; ".join(",".join(map(label, group)) for group in self.zip)} if self.zip else {}
+        texts |= {"zip": "; ".join(",".join(map(as_typed, group)) for group in self.zip)} if self.zip else {}
         return {name: (text, text) for name, text in texts.items()}
 
 

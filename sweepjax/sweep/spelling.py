@@ -10,7 +10,7 @@ import tomli_w
 from sweepjax.identity import name_of
 from sweepjax.plugins import unknown
 from sweepjax.sweep.contract import checked
-from sweepjax.sweep.fields import label, sweepable
+from sweepjax.sweep.fields import as_typed, sweepable
 
 STORED = ("chunk", "store")  # what the store adds to the same file
 OPTIONS = ("model", "solver", "realizations", "until", "record", "observe", "zip")
@@ -40,10 +40,10 @@ def from_toml(source: str | Mapping[str, Any]) -> dict[str, Any]:
 
 def to_toml(fields: Mapping[str, Any]) -> str:
     """Return the TOML text of the arguments of a Sweep."""
-    axes = {label(name): _typed(text) for name, text in fields["axes"]}
+    axes = {as_typed(name): _typed(text) for name, text in fields["axes"]}
     record = None if fields["record"] is None else _typed(fields["record"])
     last = {"until": fields["until"], "record": record, "observe": list(fields["observe"]) or None}
-    groups = [",".join(map(label, group)) for group in fields["zip"]]
+    groups = [",".join(map(as_typed, group)) for group in fields["zip"]]
     last["zip"] = (groups[0] if len(groups) == 1 else groups) or None
     first = {name: fields[name] for name in ("model", "solver")}
     options = first | axes | {"realizations": fields["realizations"]} | last
@@ -82,7 +82,7 @@ def _axis(name: str, value: Any) -> str:
         return str(value)
     if isinstance(value, Iterable) and not isinstance(value, Mapping):
         return ",".join(_axis(name, item) for item in value)
-    raise ValueError(f"{label(name)} = {value!r} is not allowed; give a number, a list or an axis such as '0.4:0.6'")
+    raise ValueError(f"{as_typed(name)} = {value!r} is not allowed; give a number, a list or an axis such as '0.4:0.6'")
 
 
 def _time(value: Any) -> float:

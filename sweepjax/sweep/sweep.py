@@ -1,4 +1,4 @@
-"""A sweep as asked for, and its plan: axes -> tasks -> families -> chunks."""
+"""A sweep as it was typed, and its plan: axes -> tasks -> families -> chunks."""
 
 import dataclasses
 from collections.abc import Iterator, Mapping
@@ -13,13 +13,13 @@ from sweepjax.sweep.contract import checked
 from sweepjax.sweep.fields import (
     ASPECT,
     Field,
+    as_typed,
     check_ability,
     check_default,
     check_names,
     completed,
     fields_of,
     has_aspect,
-    label,
     sweepable,
 )
 from sweepjax.sweep.grid import Cut
@@ -35,7 +35,7 @@ NOTHING = None, "nothing"
 
 @dataclass(frozen=True)
 class Sweep:
-    """The whole campaign as asked for: names and axis texts. One that exists is valid.
+    """The whole campaign as it was typed: names and axis texts. One that exists is valid.
 
     Axes are (field, text), for the fields of model and solver, for "seed", and for "lam" = d/n where
     the model has integers n and d; two of these three decide the third. They span a product, but the fields of a
@@ -77,9 +77,9 @@ class Sweep:
         return spelling.to_toml({field.name: getattr(self, field.name) for field in dataclasses.fields(self)})
 
     def replaced(self, **options: Any) -> Self:
-        """Return the sweep with fields and options given anew, as to `from_toml`; None leaves one as it is.
+        """Return the sweep with other fields and options, written as for `from_toml`; None leaves one as it is.
 
-        Where lam, n and d would all be given, the one given before makes way: d, or else lam.
+        Where all of lam, n and d would have values, one that had values before makes way: d, or else lam.
         """
         given = spelling.arguments({name: value for name, value in options.items() if value is not None})
         axes = dict(self.axes) | dict(given["axes"])
@@ -100,7 +100,7 @@ class Sweep:
 
     @cached_property
     def fields(self) -> dict[str, Field]:
-        """Everything an axis can be given for."""
+        """Every field that can have an axis, by name."""
         return sweepable(self.model_class, self.solver_class)
 
     @cached_property
@@ -183,7 +183,7 @@ class Sweep:
             yield from (Chunk(family, start, min(start + rows, total)) for start in range(0, total, rows))
 
     def notes(self) -> list[str]:
-        """Return what the user is told: what each axis expanded to, what was rounded and what was merged."""
+        """Say what each axis expands to, what is rounded and what is merged."""
         return [*self.spanned.notes(), *time_notes(self.solver_class.clock, self.until, self.record)]
 
     def differences(self, other: "Sweep") -> list[str]:
@@ -194,10 +194,10 @@ class Sweep:
         pairs = {
             name: (mine.get(name, NOTHING), others.get(name, NOTHING)) for name in mine | others if name not in same
         }
-        return [f"{label(name)}: {a[1]} here, {b[1]} there" for name, (a, b) in pairs.items() if a[0] != b[0]]
+        return [f"{as_typed(name)}: {a[1]} here, {b[1]} there" for name, (a, b) in pairs.items() if a[0] != b[0]]
 
     def _choices(self) -> dict[str, tuple[Any, str]]:
-        """Return what was chosen, by name: what it means, and how it was said."""
+        """Return every choice by its name: its value, and the text that stands for it."""
         axes = {name: (values, self.asked.get(name, _joined(values))) for name, values in self.values.items()}
         plugs = {"model": (name_of(self.model_class), self.model), "solver": (name_of(self.solver_class), self.solver)}
         plain = {"until": self.until, "record": self.record}
@@ -215,13 +215,13 @@ class Sweep:
         return tuple(map(self._family, self.spanned.grid.families()))
 
     def _family(self, cut: Cut) -> Family:
-        model, solver = (cut.made(cls, list(fields_of(cls))) for cls in self._plugins)
+        model, solver = (cut.maker(cls, list(fields_of(cls))) for cls in self._plugins)
         seed, rest = cut.names.index("seed"), (self.times, self.observables)
         return Family(tuple(Task(model(point), solver(point), point[seed], *rest) for point in cut.points))
 
 
 def _paired(groups: Groups, texts: Mapping[str, str]) -> str:
-    return ", ".join(" with ".join(f"{label(name)} {texts[name]}" for name in group) for group in groups)
+    return ", ".join(" with ".join(f"{as_typed(name)} {texts[name]}" for name in group) for group in groups)
 
 
 def _joined(values: tuple[Any, ...]) -> str:

@@ -24,7 +24,7 @@ from tampering import copied, everything, flipped
 import sweepjax as sj
 from sweepjax.store import paths
 from sweepjax.store.directory import Conflict
-from sweepjax.store.paths import Overtaken, place, tag
+from sweepjax.store.paths import Overtaken, locate, tag
 from sweepjax.store.store import Store
 from sweepjax.sweep.sweep import Sweep
 
@@ -189,7 +189,7 @@ def test_names_that_mean_something_to_patterns_and_marks_of_directories_do_no_ha
 
 def opened(url, realizations=20, sigma="1"):
     sweep = Sweep().replaced(n=20, lam="0.5", solver="probe:Bits", realizations=realizations, sigma=sigma)
-    return Store(place(url), sweep, 8)
+    return Store(locate(url), sweep, 8)
 
 
 def chunk_of(store, rows):
@@ -281,21 +281,21 @@ def test_two_runs_at_once_make_the_whole(url, whole):
 
 
 def test_an_object_is_put_only_as_long_as_it_is_as_it_was_seen(url, client):
-    file = place(url) / "x"
-    paths.put(file, b"first", "")
+    file = locate(url) / "x"
+    paths.upload(file, b"first", "")
     seen = tag(file)
     with pytest.raises(Overtaken):
-        paths.put(file, b"second", "")
-    paths.put(file, b"second", seen)
+        paths.upload(file, b"second", "")
+    paths.upload(file, b"second", seen)
     with pytest.raises(Overtaken):
-        paths.put(file, b"third", seen)
+        paths.upload(file, b"third", seen)
     assert objects(client, url) == {"x": b"second"}
 
 
 def test_an_object_that_is_replaced_while_it_is_read_is_read_again(url):
-    file = place(url) / "x"
-    paths.put(file, b"first", "")
-    meanwhile = iter([lambda: paths.put(file, b"second", tag(file)), lambda: None])
+    file = locate(url) / "x"
+    paths.upload(file, b"first", "")
+    meanwhile = iter([lambda: paths.upload(file, b"second", tag(file)), lambda: None])
 
     def read(parts):
         next(meanwhile)()
@@ -313,18 +313,18 @@ def test_a_server_that_knows_no_conditions_is_used_as_it_is(url, client, elsewhe
         await put(self, path, data)
 
     elsewhere.setattr(S3FileSystem, "_pipe_file", unconditional)
-    file = place(url) / "x"
-    paths.put(file, b"first", "")
-    paths.put(file, b"second", tag(file))
+    file = locate(url) / "x"
+    paths.upload(file, b"first", "")
+    paths.upload(file, b"second", tag(file))
     assert objects(client, url) == {"x": b"second"}
 
 
 PUT = """
 import sys
-from sweepjax.store.paths import place, put
-file = place(sys.argv[1]) / "x"
+from sweepjax.store.paths import locate, upload
+file = locate(sys.argv[1]) / "x"
 print("ready", flush=True)
-put(file, bytes(48 * 2**20), "")
+upload(file, bytes(48 * 2**20), "")
 print("done", flush=True)
 """
 
@@ -473,7 +473,7 @@ def test_what_does_not_put_files_whole_is_refused(url, capsys):
 def test_any_store_of_fsspec_that_puts_objects_whole_will_do(whole):
     store = opened("memory://run").create()
     with pytest.raises(Overtaken):
-        paths.put(store.path / "_sweep.toml", b"", "")
+        paths.upload(store.path / "_sweep.toml", b"", "")
     for rows in (3, 8, 5):
         store.write(chunk_of(store, rows), columns(rows))
     assert len(sj.read("memory://run")) == 8
@@ -487,7 +487,7 @@ def test_a_file_url_is_a_directory_of_this_machine(tmp_path, whole):
 
 def test_paths_of_this_machine_stay_what_they_are(tmp_path):
     for path in ("run", "a:b/c", "../x", "C:/x", str(tmp_path)):
-        assert place(path) == place(Path(path)) == Path(path)
+        assert locate(path) == locate(Path(path)) == Path(path)
 
 
 @pytest.mark.slow
