@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterator
+from functools import lru_cache
 from itertools import product
 from typing import Any, NamedTuple
 
@@ -15,7 +16,7 @@ from sweepjax.keys import realization_keys
 from sweepjax.sweep.fields import fields_of
 from sweepjax.sweep.grid import Axis, Point, picker
 from sweepjax.sweep.sweep import Sweep
-from sweepjax.types import Family
+from sweepjax.types import Family, Task
 
 MOST_FILES, ELEMENTS = 10_000, 10**8
 PRODUCTS, OTHERS = 2, 8  # operations that take no longer than to read a number of a dataset, forth and back
@@ -45,7 +46,7 @@ def shape(asked: int, family: Family, devices: tuple[Any, ...]) -> Shape:
         family: whose rows are computed.
         devices: those of this process.
     """
-    steps, size = _steps_and_bytes(family)
+    steps, size = _steps_and_bytes(family.tasks[0])
     lanes = asked or _fitting(family, steps * size, devices[0])
     lanes = _narrower.get(_key(asked, family), lanes)
     return Shape(lanes, 1 if lanes == 1 else steps * lanes, _batch_rows(family, lanes))
@@ -92,9 +93,9 @@ def _batch_rows(family: Family, lanes: int) -> int:
     return max(1, min(MOST_PER_BATCH, fitting))
 
 
-def _steps_and_bytes(family: Family) -> tuple[int, int]:
+@lru_cache(maxsize=1024)
+def _steps_and_bytes(task: Task) -> tuple[int, int]:
     """Return the steps of a row, to enter and to leave among them, and the bytes of its slot where it is not alone."""
-    task = family.tasks[0]
     row = Row(task.model, task.solver, np.uint32(0), np.uint32(0))
     with jax.enable_x64(True):
         times, always = jnp.asarray(task.times, dtype=jnp.float64), jnp.asarray(True)
@@ -157,6 +158,7 @@ def work(model: Any, solver: Any) -> int:
     return max(elements, counted.products // PRODUCTS, counted.others // OTHERS)
 
 
+@lru_cache(maxsize=1024)
 def dataset_elements(model: Any) -> int:
     """Return how many numbers one dataset of a model holds."""
     with jax.enable_x64(True):

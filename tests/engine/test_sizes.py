@@ -4,6 +4,7 @@ import pytest
 from jax import lax
 
 from sweepjax.engine.counting import Operations, operations
+from sweepjax.engine.engine import Engine
 from sweepjax.engine.sizes import dataset_elements, default_chunk_rows, work
 from sweepjax.presets import preset, preset_names
 from sweepjax.solvers.gradient_descent import GradientDescent
@@ -127,3 +128,25 @@ def test_a_branch_counts_as_its_dearest():
 def test_what_is_compiled_or_recomputed_inside_counts():
     assert count(jax.jit(lambda x: x @ x), (3, 3)).products == 27
     assert count(jax.grad(jax.checkpoint(lambda x: jnp.sum(x @ x))), (3, 3)).products == 3 * 27
+
+
+TRACED = []
+
+
+@plugin
+class Watched(Net):
+    """A network that notes each time its dataset is traced."""
+
+    def sample(self, key):
+        TRACED.append(self)
+        return super().sample(key)
+
+
+def test_how_wide_a_program_is_is_traced_once_for_all_of_its_calls():
+    sweep = Sweep(model=f"{Net.__module__}:Watched", solver="gradient_descent", until=4.0)
+    families = [next(sweep.replaced(realizations=count).families()) for count in (1, 2)]
+    first = Engine("cpu").shape(families[0])
+    before = len(TRACED)
+    assert before
+    assert [Engine("cpu").shape(family) for family in families] == [first, first]
+    assert len(TRACED) == before
