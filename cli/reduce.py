@@ -24,6 +24,9 @@ def reduce(  # noqa: PLR0913, PLR0917  one parameter an option
     reducer: Annotated[str, typer.Argument(metavar="REDUCER", help="See `sweepjax list reducers`.")],
     by: Annotated[str | None, typer.Option(metavar="A,B", help="Columns to group by; default: what varies.")] = None,
     column: Annotated[str | None, typer.Option(metavar="C", help="The column to reduce.")] = None,
+    along: Annotated[
+        str | None, typer.Option(metavar="FIELD", help="The field whose values are compared, by `difference`.")
+    ] = None,
     options: Annotated[
         list[str],
         _complete.option("--set", "OPTION=VALUE", "Any option of the reducer; repeatable.", _complete.options),
@@ -38,7 +41,7 @@ def reduce(  # noqa: PLR0913, PLR0917  one parameter an option
 
     target = out and checked_output(out, SUFFIXES)
     cls = find("reducers", reducer)
-    given = {"by": by, "column": column}
+    given = {"by": by, "column": column, "along": along}
     texts = pairs(options, "OPTION=VALUE")
     for name, text in given.items():
         if text is not None and name in texts:
