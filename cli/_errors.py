@@ -30,6 +30,8 @@ def exit_code(command: Callable[[], Any]) -> int:
         sys.stdout.flush()
     except KeyboardInterrupt:
         code = INTERRUPTED
+    except SystemExit as end:  # of Typer: a completion is done, or nobody reads on
+        code = end.code if isinstance(end.code, int) else FAULT
     except Exception as error:
         line = _of_a_plugin(error)
         code = USAGE if line else _code(error)
@@ -59,9 +61,14 @@ def _interrupt(number: int, frame: FrameType | None) -> None:
 
 
 def say(text: str) -> None:
-    """Write a line on stderr, if there still is one."""
+    """Say something on stderr."""
+    note(f"sweepjax: {text}")
+
+
+def note(line: str) -> None:
+    """Write a line on stderr, if anybody takes it."""
     with suppress(OSError):
-        print(f"sweepjax: {text}", file=sys.stderr, flush=True)
+        print(line, file=sys.stderr, flush=True)
 
 
 def sentence(error: Exception) -> str:

@@ -5,6 +5,7 @@ import io
 import logging
 import os
 import sys
+from pathlib import Path
 from typing import Any
 
 ESCAPED = "sweepjax-escaped"
@@ -24,14 +25,17 @@ def settle() -> None:
 
 
 def _open(number: int, name: str) -> None:
-    """Connect a stream that is closed with nothing: otherwise the next file would be opened as this stream."""
+    """Connect a stream that is closed with nothing.
+
+    Otherwise the next file would be opened as this stream, and hold whatever is written to it.
+    """
     try:
         os.fstat(number)
     except OSError:
         # The system hands out the lowest number that is free. Processes that this one starts have it, too.
         os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)
     if getattr(sys, name) is None:
-        setattr(sys, name, os.fdopen(number, "w" if number else "r", closefd=False))
+        setattr(sys, name, Path(os.devnull).open("w" if number else "r"))  # noqa: SIM115  as long as the process
 
 
 def _escaped(error: Any) -> tuple[str | bytes, int]:

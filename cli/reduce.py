@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from . import _complete
+from ._errors import note
 from ._options import check_result, checked_output, pairs, plugin_options, replaced, rows
 
 if TYPE_CHECKING:
@@ -55,7 +56,7 @@ def reduce(  # noqa: PLR0913, PLR0917  one parameter an option
         return
     typer.echo(table.to_string(index=False, float_format="{:.6g}".format))
     for name, value in table.attrs.items():
-        typer.echo(value if isinstance(value, str) else f"{name} = {value:.6g}", err=True)
+        note(value if isinstance(value, str) else f"{name} = {value:.6g}")
 
 
 def _write(table: "pd.DataFrame", path: Path) -> None:
