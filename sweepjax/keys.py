@@ -10,6 +10,7 @@ import json
 from typing import Any, NamedTuple
 
 import jax
+import jax.numpy as jnp
 from jaxtyping import Array, ArrayLike, Key, UInt32
 
 from sweepjax.identity import name_of
@@ -27,7 +28,8 @@ class Keys(NamedTuple):
 
 def realization_keys(model: Any, seed: UInt32[ArrayLike, ""], realization: UInt32[ArrayLike, ""]) -> Keys:
     """Return the streams of one realization of a model."""
-    key = jax.random.key(seed, impl=THREEFRY)
+    # As jax.random.key makes it, but for an offset that a variable of the environment may add to every seed.
+    key = jax.random.wrap_key_data(jnp.stack([jnp.uint32(0), jnp.asarray(seed, jnp.uint32)]), impl=THREEFRY)
     key = jax.random.fold_in(key, fingerprint(model))
     return Keys(*jax.random.split(jax.random.fold_in(key, realization), 3))
 

@@ -16,6 +16,7 @@ from sweepjax.columns import CLOCKS, FIRST
 from sweepjax.engine.engine import outline
 from sweepjax.engine.kernel import clock_of, facts_of
 from sweepjax.engine.programs import observables_of
+from sweepjax.engine.settings import settled
 from sweepjax.engine.shapes import Method, alike, column, columns, numbers, scalar, trainable
 from sweepjax.keys import realization_keys
 from sweepjax.plugins import blame, defined, outside, takes
@@ -45,7 +46,7 @@ def check(sweep: Sweep) -> None:
         return
     task: Task | None = None
     try:
-        with jax.enable_x64(True):
+        with settled():
             for family in islice(sweep.families(), TRIED if outside(sweep.model_class) else 1):
                 first, task = task is None, family.tasks[0]
                 problem, sources = _of_model(task)

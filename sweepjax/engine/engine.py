@@ -20,6 +20,7 @@ from sweepjax.engine import programs, sizes
 from sweepjax.engine.dealing import dealt
 from sweepjax.engine.devices import devices
 from sweepjax.engine.kernel import Found, Row
+from sweepjax.engine.settings import settled
 from sweepjax.engine.stream import Gathering, Hand, Piece, batched
 from sweepjax.types import Chunk, Columns, Family
 
@@ -143,7 +144,7 @@ def outline(family: Family) -> Found:
         kernel = programs.kernel_of(task.observables, 1, row, times, always)
         return kernel.leave(kernel.enter(row))
 
-    with jax.enable_x64(True):
+    with settled():
         return jax.eval_shape(life, _one(family), np.asarray(task.times, dtype=np.float64), True)
 
 

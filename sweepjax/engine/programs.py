@@ -12,6 +12,7 @@ from jaxtyping import Array
 from sweepjax.engine.devices import cores
 from sweepjax.engine.kernel import Kernel, Row
 from sweepjax.engine.pool import Left, Pool, Queue, advance, empty
+from sweepjax.engine.settings import settled
 from sweepjax.engine.sizes import Shape
 from sweepjax.plugins import find
 from sweepjax.types import Observable, Task
@@ -34,12 +35,12 @@ class Program(NamedTuple):
 
     def start(self) -> Pool:
         """Return a pool without rows."""
-        with jax.enable_x64(True), jax.default_device(self.device):
+        with settled(), jax.default_device(self.device):
             return self.empty()
 
     def run(self, pool: Pool, queue: Queue) -> tuple[Pool, Left]:
         """Let rows enter and go on."""
-        with jax.enable_x64(True):
+        with settled():
             return self.advance(pool, *jax.device_put((queue, self.times, np.asarray(True)), self.device))
 
 
@@ -59,7 +60,7 @@ def program(task: Task, row: Row, shape: Shape, device: Any) -> Future[Program]:
 
 def lowered(task: Task, row: Row, shape: Shape, platform: str) -> Any:
     """Return a program lowered for a platform such as "cuda", which need not be here."""
-    with jax.enable_x64(True):
+    with settled():
         pool, queue, times = _arguments(task, row, shape)
         jitted = jax.jit(_advancing(task.observables, shape.lanes))
         return jitted.trace(pool, queue, times, np.asarray(True)).lower(lowering_platforms=(platform,))
@@ -108,7 +109,7 @@ def _arguments(task: Task, row: Row, shape: Shape) -> tuple[Pool, Queue, np.ndar
 
 
 def _compiled(task: Task, row: Row, shape: Shape, device: Any) -> Program:
-    with jax.enable_x64(True), jax.default_device(device):
+    with settled(), jax.default_device(device):
         pool, queue, times = _arguments(task, row, shape)
         placed = jax.device_put((queue, times, np.asarray(True)), device)
         jitted = jax.jit(_advancing(task.observables, shape.lanes), donate_argnums=0)

@@ -8,6 +8,7 @@ import numpy as np
 from sweepjax.engine.devices import devices
 from sweepjax.engine.kernel import drawn
 from sweepjax.engine.rows import model_of
+from sweepjax.engine.settings import settled
 from sweepjax.keys import realization_keys
 
 
@@ -22,6 +23,6 @@ def dataset(row: Any) -> Any:
     """
     devices("")
     model = model_of(row)
-    with jax.enable_x64(True):
+    with settled():
         keys = realization_keys(model, np.uint32(row["seed"]), np.uint32(row["realization"]))
         return jax.jit(drawn)(model, keys.data, True)

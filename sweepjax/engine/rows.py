@@ -7,6 +7,7 @@ from typing import Any
 import jax
 import numpy as np
 
+from sweepjax.engine.settings import settled
 from sweepjax.keys import realization_keys
 from sweepjax.plugins import find
 from sweepjax.types import Allowed, field_types
@@ -51,7 +52,7 @@ def _traced(model: Any) -> list[str]:
     def sample(*leaves: Any) -> Any:
         return jax.tree.unflatten(structure, leaves).sample(realization_keys(model, np.uint32(0), np.uint32(0)).data)
 
-    with jax.enable_x64(True):
+    with settled():
         traced = jax.make_jaxpr(sample)(*leaves).jaxpr
     used = {id(value) for step in traced.eqns for value in step.invars} | {id(value) for value in traced.outvars}
     return [name for name, value in zip(names, traced.invars, strict=True) if id(value) in used]

@@ -12,6 +12,7 @@ import numpy as np
 
 from sweepjax.engine.counting import operations
 from sweepjax.engine.kernel import Kernel, Row
+from sweepjax.engine.settings import settled
 from sweepjax.keys import realization_keys
 from sweepjax.sweep.fields import fields_of
 from sweepjax.sweep.grid import Axis, Point, picker
@@ -97,7 +98,7 @@ def _batch_rows(family: Family, lanes: int) -> int:
 def _steps_and_bytes(task: Task) -> tuple[int, int]:
     """Return the steps of a row, to enter and to leave among them, and the bytes of its slot where it is not alone."""
     row = Row(task.model, task.solver, np.uint32(0), np.uint32(0))
-    with jax.enable_x64(True):
+    with settled():
         times, always = jnp.asarray(task.times, dtype=jnp.float64), jnp.asarray(True)
         steps = len(Kernel(task.solver, times, {}, always, keeps_view=False).stages) + 2
 
@@ -153,7 +154,7 @@ def work(model: Any, solver: Any) -> int:
     elements = dataset_elements(model)
     if getattr(solver, "needs", "") != "training_loss":
         return elements
-    with jax.enable_x64(True):
+    with settled():
         counted = operations(jax.grad(model.training_loss), *_shapes(model))
     return max(elements, counted.products // PRODUCTS, counted.others // OTHERS)
 
@@ -161,7 +162,7 @@ def work(model: Any, solver: Any) -> int:
 @lru_cache(maxsize=1024)
 def dataset_elements(model: Any) -> int:
     """Return how many numbers one dataset of a model holds."""
-    with jax.enable_x64(True):
+    with settled():
         _, data = _shapes(model, start=False)
     return max(sum(leaf.size for leaf in jax.tree.leaves(data)), 1)
 
