@@ -15,7 +15,7 @@ import pyarrow.dataset as pds
 from pyarrow.dataset import Dataset
 
 from sweepjax import plugins
-from sweepjax.columns import INDEX, configured, curves, is_number, measured, plug_ins
+from sweepjax.columns import FACT, INDEX, configured, curves, describing, is_number, kinds, measured, plug_ins, vectors
 
 POINT = ("lam", "n", "d")  # a table says these whenever they are the same throughout a group
 BATCH = 65_536
@@ -45,7 +45,7 @@ def fold(
 
     `by` names columns to group by, separated by commas; empty stands for every configured field that
     varies. `summarize` reads `columns`, as float64 arrays [r] whose mask is NULL, of one group and batch,
-    and the curves `along` the recorded times, as arrays [r t].
+    and curves `along` the recorded times, or vectors along their index, as arrays [r t].
     """
     asked = split(by)
     keys = checked(rows, asked) or [name for name in configured(rows) if name not in INDEX]
@@ -83,7 +83,9 @@ def ends(rows: Dataset) -> Dataset:
     for batch in rows.to_batches(columns=[*single, *names], batch_size=_batch_rows(rows, names)):
         last = {name: pa.array(_last(_curve(batch.column(name)))) for name in names}
         parts.append(pa.table({name: batch.column(name) for name in single} | last))
-    return pds.dataset(pa.concat_tables(parts))
+    table, kind = pa.concat_tables(parts), kinds(rows)
+    said = [describing(field, FACT if field.name in names else kind[field.name]) for field in table.schema]
+    return pds.dataset(table.cast(pa.schema(said)))
 
 
 def _last(curve: np.ma.MaskedArray) -> np.ma.MaskedArray:
@@ -124,7 +126,7 @@ def checked_curves(rows: Dataset, columns: Iterable[str]) -> list[str]:
     """Return `columns` if each holds a number at every recorded time, else raise ValueError naming those that do."""
     columns = list(columns)
     for name in columns:
-        if not is_curve(rows, name):
+        if not (is_curve(rows, name) or is_vector(rows, name)):
             choices = ", ".join(curves(rows)) or "none, since these rows are of a run that recorded no times"
             raise ValueError(f"column {name!r} holds no number at every recorded time; choose one of: {choices}")
     return columns
@@ -134,6 +136,12 @@ def is_curve(rows: Dataset, name: str) -> bool:
     """Whether a column holds one number at every recorded time of a row."""
     _kind(rows, name)
     return source(name) in curves(rows)
+
+
+def is_vector(rows: Dataset, name: str) -> bool:
+    """Whether a column holds several numbers once a row."""
+    _kind(rows, name)
+    return source(name) in vectors(rows)
 
 
 def source(name: str) -> str:

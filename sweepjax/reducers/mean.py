@@ -13,7 +13,7 @@ from pyarrow.dataset import Dataset
 from sweepjax.columns import CLOCKS, curves, measured
 from sweepjax.reducers._crossings import STOPPED, flags, stopped
 from sweepjax.reducers._states import Largest, Moments, Quantiles, Range
-from sweepjax.reducers._stream import DERIVED, Piece, State, absences, fold, is_curve, numbers, split
+from sweepjax.reducers._stream import DERIVED, Piece, State, absences, fold, is_curve, is_vector, numbers, source, split
 
 CERTIFIED = "certified"
 SMALLEST_SKETCH, LARGEST_SKETCH = 8, 65_535  # what the sketch's own format allows
@@ -27,7 +27,8 @@ class Mean:
     """Mean, standard error, median and quantiles of each column: one line a group and column.
 
     Of a curve, which has one number at each recorded time, there is a line a group, column and time; the
-    rows of a group must share their times. Each line keeps a sketch of its own: lower it if memory is short.
+    rows of a group must share their times. Of a vector, which a row has once, there is a line an `index`, from 0.
+    Each line keeps a sketch of its own: lower it if memory is short.
 
     `left_out` rows are NULL or nan; all else is of the `kept` ones. `median_all` is of every draw, so that nothing is
     selected: a draw that lacks the column counts as its solver says, such as a separable one, whose ‖S_∞‖ is
@@ -63,7 +64,7 @@ class Mean:
             key | {"column": name} | moment | _line(state, name + place, percents)
             for key, state in zip(groups.to_dict("records"), states, strict=True)
             for name in columns
-            for place, moment in _moments(state)
+            for place, moment in _moments(state) or _indices(rows, along)
         )
         table = pd.DataFrame(lines)
         table.attrs.update(_note(table))
@@ -160,15 +161,20 @@ def _curves(rows: Dataset) -> list[str]:
 
 
 def _along(rows: Dataset, columns: list[str]) -> list[str]:
-    """Return the curves and the clocks to read if `columns` are curves, nothing if they are single numbers."""
-    found = [name for name in columns if is_curve(rows, name)]
-    single = numbers(rows, [name for name in columns if name not in found])
-    if found and single:
-        raise ValueError(f"{single[0]!r} holds one number a row and {found[0]!r} a curve; reduce them in two calls")
+    """Return what to read if `columns` are curves or vectors, nothing if they are single numbers."""
+    found, long = ([name for name in columns if is_one(rows, name)] for is_one in (is_curve, is_vector))
+    single = numbers(rows, [name for name in columns if name not in [*found, *long]])
+    sorts = {"one number a row": single, "a curve": found, "a vector": long}
+    given = [f"{names[0]!r} holds {what}" for what, names in sorts.items() if names]
+    if len(given) > 1:
+        raise ValueError(f"{' and '.join(given)}; reduce them in calls of their own")
+    if len({rows.schema.field(source(name)).type.list_size for name in long}) > 1:
+        raise ValueError(f"the vectors {', '.join(long)} are not of one length; reduce them in calls of their own")
     for name in CLOCKS:
         if name in found:
             raise ValueError(f"{name!r} is when the curves were recorded; choose one of: {', '.join(_curves(rows))}")
-    return ["time", *(["step"] if "step" in curves(rows) else []), *found] if found else []
+    clocks = ["time", *(["step"] if "step" in curves(rows) else [])] if found else []
+    return [*clocks, *found, *long]
 
 
 def _clocks(piece: Piece) -> list[str]:
@@ -189,13 +195,17 @@ def _one_by_one(piece: Piece, columns: list[str]) -> Iterator[tuple[str, str, np
             yield from ((name, f"{name} {place}", column) for place, column in enumerate(values.T))
 
 
-def _moments(state: State) -> Iterator[tuple[str, dict[str, float]]]:
-    """Yield each recorded time with its place, or nothing, once, where there are no times."""
+def _moments(state: State) -> list[tuple[str, dict[str, float]]]:
+    """Return each recorded time with its place; nothing where there are no times."""
     clocks = {name: _shared(name, state[f"clock {name}"]) for name in CLOCKS if f"clock {name}" in state}
-    if not clocks:
-        yield "", {}
-    for place in range(len(clocks.get("time", ()))):
-        yield f" {place}", {name: times[place] for name, times in clocks.items()}
+    places = range(len(clocks.get("time", ())))
+    return [(f" {place}", {name: times[place] for name, times in clocks.items()}) for place in places]
+
+
+def _indices(rows: Dataset, long: list[str]) -> list[tuple[str, dict[str, float]]]:
+    """Return each index of some vectors with its place; nothing, once, where there are none."""
+    length = rows.schema.field(source(long[0])).type.list_size if long else 0
+    return [(f" {place}", {"index": place}) for place in range(length)] or [("", {})]
 
 
 def _shared(name: str, times: Range) -> NDArray[np.float64]:

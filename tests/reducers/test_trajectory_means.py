@@ -7,6 +7,7 @@ import pyarrow.dataset as pds
 import pyarrow.parquet as pq
 import pytest
 
+from sweepjax.columns import CLOCK, CURVE, FACT, LABEL, describing
 from sweepjax.reducers import _stream
 from sweepjax.reducers.grokking_time import GrokkingTime
 from sweepjax.reducers.histogram import Histogram
@@ -144,7 +145,7 @@ def test_a_curve_of_a_run_without_steps_has_times_only(table):
 @pytest.mark.parametrize(
     ("reducer", "words"),
     [
-        (Mean(column="test_loss,d"), "'d' holds one number a row and 'test_loss' a curve; reduce them in two calls"),
+        (Mean(column="test_loss,d"), "'d' holds one number a row and 'test_loss' holds a curve; reduce them in"),
         (Mean(column="test_los"), "unknown column 'test_los'; did you mean 'test_loss'"),
         (Mean(column="directions"), "'directions' holds a list"),
         (Mean(column="model,test_loss"), "'model' holds no numbers"),
@@ -169,3 +170,32 @@ def test_a_run_that_recorded_no_times_has_no_curves():
     table = pa.table({"lam": [0.4], "test_accuracy": [0.9], "train_accuracy": [0.9], "time": [1.0]})
     with pytest.raises(ValueError, match="a run that recorded no times"):
         GrokkingTime()(pds.dataset(table))
+
+
+def said(table, **kinds):
+    """The table, whose columns say what they are: configured but for these."""
+    return table.cast(pa.schema([describing(field, kinds.get(field.name, LABEL)) for field in table.schema]))
+
+
+def test_a_vector_that_a_row_has_once_is_averaged_along_its_own_axis_even_if_it_is_as_long_as_a_curve():
+    vector = np.tile(np.arange(len(TIMES)), (2 * COUNT, 1)) + 0.5
+    rows = trajectories(spectrum=vector).select(["lam", "seed", "realization", "time", "spectrum"])
+    frame = Mean(column="spectrum")(pds.dataset(said(rows, time=CLOCK, spectrum=FACT)))
+    assert frame.columns[:4].tolist() == ["lam", "column", "index", "mean"]
+    assert frame["index"].tolist() == 2 * list(range(len(TIMES)))
+    assert frame["mean"].tolist() == [index + 0.5 for index in frame["index"]]
+
+
+@pytest.mark.parametrize(
+    ("column", "words"),
+    [
+        ("spectrum,test_loss", "'test_loss' holds a curve and 'spectrum' holds a vector; reduce them in"),
+        ("spectrum,pair", "the vectors spectrum, pair are not of one length"),
+        ("spectrum,d", "'d' holds one number a row and 'spectrum' holds a vector"),
+    ],
+)
+def test_vectors_are_not_mixed_with_others(column, words):
+    rows = trajectories(spectrum=np.ones((2 * COUNT, len(TIMES))), pair=np.ones((2 * COUNT, 2)))
+    kinds = {"time": CLOCK, "step": CLOCK, "test_loss": CURVE, "s_norm": CURVE, "spectrum": FACT, "pair": FACT}
+    with pytest.raises(ValueError, match=words):
+        Mean(column=column)(pds.dataset(said(rows, **kinds)))
