@@ -16,7 +16,7 @@ from sweepjax.identity import name_of
 if TYPE_CHECKING:
     from pyarrow.dataset import Dataset
 
-    from sweepjax.types import Chunk, Columns, Family
+    from sweepjax.types import Chunk, Columns, Family, Task
 
 LABEL = "label"  # what a row is of: names, fields, seed and realization
 CLOCK = "clock"  # when it was recorded
@@ -198,11 +198,18 @@ def join(parts: Sequence[Any], chunk: "Chunk") -> "Columns":
 
 def declared(family: "Family") -> Declared:
     """Return the effort columns of a solver, and the tolerance of a column at the least exact of its tasks."""
-    solvers, model = {id(task.solver): task.solver for task in family.tasks}.values(), family.tasks[0].model
+    solvers, task = {id(task.solver): task.solver for task in family.tasks}.values(), family.tasks[0]
     relative = max(getattr(solver, "agreement", USUAL.relative) for solver in solvers)
-    absolute = model.absolute(relative) if hasattr(model, "absolute") else {}
+    absolute = task.model.absolute(relative) if hasattr(task.model, "absolute") else {}
+    seen = observables_of(task).items()
+    absolute |= {name: each.absolute(relative) for name, each in seen if hasattr(each, "absolute")}
     effort = {name for solver in solvers for name in getattr(solver, "effort", ())}
     return effort, lambda name: Tolerance(relative, absolute.get(name, USUAL.absolute))
+
+
+def observables_of(task: "Task") -> dict[str, Any]:
+    """Return what a task observes, by the names of its columns."""
+    return {name.rpartition(":")[2]: plugins.find("observables", name)() for name in task.observables}
 
 
 def _joined(leaves: list[Any], rows: int) -> np.ndarray:

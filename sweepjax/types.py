@@ -182,6 +182,10 @@ class Abilities(Protocol):
         """Return what columns tend to as n → ∞ and t → ∞, in almost every draw."""
         ...
 
+    def absolute(self, relative: float) -> dict[str, float]:
+        """Return how far columns that pass through 0 or jump may be apart, where trainings agree to `relative`."""
+        ...
+
     def prepare(self, start: Params, data: Data) -> Any:
         """Return what `solution` needs for all times."""
         ...
@@ -213,10 +217,11 @@ class Solver(Protocol):
     Law: the steps that a row takes are the same whatever times are recorded.
 
     A solver may declare more as class variables: `at_once`, how many recorded times a state has typically reached by
-    the time it has reached one; `effort`, the names of the columns that tell of its own work; `figures`, as a model
-    does; `claims`, what its columns say of sound rows; `absent`, what the column of a draw that lacks it stands for
-    among other draws; `follows_gradient`, whether its trainings end where gradient flow does; `word`, its name in
-    figures.
+    the time it has reached one; `effort`, the names of the columns that tell of its own work and are never compared;
+    `agreement`, the relative difference up to which two trainings of one row are the same (1e-5 if it does not say);
+    `figures`, as a model does; `claims`, what its columns say of sound rows; `absent`, what the column of a draw that
+    lacks it stands for among other draws; `follows_gradient`, whether its trainings end where gradient flow does;
+    `word`, its name in figures.
     """
 
     clock: ClassVar[Literal["time", "step", "none"]]
@@ -280,6 +285,10 @@ class Finishing(Protocol):
 
     def finish(self, problem: Problem, trajectory: Trajectory) -> Array:
         """Return the column [t ...] of all recorded times, from what was kept of each."""
+        ...
+
+    def absolute(self, relative: float) -> float:
+        """Return how far two values may be apart near 0, or where they count, if trainings agree to `relative`."""
         ...
 
 

@@ -12,10 +12,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from sweepjax.columns import CLOCKS, FIRST
+from sweepjax.columns import CLOCKS, FIRST, observables_of
 from sweepjax.engine.engine import outline
 from sweepjax.engine.kernel import clock_of, facts_of
-from sweepjax.engine.programs import observables_of
 from sweepjax.engine.settings import settled
 from sweepjax.engine.shapes import Method, alike, column, columns, numbers, scalar, trainable
 from sweepjax.keys import realization_keys

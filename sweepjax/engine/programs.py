@@ -9,13 +9,13 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
 
+from sweepjax.columns import observables_of
 from sweepjax.engine.devices import cores
 from sweepjax.engine.kernel import Kernel, Row
 from sweepjax.engine.pool import Left, Pool, Queue, advance, empty
 from sweepjax.engine.settings import settled
 from sweepjax.engine.sizes import Shape
-from sweepjax.plugins import find
-from sweepjax.types import Observable, Task
+from sweepjax.types import Task
 
 COMPILERS = 2  # programs compiled at once at most
 
@@ -42,11 +42,6 @@ class Program(NamedTuple):
         """Let rows enter and go on."""
         with settled():
             return self.advance(pool, *jax.device_put((queue, self.times, np.asarray(True)), self.device))
-
-
-def observables_of(task: Task) -> dict[str, Observable]:
-    """Return what a task observes, by the names of its columns."""
-    return {name.rpartition(":")[2]: find("observables", name)() for name in task.observables}
 
 
 def program(task: Task, row: Row, shape: Shape, device: Any) -> Future[Program]:

