@@ -7,6 +7,7 @@ one sentence that begins with its file and line.
 import dataclasses
 import difflib
 import importlib
+import importlib.util
 import inspect
 import pkgutil
 import sys
@@ -22,6 +23,7 @@ OWN = ("sweepjax", "sweepjax_cli")
 STANDARD = tuple(f"{sysconfig.get_path(name)}/" for name in ("stdlib", "platstdlib"))
 INSTALLED = {"site-packages", "dist-packages"}
 LONGEST = 300  # characters of an error that are shown
+GIVE = "give package.module:Name of an importable class"
 GUARD = "put what it runs below `if __name__ == '__main__':`"
 
 
@@ -43,7 +45,8 @@ def find(kind: str, name: str) -> Any:
     if ":" in name:
         return _checked(kind, name, _from_outside(name))
     if name not in names(kind):
-        raise ValueError(unknown(kind[:-1], name, names(kind)))
+        yours = f", or {name}:Name for a class in {name}.py" if Path(f"{name}.py").is_file() else ""
+        raise ValueError(unknown(kind[:-1], name, names(kind)) + yours)
     module = importlib.import_module(f"sweepjax.{kind}.{name}")
     camel = "".join(word.capitalize() for word in name.split("_"))
     return getattr(module, camel, None) or getattr(module, name)
@@ -134,6 +137,8 @@ def reason(error: BaseException) -> str:
 
 def _from_outside(name: str) -> Any:
     module, _, attribute = name.partition(":")
+    if not (module and attribute):
+        raise ValueError(f"{name!r} is not understood; {GIVE}")
     found: Any = sys.modules.get(module) or _imported(name, module)
     for part in attribute.split("."):
         if not hasattr(found, part):
@@ -154,7 +159,10 @@ def _imported(name: str, module: str) -> Any:
     except Exception as error:
         if sentence := blame(error, module.partition(".")[0]):
             raise ValueError(sentence) from error
-        looked = f"give package.module:Name of an importable class; {here} was searched too"
+        if file := _file_of(module):
+            raise ValueError(f"{file}: {reason(error)}") from error
+        wanted = f"write {module.removesuffix('.py').replace('/', '.')}:Name" if module.endswith(".py") else GIVE
+        looked = f"{wanted}; {here} was searched too"
         raise ValueError(f"cannot import {name!r} ({reason(error)}); {looked}") from None
     finally:
         with suppress(ValueError):
@@ -164,13 +172,24 @@ def _imported(name: str, module: str) -> Any:
             sys.path.append(here)
 
 
+def _file_of(module: str) -> str:
+    """Return the file of a module that cannot be imported, if there is one."""
+    with suppress(ImportError, ValueError, AttributeError):
+        found = importlib.util.find_spec(module)
+        return _shown(found.origin) if found and found.origin else ""
+    return ""
+
+
 def _lacking(name: str, found: Any, part: str) -> str:
     """Return the sentence that says what a module lacks, and what it has."""
-    file = getattr(found, "__file__", None)
-    where = _shown(file) if file else getattr(found, "__name__", name)
+    file = getattr(found, "__file__", None) or ""
     known = [each for each, value in vars(found).items() if each[0] != "_" and callable(value)] if file else []
     near = difflib.get_close_matches(part, known, n=1)
-    return f"cannot import {name!r}: {where} has no {part!r}" + (f"; did you mean {near[0]!r}?" if near else "")
+    yours = Path(f"{getattr(found, '__name__', '')}.py")
+    hidden = bool(file) and yours.is_file() and not yours.samefile(file)
+    hint = f"; did you mean {near[0]!r}?" if near else f"; give your {yours} a name that is free" if hidden else ""
+    where = _shown(file) if file else getattr(found, "__name__", name)
+    return f"cannot import {name!r}: {where} has no {part!r}{hint}"
 
 
 def _calls(count: int) -> Callable[[Any], bool]:

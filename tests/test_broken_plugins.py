@@ -2,6 +2,7 @@
 
 import itertools
 import sys
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -279,6 +280,17 @@ NAMES = [
     ('"centre"', '"realization"', "mine.py:26: 'realization' is a column of Q.facts"),
     ('"centre"', '"train_loss"', "mine.py:26: 'train_loss' is a column of Q.facts, and a column of Q.metrics too"),
 ]
+UNKNOWN = [
+    ("mine.py:Q", "write mine:Name"),
+    ("folder/mine.py:Q", "write folder.mine:Name"),
+    ("mine", "unknown model 'mine'|or mine:Name for a class in mine.py"),
+    ("mine:P", "mine.py has no 'P'"),
+    ("mine:Quadratics", "mine.py has no 'Quadratics'; did you mean 'Quadratic'?"),
+    ("mine:", "package.module:Name"),
+    ("mine:Quadratic.init", "model Quadratic.init is a function|give a class"),
+    ("queue:Q", "queue.py has no 'Q'; give your queue.py a name that is free"),
+    ("empty:Q", "empty.py: source code string cannot contain null bytes"),
+]
 MODELS = [*IMPORTED, *CLASS, *FIELDS, *RETURNED, *RAISED, *NAMES]
 
 
@@ -293,6 +305,17 @@ def refused(code, sentence, words):
 def test_a_model_that_is_wrong_is_refused_in_one_sentence_with_its_line(old, new, words, capsys):
     refused(*called(RUN, changed(MODEL, old, new), capsys), words.replace("int | None", "int"))
     assert not Path("out").exists()
+
+
+@pytest.mark.parametrize(("name", "words"), UNKNOWN)
+def test_a_name_that_means_nothing_is_refused_with_what_is_meant(name, words, capsys, monkeypatch):
+    monkeypatch.delitem(sys.modules, "mine", raising=False)
+    for file in ("mine", "queue"):
+        Path(f"{file}.py").write_text(MODEL.replace("class Q", "class Quadratic"))
+    Path("empty.py").write_bytes(b"\0")
+    capsys.readouterr()
+    code = app([*RUN.split(), name])
+    refused(code, capsys.readouterr().err.strip(), words)
 
 
 def test_a_model_that_is_right_runs_from_the_current_directory(capsys):
@@ -522,31 +545,54 @@ RESULTS = [
         "type",
     ),
 ]
-BODIES = {
-    "sample": "self.scale * jax.random.normal(key, (self.n, self.d))",
-    "init": "jnp.ones(self.d)",
-    "training_loss": "jnp.mean((data @ params) ** 2)",
-    "metrics": '{"train_loss": self.training_loss(params, data)}',
-    "facts": '{"centre": jnp.mean(data, 0)}',
-}
+MORE = """
+    def signed_rows(self, data):
+        return data
+
+    def prepare(self, start, data):
+        return start
+
+    def solution(self, prepared, time):
+        return prepared * jnp.exp(-time)
+"""
+RATES = "State(state.step + 1, jax.tree.map(lambda p, g: p - self.rate * g, state.params, slope))"
+BODIES = [
+    ("sample", MODEL, "self.scale * jax.random.normal(key, (self.n, self.d))", "--solver sgd --model"),
+    ("init", MODEL, "jnp.ones(self.d)", "--solver sgd --model"),
+    ("training_loss", MODEL, "jnp.mean((data @ params) ** 2)", "--solver gradient_flow --model"),
+    ("metrics", MODEL, '{"train_loss": self.training_loss(params, data)}', "--solver gradient_flow --model"),
+    ("facts", MODEL, '{"centre": jnp.mean(data, 0)}', "--solver sgd --model"),
+    ("signed_rows", MODEL + MORE, "return data\n", "--solver limit --model"),
+    ("prepare", MODEL + MORE, "return start\n", "--solver exact --model"),
+    ("solution", MODEL + MORE, "prepared * jnp.exp(-time)", "--solver exact --model"),
+    ("stages", SOLVER, "(self.walk,)", "--solver"),
+    ("init", SOLVER, "State(jnp.zeros((), jnp.int64), problem.start)", "--solver"),
+    ("walk", SOLVER, RATES, "--solver"),
+    ("waits", SOLVER, "jnp.where(state.step < until, 0, 1)", "--solver"),
+    ("params", SOLVER, "return state.params\n", "--solver"),
+    ("info", SOLVER, '{"taken": state.step}', "--solver"),
+    ("measure", OBSERVABLE, "jnp.sum(jnp.abs(moment.params.s) ** self.power)", "--solver sgd --observe"),
+    ("finish", OBSERVABLE, "jnp.cumsum(trajectory.kept)", "--solver sgd --observe"),
+]
 
 
 class Computes(BaseException):
     """What a plug-in passes for right with: rows would be computed now."""
 
 
-@pytest.mark.parametrize("method", BODIES)
-@pytest.mark.parametrize("solver", ["sgd", "gradient_flow"])
-def test_whatever_a_method_returns_it_is_refused_with_its_line_or_computed(method, solver, capsys, monkeypatch):
+@pytest.mark.parametrize(("source", "body", "options"), [case[1:] for case in BODIES], ids=[case[0] for case in BODIES])
+def test_whatever_a_method_returns_it_is_refused_with_its_line_or_computed(source, body, options, capsys, monkeypatch):
     def fill(*arguments, **options):
         raise Computes
 
-    monkeypatch.setattr(sys.modules["sweepjax.run"], "fill", fill)
+    monkeypatch.setattr(import_module("sweepjax.run"), "fill", fill)
+    times = "" if "limit" in options else "--until 2 --record 2"
     refusals = 0
     for number, result in enumerate(RESULTS):
-        source = changed(f"import numpy as np\n{MODEL}", BODIES[method], result)
+        written = f"return {result}\n" if body.startswith("return") else result
+        broken = changed(f"import numpy as np\n{source}", body, written)
         try:
-            code, sentence = called(RUN.replace("sgd", solver), source, capsys, f"-o {number}")
+            code, sentence = called(f"run --realizations 1 {times} -o {number} {options}", broken, capsys)
         except Computes:
             continue
         refused(code, sentence, "mine.py:")

@@ -16,7 +16,7 @@ from sweepjax.columns import CLOCKS, FIRST, observables_of
 from sweepjax.engine.engine import outline
 from sweepjax.engine.kernel import clock_of, facts_of
 from sweepjax.engine.settings import settled
-from sweepjax.engine.shapes import Method, alike, column, columns, numbers, scalar, trainable
+from sweepjax.engine.shapes import Method, alike, column, columns, described, numbers, scalar, trainable
 from sweepjax.keys import realization_keys
 from sweepjax.plugins import blame, defined, outside, takes
 from sweepjax.sweep.contract import missing
@@ -79,31 +79,37 @@ def _of_model(task: Task) -> tuple[Problem, list[Source]]:
     data = numbers(sample, sample.shapes(model, keys.data))
     start = numbers(init, init.shapes(model, keys.init, data))
     problem = Problem(model, data, start, keys.batches)
-    if getattr(solver, "needs", "") == "training_loss":
-        _check_loss(problem, trainable(init, start))
-    if getattr(solver, "needs", "") == "signed_rows":
-        rows = Method("models", cls, "signed_rows")
-        if len(column(rows, rows.shapes(model, data), "rows").shape) != 2:
-            raise rows.wrong("does not return a matrix")
+    if hasattr(solver, "needs") and solver.needs in ABILITIES:
+        ABILITIES[solver.needs](problem)
+    metrics, facts = Method("models", cls, "metrics"), Method("models", cls, "facts")
     if solver.clock != "none":
-        sources.append(
-            _source(
-                Method("models", cls, "metrics"),
-                Method("models", cls, "metrics").shapes(model, start, data),
-                scalars=True,
-            )
-        )
+        sources.append(_source(metrics, metrics.shapes(model, start, data), scalars=True))
     if hasattr(cls, "facts"):
-        sources.append(
-            _source(Method("models", cls, "facts"), Method("models", cls, "facts").traced(facts_of, problem))
-        )
+        sources.append(_source(facts, facts.traced(facts_of, problem)))
     return problem, sources
 
 
-def _check_loss(problem: Problem, start: Any) -> None:
-    method = Method("models", type(problem.model), "training_loss")
+def _check_loss(problem: Problem) -> None:
+    cls = type(problem.model)
+    method, start = Method("models", cls, "training_loss"), trainable(Method("models", cls, "init"), problem.start)
     scalar(method, method.shapes(problem.model, start, problem.data), jnp.floating, "one real number")
     method.traced(lambda model, data, start: jax.grad(model.training_loss)(start, data), *problem[:3])
+
+
+def _check_rows(problem: Problem) -> None:
+    method = Method("models", type(problem.model), "signed_rows")
+    rows = method.shapes(problem.model, problem.data)
+    if not (hasattr(rows, "dtype") and jnp.issubdtype(rows.dtype, jnp.floating) and len(rows.shape) == 2 and rows.size):
+        raise method.wrong(f"returns {described(rows)} instead of a matrix of real floats")
+
+
+def _check_solution(problem: Problem) -> None:
+    prepare, solution = (Method("models", type(problem.model), name) for name in ("prepare", "solution"))
+    prepared = numbers(prepare, prepare.shapes(problem.model, problem.start, problem.data))
+    alike(solution, solution.shapes(problem.model, prepared, TIME), problem.start, "the start")
+
+
+ABILITIES = {"training_loss": _check_loss, "signed_rows": _check_rows, "solution": _check_solution}
 
 
 def _of_solver(task: Task, problem: Problem) -> Source:

@@ -13,6 +13,7 @@ from sweepjax.plugins import blame, defined, outside, reason
 from sweepjax.sweep.contract import PROTOCOLS, wanted
 
 NUMBERS = (jax.Array, np.ndarray, np.generic, bool, int, float, complex)
+TRACED = "; numbers and float fields are traced: branch by jnp.where, and let int, bool or str fields decide shapes"
 
 
 class Method(NamedTuple):
@@ -59,7 +60,8 @@ class Method(NamedTuple):
             return jax.eval_shape(kept, *arguments)
         except Exception as error:
             if line := blame(error, self.cls.__module__.partition(".")[0]):
-                raise ValueError(f"{line}; {self.cls.__name__}.{self.wanted}") from error
+                hint = TRACED if isinstance(error, jax.errors.JAXTypeError) or "Tracer" in str(error) else ""
+                raise ValueError(f"{line}{hint}; {self.cls.__name__}.{self.wanted}") from error
             if not outside(self.cls):
                 raise
             raise self.wrong(f"returns {odd[0]}" if odd else f"fails ({reason(error)})") from error
