@@ -5,6 +5,7 @@ import io
 import logging
 import os
 import sys
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,8 @@ def settle() -> None:
             stream.reconfigure(errors=ESCAPED)
     # A notebook has its own, which need not be installed here. A home that cannot be written to is no news either.
     os.environ["MPLBACKEND"] = "agg"
+    # A cache of compiled programs that cannot be read or written costs time and nothing else.
+    warnings.filterwarnings("ignore", message="Error (reading|writing) persistent compilation cache")
     logging.getLogger("matplotlib").setLevel(logging.ERROR)
 
 

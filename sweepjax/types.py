@@ -10,11 +10,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from numbers import Integral, Real
-from typing import Any, ClassVar, Literal, NamedTuple, Protocol, TypeVar, dataclass_transform, get_type_hints
+from typing import Any, NamedTuple, TypeVar, dataclass_transform, get_type_hints
 
 import jax
 import numpy as np
-from jaxtyping import Array, Float, Int, Key
+from jaxtyping import Array, Float, Key
 
 from sweepjax.identity import digest_of_each, folded
 
@@ -135,66 +135,6 @@ class Claim(NamedTuple):
     quantity: str = ""  # what the number is
 
 
-class Model(Protocol):
-    """A system that can be drawn and trained; everything is written for one realization.
-
-    A model may declare more as class variables, which whoever reads its rows looks up: `figures`, the names of those
-    whose theory is its own, the usual one first; `is_symmetric`, whether its rows are as likely as their opposites.
-    """
-
-    def sample(self, key: Key[Array, ""]) -> Data:
-        """Draw one dataset; every dtype is written out."""
-        ...
-
-    def init(self, key: Key[Array, ""], data: Data) -> Params:
-        """Return the parameters at t = 0."""
-        ...
-
-    def training_loss(self, params: Params, data: Data, batch: Any = None) -> Float[Array, ""]:
-        """Return the training loss, on the samples `batch` if given."""
-        ...
-
-    def metrics(self, params: Params, data: Data) -> Columns:
-        """Return scalars measured at each recorded time."""
-        ...
-
-
-class Abilities(Protocol):
-    """What a model may have besides; a solver that needs one of these says so in `needs`."""
-
-    def facts(self, data: Data, start: Params) -> Columns:
-        """Return scalars and vectors of the dataset and the parameters at t = 0, once a row."""
-        ...
-
-    def batch(self, key: Key[Array, ""], data: Data, size: int) -> Any:
-        """Draw what `training_loss` takes as its batch of so many samples."""
-        ...
-
-    def velocity(self, params: Params, data: Data, time: Float[Array, ""]) -> Params:
-        """Return dθ/dt of a flow that is not -∇L."""
-        ...
-
-    def signed_rows(self, data: Data) -> Float[Array, "n d"]:
-        """Return the rows z_i of the asymptotic loss Σ exp(z_i·S)."""
-        ...
-
-    def limits(self) -> dict[str, float]:
-        """Return what columns tend to as n → ∞ and t → ∞, in almost every draw."""
-        ...
-
-    def absolute(self, relative: float) -> dict[str, float]:
-        """Return how far columns that pass through 0 or jump may be apart, where trainings agree to `relative`."""
-        ...
-
-    def prepare(self, start: Params, data: Data) -> Any:
-        """Return what `solution` needs for all times."""
-        ...
-
-    def solution(self, prepared: Any, time: Float[Array, ""]) -> Params:
-        """Return the parameters of the gradient flow at one time, in closed form."""
-        ...
-
-
 class Problem(NamedTuple):
     """What a solver is given: one realization of one model."""
 
@@ -206,54 +146,6 @@ class Problem(NamedTuple):
 
 
 Stage = Callable[[Problem, State, Float[Array, ""]], State]  # (problem, state, until) -> state
-
-
-class Solver(Protocol):
-    """A way from t = 0 to the recorded times, cut into stages of bounded and nearly equal work.
-
-    A row waits for one stage at a time. Many rows that wait for the same one go through it side by side, so that a
-    stage has no loop whose length depends much on the row, and no branch of which most rows need one side only.
-
-    Law: the steps that a row takes are the same whatever times are recorded.
-
-    A solver may declare more as class variables: `at_once`, how many recorded times a state has typically reached by
-    the time it has reached one; `effort`, the names of the columns that tell of its own work and are never compared;
-    `agreement`, the relative difference up to which two trainings of one row are the same (1e-5 if it does not say);
-    `figures`, as a model does; `claims`, what its columns say of sound rows; `absent`, what the column of a draw that
-    lacks it stands for among other draws; `follows_gradient`, whether its trainings end where gradient flow does;
-    `word`, its name in figures.
-    """
-
-    clock: ClassVar[Literal["time", "step", "none"]]
-
-    @property
-    def stages(self) -> tuple[Stage, ...]:
-        """Return what a row may wait for: functions (problem, state, until) -> state."""
-        ...
-
-    def init(self, problem: Problem) -> State:
-        """Return the state at t = 0; cheap."""
-        ...
-
-    def waits(self, state: State, until: Float[Array, ""]) -> Int[Array, ""]:
-        """Return the stage that brings a state nearer to `until`; len(stages) where it is there, or goes no further."""
-        ...
-
-    def params(self, problem: Problem, state: State, time: Float[Array, ""]) -> Params:
-        """Return the parameters at a time that the state has reached, or passed in its last step."""
-        ...
-
-    def info(self, problem: Problem, state: State) -> Columns:
-        """Return what is said once a row: steps, convergence, certificates."""
-        ...
-
-
-class Viewing(Protocol):
-    """What a solver may have besides."""
-
-    def view(self, problem: Problem) -> Any:
-        """Return the data as the stages read them; a row alone keeps it, others make it anew at every stage."""
-        ...
 
 
 class Moment(NamedTuple):
@@ -270,26 +162,6 @@ class Trajectory(NamedTuple):
     clock: Columns
     columns: Columns
     kept: Any
-
-
-class Observable(Protocol):
-    """A quantity that is measured during the training, and perhaps completed after it."""
-
-    def measure(self, problem: Problem, moment: Moment) -> Any:
-        """Return what is kept of one recorded time: the quantity itself, or what `finish` needs of it."""
-        ...
-
-
-class Finishing(Protocol):
-    """What an observable may have besides."""
-
-    def finish(self, problem: Problem, trajectory: Trajectory) -> Array:
-        """Return the column [t ...] of all recorded times, from what was kept of each."""
-        ...
-
-    def absolute(self, relative: float) -> float:
-        """Return how far two values may be apart near 0, or where they count, if trainings agree to `relative`."""
-        ...
 
 
 @dataclass(frozen=True)

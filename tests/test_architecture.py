@@ -12,7 +12,8 @@ from sweepjax.plugins import find, names
 
 FLOORS = [
     ["identity"],
-    ["types", "plugins", "primitives", "theory"],
+    ["types"],
+    ["protocols", "plugins", "primitives", "theory"],
     ["keys", "columns", "sources", "sweep", "models", "solvers", "observables", "executors"],
     ["engine", "store", "presets", "reducers"],
     ["run", "plan", "target", "batch", "recheck", "figures"],
@@ -83,3 +84,8 @@ def test_only_keys_makes_a_key():
 def test_no_file_evaluates_text():
     calls = [node for file in FILES for node in ast.walk(ast.parse(file.read_text())) if isinstance(node, ast.Call)]
     assert not [call for call in calls if isinstance(call.func, ast.Name) and call.func.id in ("eval", "exec")]
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: f"{room(file)}/{file.name}")
+def test_no_file_is_longer_than_a_few_screens(file):
+    assert len(file.read_text().splitlines()) <= 250

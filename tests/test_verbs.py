@@ -7,7 +7,7 @@ from sweepjax_cli import app
 from test_object_storage import BUCKET, client  # noqa: F401  a fixture
 
 import sweepjax as sj
-from sweepjax.store.paths import place
+from sweepjax.store.paths import locate
 
 TRAINED = ["--n", "12", "--lambda", "0.5", "--record", "3"]
 KINDS = {
@@ -105,7 +105,7 @@ def test_the_dataset_of_a_row_is_drawn_again(run):
 
 
 def test_every_column_says_what_it_is(run):
-    file = next(path for path in place(run.whole).iterdir() if path.suffix == ".parquet")
+    file = next(path for path in locate(run.whole).iterdir() if path.suffix == ".parquet")
     with file.open("rb") as opened:
         schema = pq.read_schema(opened)
     kinds = {field.name: field.metadata[b"sweepjax.kind"].decode() for field in schema}

@@ -16,7 +16,8 @@ from jax import lax
 from jaxtyping import Array, ArrayLike, Bool, Float, Int, Key, UInt32
 
 from sweepjax.keys import realization_keys, restored
-from sweepjax.types import Columns, Moment, Observable, Problem, Trajectory
+from sweepjax.protocols import Observable
+from sweepjax.types import Columns, Moment, Problem, Trajectory
 
 
 class Row(NamedTuple):

@@ -11,9 +11,10 @@ from types import FunctionType
 from typing import Any
 
 from sweepjax.plugins import defined, find, takes
+from sweepjax.protocols import Abilities, Finishing, Model, Observable, Solver, Viewing
 from sweepjax.sweep.axes import parse_axis
 from sweepjax.sweep.times import CLOCKS
-from sweepjax.types import Abilities, Finishing, Model, Observable, Solver, Viewing, field_types, is_plugin
+from sweepjax.types import field_types, is_plugin
 
 TAKEN = (
     *("model", "solver", "seed", "realization", "realizations", "until", "record", "observe", "lambda"),

@@ -89,8 +89,10 @@ def test_notes_that_nobody_takes_do_not_spoil_a_table(stored):
 def test_help_is_written_in_any_encoding(encoding):
     done = shell(["run", "--help"], PYTHONIOENCODING=encoding)
     assert done.returncode == 0, done.stderr
-    text = done.stdout.decode(encoding.partition(":")[0])
-    assert ("λ = d/n" if encoding == "utf-16" else "\\u03bb = d/n") in text
+    # Typer takes ASCII for a mistake of the environment and writes UTF-8.
+    codec = "utf-8" if encoding.startswith("ascii") else encoding
+    written = "λ = d/n" if codec.startswith("utf") else "\\u03bb = d/n"
+    assert written in done.stdout.decode(codec)
 
 
 def test_a_locale_without_any_letter_of_greek_gets_help(here):
@@ -151,15 +153,16 @@ def test_python_runs_the_package_as_the_command():
     assert done.stdout.startswith("lam,value\n0.6,0.1165")
 
 
-def test_a_directory_whose_name_is_no_text_is_refused_in_a_sentence(tmp_path, capsys):
+def test_a_directory_whose_name_is_no_text_is_refused_in_a_sentence(tmp_path):
     path = tmp_path / "a\udcffb"
     limit_run(tmp_path / "run", stored=1)
     (tmp_path / "run").rename(path)
     for words in (["status", str(path)], ["verify", str(path)], ["reduce", str(path), "mean"]):
-        assert app(words) == 2
-        assert "is a name whose bytes are not UTF-8" in capsys.readouterr().err
+        done = shell(words)
+        assert done.returncode == 2
+        assert b"is a name whose bytes are not UTF-8" in done.stderr
     with pytest.raises(ValueError, match="UTF-8"):
-        paths.place(path)
+        paths.locate(path)
 
 
 def completed(words):
