@@ -49,7 +49,7 @@ def run(  # noqa: PLR0913, PLR0917  one parameter an option
     until: Annotated[str | None, typer.Option(metavar="T", help="The end, in the solver's clock.")] = None,
     record: Annotated[str | None, typer.Option(metavar="K|AXIS", help="How many times to record, or which.")] = None,
     observe: Annotated[
-        str | None, _complete.option("--observe", "A,B", "Extra quantities to record.", _complete.observables)
+        str | None, _complete.option("--observe", "A,B", "Extra quantities, as in norm:power=4.", _complete.observables)
     ] = None,
     out: Annotated[Path | None, typer.Option("-o", "--out", metavar="DIR|URL", help="Default: results/<name>.")] = None,
     plan: Annotated[bool, typer.Option("--plan", help="Only say what the sweep would take.")] = False,

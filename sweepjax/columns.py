@@ -12,11 +12,12 @@ import pyarrow as pa
 
 from sweepjax import plugins
 from sweepjax.identity import name_of
+from sweepjax.observed import observables_of
 
 if TYPE_CHECKING:
     from pyarrow.dataset import Dataset
 
-    from sweepjax.types import Chunk, Columns, Family, Task
+    from sweepjax.types import Chunk, Columns, Family
 
 LABEL = "label"  # what a row is of: names, fields, seed and realization
 CLOCK = "clock"  # when it was recorded
@@ -205,11 +206,6 @@ def declared(family: "Family") -> Declared:
     absolute |= {name: each.absolute(relative) for name, each in seen if hasattr(each, "absolute")}
     effort = {name for solver in solvers for name in getattr(solver, "effort", ())}
     return effort, lambda name: Tolerance(relative, absolute.get(name, USUAL.absolute))
-
-
-def observables_of(task: "Task") -> dict[str, Any]:
-    """Return what a task observes, by the names of its columns."""
-    return {name.rpartition(":")[2]: plugins.find("observables", name)() for name in task.observables}
 
 
 def _joined(leaves: list[Any], rows: int) -> np.ndarray:

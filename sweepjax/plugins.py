@@ -33,15 +33,21 @@ def names(kind: str) -> list[str]:
     return sorted(module.name for module in pkgutil.iter_modules(package.__path__) if not module.name.startswith("_"))
 
 
+def bare(name: str) -> str:
+    """Return a name without the options that follow it, as in `name:option=value`."""
+    return ":".join(part for part in name.split(":") if "=" not in part)
+
+
 def find(kind: str, name: str) -> Any:
     """Return the plug-in a name stands for: the public object its file is named after.
 
     `gradient_flow` is the class GradientFlow or the function gradient_flow of gradient_flow.py;
-    `package.module:Name` reaches code from outside.
+    `package.module:Name` reaches code from outside. Options after the name are not looked at.
 
     Raises:
         ValueError: no such plug-in; the message names the nearest one, or the line of a file that is wrong.
     """
+    name = bare(name)
     if ":" in name:
         return _checked(kind, name, _from_outside(name))
     if name not in names(kind):

@@ -14,9 +14,10 @@ FLOORS = [
     ["identity"],
     ["types"],
     ["protocols", "plugins", "primitives", "theory"],
-    ["keys", "columns", "sources", "sweep", "models", "solvers", "observables", "executors"],
+    ["keys", "observed", "sources"],
+    ["columns", "sweep", "models", "solvers", "observables", "executors"],
     ["engine", "store", "presets", "reducers"],
-    ["run", "plan", "target", "batch", "recheck", "figures"],
+    ["run", "plan", "target", "batch", "recheck", "figures", "templates"],
     ["report"],
     ["cli", "__main__"],
 ]

@@ -12,12 +12,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from sweepjax.columns import CLOCKS, FIRST, observables_of
+from sweepjax.columns import CLOCKS, FIRST
 from sweepjax.engine.engine import outline
 from sweepjax.engine.kernel import clock_of, facts_of
 from sweepjax.engine.settings import settled
 from sweepjax.engine.shapes import Method, alike, column, columns, described, numbers, scalar, trainable
 from sweepjax.keys import realization_keys
+from sweepjax.observed import observables_of
 from sweepjax.plugins import blame, defined, outside, takes
 from sweepjax.sweep.contract import missing
 from sweepjax.sweep.sweep import Sweep

@@ -9,12 +9,12 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
 
-from sweepjax.columns import observables_of
 from sweepjax.engine.devices import cores
 from sweepjax.engine.kernel import Kernel, Row
 from sweepjax.engine.pool import Left, Pool, Queue, advance, empty
 from sweepjax.engine.settings import settled
 from sweepjax.engine.sizes import Shape
+from sweepjax.observed import observables_of
 from sweepjax.types import Task
 
 COMPILERS = 2  # programs compiled at once at most

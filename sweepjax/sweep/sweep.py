@@ -8,6 +8,7 @@ from itertools import chain
 from typing import Any, Self
 
 from sweepjax.identity import digest, name_of
+from sweepjax.observed import canonical, check_columns
 from sweepjax.sweep import spelling
 from sweepjax.sweep.contract import checked
 from sweepjax.sweep.fields import (
@@ -60,8 +61,9 @@ class Sweep:
         check_default(*plugins, self.values)
         _check_size(self)
         recorded_times(self.solver_class.clock, self.until, self.record)
-        for name in self.observe:
-            checked("observables", name)
+        for text in self.observe:
+            checked("observables", text)
+        check_columns(self.observe)
         if self.observe and self.solver_class.clock == "none":
             raise ValueError(
                 f"solver {self.solver!r} records no times, so there is nothing to observe; leave --observe out"
@@ -131,7 +133,7 @@ class Sweep:
     @cached_property
     def observables(self) -> tuple[str, ...]:
         """What is observed, ascending and each once."""
-        return tuple(sorted(set(self.observe)))
+        return tuple(sorted({canonical(text) for text in self.observe}))
 
     @cached_property
     def id(self) -> str:
