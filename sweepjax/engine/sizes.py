@@ -24,6 +24,9 @@ PRODUCTS, OTHERS = 2, 8  # operations that take no longer than to read a number 
 STEPS = 100  # discrete steps that take as long as one training by any other solver, in order of magnitude
 BATCH_ELEMENTS = 3 * 10**6  # numbers of data of the rows of a call, enough to make calling it cost nothing
 MOST_PER_BATCH = 32
+MOST_AT_ONCE = 4096  # rows of a call where none of them takes long
+CURVES = 8  # numbers that a row usually keeps of a recorded time
+CACHE = 2**17  # bytes of the slots of a CPU's lanes, where none of their rows takes long
 LARGE = 8  # rows of a call even above BATCH_ELEMENTS, to pay for fresh memory pages once
 LANE_ELEMENTS = 3 * 10**7  # numbers of data side by side that keep a GPU busy
 FEWEST, MOST = 64, 4096  # lanes of a GPU, if they fit
@@ -75,21 +78,30 @@ def _key(asked: int, family: Family) -> Any:
 
 
 def _fitting(family: Family, slot_bytes: int, device: Any) -> int:
-    """Return the lanes of a device: one on a CPU, where the dataset stays in cache; else as many as keep it busy."""
+    """Return the lanes of a device.
+
+    They are as many as keep it busy, or stay in a CPU's cache; one on a CPU whose rows wait for stages of a solver.
+    """
     if device.platform == "cpu":
-        return 1
+        return 1 if family.tasks[0].solver.stages else _power_of_two(CACHE // slot_bytes)
     limit = (device.memory_stats() or {}).get("bytes_limit", 2**33)
     elements = dataset_elements(family.tasks[0].model)
     wanted = min(max(LANE_ELEMENTS // elements, FEWEST), MOST)
-    return 1 << max(1, min(wanted, int(SHARE * limit) // slot_bytes)).bit_length() - 1
+    return _power_of_two(min(wanted, int(SHARE * limit) // slot_bytes))
+
+
+def _power_of_two(count: int) -> int:
+    """Return the largest power of two up to a count, at least 1."""
+    return 1 << max(1, count).bit_length() - 1
 
 
 def _batch_rows(family: Family, lanes: int) -> int:
     """Return the rows that enter in one call, few enough to interrupt."""
-    if lanes > 1:
-        return CALLS * lanes
     task = family.tasks[0]
     elements = dataset_elements(task.model) * effort(task.solver, task.times)
+    if lanes > 1:
+        fitting = min(MOST_AT_ONCE, BATCH_ELEMENTS // (elements + CURVES * len(task.times)))
+        return max(CALLS * lanes, 0 if task.solver.stages else fitting)
     fitting = max(BATCH_ELEMENTS // elements, min(LARGE, LARGE * BATCH_ELEMENTS // elements))
     return max(1, min(MOST_PER_BATCH, fitting))
 

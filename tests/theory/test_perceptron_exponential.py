@@ -1,0 +1,77 @@
+"""The bias on exponential inputs: probabilities in three forms, the law of the delay."""
+
+import numpy as np
+import pytest
+
+from sweepjax.theory import perceptron_exponential as theory
+
+GAPS = 0.004, 0.04, 0.4
+PROBABILITIES = {1: (0.00797, 0.07688, 0.55067), 2: (0.00800, 0.07968, 0.63659), 5: (0.01094, 0.10896, 0.80711)}
+MEAN_TIMES = {2: (4.419, 2.331, 0.849), 5: (3.658, 1.722, 0.498)}
+
+
+def draws(n, count=100_000):
+    """Return x̄ and the smallest input of label 1, of many draws."""
+    inputs = np.random.default_rng(0).exponential(size=(count, 2, n))
+    return (inputs[:, 0].mean(1) - inputs[:, 1].mean(1)) / 2, inputs[:, 0].min(1)
+
+
+@pytest.mark.parametrize("n", PROBABILITIES)
+def test_the_probability_to_generalize_is_the_tabulated_one(n):
+    np.testing.assert_allclose(theory.generalizing_probability(GAPS, n=n), PROBABILITIES[n], atol=5e-6)
+
+
+@pytest.mark.parametrize("n", [1, 2, 5, 10])
+@pytest.mark.parametrize("gap", GAPS)
+def test_finite_sum_bessel_integral_and_hypergeometric_form_agree(n, gap):
+    finite = theory.generalizing_probability(gap, n=n)
+    assert theory.generalizing_probability_bessel(gap, n=n) == pytest.approx(finite, rel=1e-10)
+    assert theory.generalizing_probability_hypergeometric(gap, n=n) == pytest.approx(finite, rel=1e-10)
+
+
+def test_two_inputs_of_either_label_have_an_elementary_probability():
+    gap = np.linspace(0, 3, 31)
+    elementary = 1 - (1 + 2 * gap) * np.exp(-4 * gap)
+    np.testing.assert_allclose(theory.generalizing_probability(gap, n=2), elementary, atol=1e-14)
+
+
+def test_the_density_of_the_mean_integrates_to_one():
+    x = np.linspace(-6, 6, 100_001)
+    assert np.trapezoid(theory.mean_density(x, n=3), x) == pytest.approx(1, abs=1e-6)
+
+
+@pytest.mark.parametrize("n", [1, 2, 5])
+def test_the_density_of_the_delay_integrates_to_one(n):
+    assert theory.grokking_time_probability(np.inf, 0.4, n=n) == pytest.approx(1, abs=1e-9)
+
+
+@pytest.mark.parametrize("n", MEAN_TIMES)
+def test_the_mean_delay_is_the_tabulated_one(n):
+    means = [theory.mean_grokking_time(gap, n=n) for gap in GAPS]
+    # The table is of draws: two per cent.
+    np.testing.assert_allclose(means, MEAN_TIMES[n], rtol=0.02)
+
+
+@pytest.mark.parametrize("n", [1, 2, 5])
+def test_the_law_of_the_delay_is_that_of_draws(n):
+    x, smallest = draws(n)
+    within = np.abs(x) < 0.4
+    delays = np.log((0.4 + smallest - x)[within] / (0.4 - x)[within])
+    for time in (0.1, 0.5, 1.0, 2.0):
+        measured, exact = np.mean(delays <= time), theory.grokking_time_probability(time, 0.4, n=n)
+        # 10^5 draws: four standard errors.
+        assert abs(measured - exact) < 4 * np.sqrt(exact * (1 - exact) / delays.size)
+
+
+def test_a_bias_on_either_side_of_the_gap_has_the_same_error():
+    np.testing.assert_array_equal(theory.test_error([-0.5, 0.5], epsilon=0.2), 0.5 * (1 - np.exp(-0.3)))
+    np.testing.assert_array_equal(theory.test_error([-0.1, 0.1], epsilon=0.2), 0)
+
+
+def test_penalties_widen_the_gap():
+    assert theory.effective_gap(0.2, l1=0.05, l2=0.3) == pytest.approx(0.31)
+
+
+def test_a_negative_gap_is_refused():
+    with pytest.raises(ValueError, match="give numbers from 0"):
+        theory.generalizing_probability(-0.1, n=2)
