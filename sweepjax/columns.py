@@ -171,7 +171,9 @@ def labels(chunk: "Chunk") -> "Columns":
     realization, which = np.divmod(index, len(chunk.family.tasks))
     model, solver, seed = chunk.family.stacked
     named = {"model": name_of(model), "solver": name_of(solver)}
-    values = named | _aspect_ratio(model) | _fields(model) | _fields(solver) | {"seed": seed}
+    own = _fields(model)
+    others = {name: value for name, value in _fields(solver).items() if name not in own}
+    values = named | _aspect_ratio(model) | own | others | {"seed": seed}
     columns = {name: _spread(value, which) for name, value in values.items()} | {"realization": realization}
     return {name: columns[name] for name in (*FIRST, *columns) if name in columns}
 

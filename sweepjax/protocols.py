@@ -11,7 +11,8 @@ class Model(Protocol):
     """A system that can be drawn and trained; everything is written for one realization.
 
     A model may declare more as class variables, which whoever reads its rows looks up: `figures`, the names of those
-    whose theory is its own, the usual one first; `is_symmetric`, whether its rows are as likely as their opposites.
+    whose theory is its own, the usual one first; `is_symmetric`, whether its rows are as likely as their opposites;
+    `overrides`, fields whose names it takes from a solver, which then keeps its default.
     """
 
     def sample(self, key: Key[Array, ""]) -> Data:

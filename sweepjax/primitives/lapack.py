@@ -47,3 +47,16 @@ def _potrf(h: Float[Array, "d d"]) -> Float[Array, "d d"]:
     call = jax.ffi.ffi_call(name, result, input_output_aliases={0: 0}, vmap_method="sequential")
     upper, failed = call(h, uplo=np.uint8(ord("L")))
     return upper.at[-1, -1].set(jnp.where(failed == 0, upper[-1, -1], jnp.nan))
+
+
+def eigh(h: Float[Array, "d d"]) -> tuple[Float[Array, " d"], Float[Array, "d d"]]:
+    """Return the eigenvalues of a symmetric matrix, ascending, and its eigenvectors as columns."""
+    both = _eigh(h)
+    return both[0], both[1:]
+
+
+@one_by_one
+def _eigh(h: Float[Array, "d d"]) -> Float[Array, "d+1 d"]:
+    """One array, as `one_by_one` needs it: the eigenvalues above the eigenvectors."""
+    values, vectors = jnp.linalg.eigh(h)[:2]
+    return jnp.concatenate([values[None], vectors])

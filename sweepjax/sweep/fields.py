@@ -70,7 +70,7 @@ def _field(field: dataclasses.Field, kind: type) -> Field:
 
 def sweepable(model: Any, solver: Any) -> dict[str, Field]:
     """Return every field that can have an axis, by name."""
-    mine, others = fields_of(model), fields_of(solver)
+    mine, others = fields_of(model), solver_fields(model, solver)
     if shared := [name for name in mine if name in others]:
         named = f"model {name_of(model)!r} ({defined(model)}) and solver {name_of(solver)!r} ({defined(solver)})"
         yours = "solver" if outside(solver) and not outside(model) else "model"
@@ -78,6 +78,12 @@ def sweepable(model: Any, solver: Any) -> dict[str, Field]:
     own = mine | others | {"seed": SEED}
     sides = [mine[side].kind for side in ("n", "d") if side in mine]
     return {"lam": LAM, **own} if sides == [int, int] and "lam" not in own else own
+
+
+def solver_fields(model: Any, solver: Any) -> dict[str, Field]:
+    """Return the fields of a solver that can have an axis: those whose names the model takes keep their defaults."""
+    taken = set(getattr(model, "overrides", ())) & fields_of(model).keys()
+    return {name: field for name, field in fields_of(solver).items() if name not in taken}
 
 
 def completed(texts: dict[str, str], fields: dict[str, Field], usual: Mapping[str, str]) -> dict[str, str]:

@@ -21,6 +21,7 @@ from sweepjax.sweep.fields import (
     completed,
     fields_of,
     has_aspect,
+    solver_fields,
     sweepable,
 )
 from sweepjax.sweep.grid import Cut
@@ -217,7 +218,8 @@ class Sweep:
         return tuple(map(self._family, self.spanned.grid.families()))
 
     def _family(self, cut: Cut) -> Family:
-        model, solver = (cut.maker(cls, list(fields_of(cls))) for cls in self._plugins)
+        fields = fields_of(self.model_class), solver_fields(*self._plugins)
+        model, solver = (cut.maker(cls, list(own)) for cls, own in zip(self._plugins, fields, strict=True))
         seed, rest = cut.names.index("seed"), (self.times, self.observables)
         return Family(tuple(Task(model(point), solver(point), point[seed], *rest) for point in cut.points))
 

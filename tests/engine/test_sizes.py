@@ -42,6 +42,7 @@ ROWS = {
     "margins": 16,
     "s_statistics": 32,
     "symmetric_laws": 1024,
+    **dict.fromkeys(("perceptron_penalties", "perceptron_probability", "perceptron_times"), 4096),
     **dict.fromkeys(("critical_window", "two_point", "two_point_delay", "two_point_times"), 4096),
 }
 
@@ -150,3 +151,23 @@ def test_how_wide_a_program_is_is_traced_once_for_all_of_its_calls():
     assert before
     assert [Engine("cpu").shape(family) for family in families] == [first, first]
     assert len(TRACED) == before
+
+
+def held(model, solver, **axes):
+    """How wide a program is on a CPU."""
+    family = next(Sweep.from_toml({"model": model, "solver": solver} | axes).families())
+    return Engine(device="cpu").shape(family)
+
+
+def test_rows_that_wait_for_no_stage_share_lanes_and_calls_on_a_cpu():
+    shape = held("perceptron_exponential", "exact", until=1, record=2)
+    assert shape.lanes > 1
+    assert shape.rows == 4096
+
+
+def test_rows_that_wait_for_stages_go_one_after_the_other_on_a_cpu():
+    assert held("perceptron_exponential", "gradient_flow", until=1, record=2)[:2] == (1, 1)
+
+
+def test_long_records_make_short_calls():
+    assert held("perceptron_exponential", "exact", until=1, record=1000).rows < 500
