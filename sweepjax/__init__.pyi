@@ -1,6 +1,7 @@
 from . import theory as theory
 from .engine.engine import Engine as Engine
 from .engine.redraw import dataset as dataset
+from .limit import limit as limit
 from .plan import Plan as Plan
 from .presets import preset as preset
 from .run import run as run

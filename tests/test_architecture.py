@@ -17,7 +17,7 @@ FLOORS = [
     ["keys", "observed", "sources"],
     ["columns", "sweep", "models", "solvers", "observables", "executors"],
     ["engine", "store", "presets", "reducers"],
-    ["run", "plan", "target", "batch", "recheck", "figures", "templates"],
+    ["run", "plan", "target", "limit", "batch", "recheck", "figures", "templates"],
     ["report"],
     ["cli", "__main__"],
 ]

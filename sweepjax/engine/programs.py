@@ -98,7 +98,7 @@ def _arguments(task: Task, row: Row, shape: Shape) -> tuple[Pool, Queue, np.ndar
     """Return the shapes of what a program takes."""
     times = np.asarray(task.times, dtype=np.float64)
     pool = jax.eval_shape(partial(_empty, task.observables, shape), row, times)
-    rows = jax.tree.map(lambda leaf: np.broadcast_to(leaf, (shape.rows,)), row)
+    rows = jax.tree.map(lambda leaf: np.broadcast_to(leaf, (shape.rows, *np.shape(leaf))), row)
     queue: Any = np.arange(shape.rows), rows, np.int32(1), np.asarray(True)
     return pool, Queue(*queue), times
 
