@@ -107,7 +107,7 @@ def tally(family: Family, rows: int, lanes: int) -> Tally:
         steps = sizes.shape(lanes, family, Engine(device="cpu").devices)
         task, row = family.tasks[0], jax.tree.map(lambda leaf: leaf[0], rows_of(family, np.arange(1)))
         times = np.asarray(task.times, dtype=np.float64)
-        kernel = partial(kernel_of, task.observables, lanes, row)
+        kernel = partial(kernel_of, task, lanes, row)
         pool = jax.jit(lambda: empty(kernel(jnp.asarray(times), jnp.asarray(True)), row, steps.slots))()
         queue: Any = np.arange(rows), rows_of(family, np.arange(rows)), np.int32(rows), np.asarray(True)
 

@@ -51,6 +51,9 @@ def run(  # noqa: PLR0913, PLR0917  one parameter an option
     observe: Annotated[
         str | None, _complete.option("--observe", "A,B", "Extra quantities, as in norm:power=4.", _complete.observables)
     ] = None,
+    stop: Annotated[
+        str | None, typer.Option(metavar="'A>=a'", help="End a training early: 'A>=a and B<=b last K' recorded times.")
+    ] = None,
     out: Annotated[Path | None, typer.Option("-o", "--out", metavar="DIR|URL", help="Default: results/<name>.")] = None,
     plan: Annotated[bool, typer.Option("--plan", help="Only say what the sweep would take.")] = False,
     batch: Annotated[str, typer.Option(metavar="auto|B", help="Lanes in flight per device.")] = "auto",
@@ -79,7 +82,7 @@ def run(  # noqa: PLR0913, PLR0917  one parameter an option
     An AXIS is 0.4:0.6 (21 points), 0.4:0.6:0.05 (a step), 1:2@30 (a count), log:1e-3:1@30, or such joined by commas.
     """
     axes = {"lam": lam, "n": n, "d": d, "sigma": sigma, "seed": seed}
-    plain = {"model": model, "solver": solver, "record": record, "observe": observe, "zip": groups(zips)}
+    plain = {"model": model, "solver": solver, "record": record, "observe": observe, "stop": stop, "zip": groups(zips)}
     numbers = {
         "realizations": None if realizations is None else value("--realizations", realizations, int),
         "until": None if until is None else value("--until", until, float),

@@ -7,6 +7,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from itertools import chain
 from typing import Any
 
+WHERE_USED = {"where used": True}  # of a field that is part of an identity only where it is not at its default
+
 
 def name_of(item: Any) -> str:
     """Return the command-line name of a plug-in: its file's, or module:Name from outside."""
@@ -22,8 +24,12 @@ def describe(plug_in: Any) -> dict[str, Any]:
 
 def folded(items: Sequence[Any]) -> dict[str, Any]:
     """Return the fields of items of one kind: once what all have in common, under "each" a list of what differs."""
-    columns = {field.name: [getattr(item, field.name) for item in items] for field in dataclasses.fields(items[0])}
-    return {name: _folded(values) for name, values in columns.items()}
+    columns = {field: [getattr(item, field.name) for item in items] for field in dataclasses.fields(items[0])}
+    return {field.name: _folded(values) for field, values in columns.items() if not _unused(field, values)}
+
+
+def _unused(field: dataclasses.Field, values: list[Any]) -> bool:
+    return WHERE_USED.items() <= field.metadata.items() and {*values} == {field.default}
 
 
 def _folded(values: list[Any]) -> Any:

@@ -16,7 +16,7 @@ import jax
 import numpy as np
 from jaxtyping import Array, Float, Key
 
-from sweepjax.identity import digest_of_each, folded
+from sweepjax.identity import WHERE_USED, digest_of_each, folded
 
 Columns = dict[str, Any]
 Data = Any
@@ -173,6 +173,7 @@ class Task:
     seed: int = 0
     times: tuple[float, ...] = ()
     observables: tuple[str, ...] = ()
+    stop: str = dataclasses.field(default="", metadata=WHERE_USED)  # when it ends before its time
 
 
 class Stacked(NamedTuple):

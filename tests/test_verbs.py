@@ -16,6 +16,7 @@ KINDS = {
     "steps": ["--solver", "adam", *TRAINED, "--until", "8", "--set", "batch_size=4"],
     "corrected": ["--solver", "gradient_descent", "--set", "mode=corrected", *TRAINED, "--until", "300"],
     "exact": ["--model", "two_point", "--solver", "exact", "--set", "lam=0.4,0.6", "--record", "3", "--until", "10"],
+    "stopped": ["--solver", "sgd", *TRAINED, "--until", "60", "--record", "9", "--stop", "train_accuracy>=0.7 last 2"],
     "own": ["--model", "own:Own", "--solver", "sgd", "--set", "scale=1,2", "--record", "3", "--until", "5"],
     "bucket": ["--solver", "probe:Bits", "--n", "12", "--lambda", "0.5"],
 }

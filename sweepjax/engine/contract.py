@@ -19,8 +19,9 @@ from sweepjax.engine.settings import settled
 from sweepjax.engine.shapes import Method, alike, column, columns, described, numbers, scalar, trainable
 from sweepjax.keys import realization_keys
 from sweepjax.observed import observables_of
-from sweepjax.plugins import blame, defined, outside, takes
+from sweepjax.plugins import blame, defined, outside, takes, unknown
 from sweepjax.sweep.contract import missing
+from sweepjax.sweep.stop import Stop
 from sweepjax.sweep.sweep import Sweep
 from sweepjax.types import Moment, Problem, Task, Trajectory, field_types
 
@@ -42,7 +43,7 @@ def check(sweep: Sweep) -> None:
     Raises:
         ValueError: one of them fails, or returns what cannot be used.
     """
-    if not (sweep.observables or outside(sweep.model_class) or outside(sweep.solver_class)):
+    if not (sweep.observables or sweep.stop or outside(sweep.model_class) or outside(sweep.solver_class)):
         return
     task: Task | None = None
     try:
@@ -53,6 +54,7 @@ def check(sweep: Sweep) -> None:
                 if first:
                     found = [*_labels(task), *sources, _of_solver(task, problem), *_of_observables(task, problem)]
                     _check_names(found)
+                    _check_stop(task, problem)
                     outline(family)
     except Exception as error:
         sentence = blame(error) or (_lack(error, task.model) if task else "")
@@ -67,6 +69,7 @@ def _labels(task: Task) -> Iterator[Source]:
     fields = {name for plugin in plugins for name in field_types(type(plugin))}
     yield Source("a label of the rows", None, [name for name in FIRST if name not in fields])
     yield Source("a clock", None, [*CLOCKS])
+    yield Source("what --stop says of a row", None, ["stopped"])
     for plugin in plugins:
         yield Source(f"a field of {type(plugin).__name__}", type(plugin), [*field_types(type(plugin))])
 
@@ -165,6 +168,24 @@ def _of_observables(task: Task, problem: Problem) -> Iterator[Source]:
                 f"returns the shape {shape}, which does not begin with the {len(task.times)} recorded times"
             )
         yield Source(f"the observable {name}", type(observable), [name])
+
+
+def _check_stop(task: Task, problem: Problem) -> None:
+    """Refuse to end a training by what is not known, as one number, at every recorded time."""
+    if not task.stop:
+        return
+    metrics = Method("models", type(problem.model), "metrics").shapes(problem.model, problem.start, problem.data)
+    moment = Moment(TIME, problem.start, metrics)
+    clock = jax.eval_shape(clock_of, _traced(task.solver), TIME)
+    seen = {
+        name: Method("observables", type(each), "measure").shapes(_traced(each), problem, moment)
+        for name, each in observables_of(task).items()
+        if not hasattr(each, "finish")
+    }
+    known = [name for name, value in (clock | metrics | seen).items() if getattr(value, "shape", None) == ()]
+    for name in Stop.parse(task.stop).columns:
+        if name not in known:
+            raise ValueError("--stop: " + unknown("column", name, known))
 
 
 def _recorded(tree: Any, count: int) -> Any:

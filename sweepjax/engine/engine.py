@@ -141,7 +141,7 @@ def outline(family: Family) -> Found:
     task = family.tasks[0]
 
     def life(row: Row, times: Any, always: Any) -> Found:
-        kernel = programs.kernel_of(task.observables, 1, row, times, always)
+        kernel = programs.kernel_of(task, 1, row, times, always)
         return kernel.leave(kernel.enter(row))
 
     with settled():

@@ -17,6 +17,7 @@ from jaxtyping import Array, ArrayLike, Bool, Float, Int, Key, UInt32
 
 from sweepjax.keys import realization_keys, restored
 from sweepjax.protocols import Observable
+from sweepjax.sweep.stop import Stop
 from sweepjax.types import Columns, Moment, Problem, Trajectory
 
 
@@ -40,6 +41,7 @@ class Slot(NamedTuple):
     state: Any
     recorded: Int[Array, ""]  # how many of the times
     kept: Any  # the metrics, and what each observable keeps, at the recorded times [t ...]
+    streak: Any = None  # of the last recorded times, at how many in a row the training was to end
 
 
 class Found(NamedTuple):
@@ -59,6 +61,7 @@ class Kernel:
         solver: any solver of the program's rows; only its shape counts.
         times: those to record, in the solver's clock; none where it has no clock.
         observables: by the names of their columns.
+        stop: what ends a training before its time, if anything does.
         always: true, in a way that the compiler does not know.
         keeps_view: whether a row keeps the solver's view of the data, or makes it anew at every stage.
     """
@@ -66,6 +69,7 @@ class Kernel:
     solver: Any
     times: Float[Array, " t"]
     observables: Mapping[str, Observable]
+    stop: Stop | None
     always: Bool[Array, ""]
     keeps_view: bool
 
@@ -85,7 +89,8 @@ class Kernel:
         state = row.solver.init(problem._replace(view=view))
         kept = view if self.keeps_view else None
         key = jax.random.key_data(keys.batches)
-        return Slot(row, key, data, start, kept, state, jnp.int32(0), self._nothing(problem))
+        streak = jnp.int32(0) if self.stop else None
+        return Slot(row, key, data, start, kept, state, jnp.int32(0), self._nothing(problem), streak)
 
     def waits(self, slot: Slot) -> Int[Array, ""]:
         """Return which of the stages a row waits for; their number if it leaves."""
@@ -93,7 +98,8 @@ class Kernel:
         if not self.times.size:
             return solver.waits(slot.state, jnp.inf)
         stage = solver.waits(slot.state, self._until(slot))
-        return jnp.where(slot.recorded < self.times.size, stage, len(self.stages)).astype(jnp.int32)
+        goes_on = (slot.recorded < self.times.size) & ~self._ended(slot)
+        return jnp.where(goes_on, stage, len(self.stages)).astype(jnp.int32)
 
     def record(self, slot: Slot) -> Slot:
         """Take the metrics at the next few times, as far as the state has reached them."""
@@ -107,8 +113,12 @@ class Kernel:
             lambda old, new: lax.dynamic_update_slice_in_dim(old, new, slot.recorded, 0), slot.kept, seen
         )
         # What is not reached yet is overwritten later.
-        count = jnp.sum(jnp.cumprod((reached & (due < self.times.size)).astype(jnp.int32)))
-        return slot._replace(recorded=slot.recorded + count.astype(jnp.int32), kept=kept)
+        count = jnp.sum(jnp.cumprod((reached & (due < self.times.size)).astype(jnp.int32))).astype(jnp.int32)
+        slot = slot._replace(kept=kept)
+        if self.stop:
+            count, streak = self._ending(slot, times, seen, count)
+            slot = slot._replace(streak=streak)
+        return slot._replace(recorded=slot.recorded + count)
 
     def leave(self, slot: Slot) -> Found:
         """Return the columns of a row that is finished."""
@@ -118,8 +128,36 @@ class Kernel:
         curves = OrderedDict(columns)
         for (name, observable), values in zip(self.observables.items(), kept, strict=True):
             curves[name] = completed(observable, problem, Trajectory(clock, columns, values))
-        facts = OrderedDict(facts_of(problem))
-        return Found(facts, clock, curves, OrderedDict(solver.info(problem, slot.state)))
+        facts, info = OrderedDict(facts_of(problem)), OrderedDict(solver.info(problem, slot.state))
+        if self.stop:
+            clock, curves = (self._begun(slot, columns) for columns in (clock, curves))
+            info["stopped"] = self._ended(slot)
+        return Found(facts, clock, curves, info)
+
+    def _ended(self, slot: Slot) -> Bool[ArrayLike, ""]:
+        """Whether a training has ended before its time."""
+        return slot.streak >= self.stop.last if self.stop else False
+
+    def _ending(self, slot: Slot, times: Array, seen: Any, count: Int[Array, ""]) -> tuple[Array, Array]:
+        """Return how many of the next `count` times are recorded, and the streak after them."""
+        assert self.stop
+        columns, kept = seen
+        values = clock_of(slot.row.solver, times) | columns | dict(zip(self.observables, kept, strict=True))
+        holds, due = jax.vmap(self.stop.holds)(values), jnp.arange(times.size)
+        broken = lax.cummax(jnp.where(holds, -1 - slot.streak, due))  # the last time before which a streak begins
+        streaks = due - broken
+        ends = jnp.argmax(jnp.append(streaks >= self.stop.last, True)).astype(jnp.int32)
+        count = jnp.minimum(count, ends + 1)
+        return count, jnp.where(count > 0, streaks[count - 1], slot.streak).astype(jnp.int32)
+
+    def _begun(self, slot: Slot, columns: Columns) -> Columns:
+        """Return columns [t ...] that exist at recorded times only."""
+        exists = jnp.arange(self.times.size) < slot.recorded
+
+        def pair(values: Array) -> tuple[Array, Array]:
+            return values, jnp.broadcast_to(exists.reshape(-1, *(1,) * (values.ndim - 1)), values.shape)
+
+        return OrderedDict((name, pair(values)) for name, values in columns.items())
 
     @property
     def _block(self) -> int:

@@ -15,6 +15,7 @@ from sweepjax.engine.pool import Left, Pool, Queue, advance, empty
 from sweepjax.engine.settings import settled
 from sweepjax.engine.sizes import Shape
 from sweepjax.observed import observables_of
+from sweepjax.sweep.stop import Stop
 from sweepjax.types import Task
 
 COMPILERS = 2  # programs compiled at once at most
@@ -57,7 +58,7 @@ def lowered(task: Task, row: Row, shape: Shape, platform: str) -> Any:
     """Return a program lowered for a platform such as "cuda", which need not be here."""
     with settled():
         pool, queue, times = _arguments(task, row, shape)
-        jitted = jax.jit(_advancing(task.observables, shape.lanes))
+        jitted = jax.jit(_advancing(task, shape.lanes))
         return jitted.trace(pool, queue, times, np.asarray(True)).lower(lowering_platforms=(platform,))
 
 
@@ -71,33 +72,33 @@ def _compilers() -> ThreadPoolExecutor:
 
 def _key(task: Task, row: Row, shape: Shape, device: Any) -> Any:
     leaves, structure = jax.tree.flatten(row)
-    return device, shape, task.observables, len(task.times), structure, *(np.shape(leaf) for leaf in leaves)
+    return device, shape, task.observables, task.stop, len(task.times), structure, *(np.shape(leaf) for leaf in leaves)
 
 
-def kernel_of(observables: tuple[str, ...], lanes: int, row: Row, times: Array, always: Array) -> Kernel:
-    """Return the life of rows like this one."""
-    seen = observables_of(Task(row.model, row.solver, observables=observables))
-    return Kernel(row.solver, times, seen, always, keeps_view=lanes == 1)
+def kernel_of(task: Task, lanes: int, row: Row, times: Array, always: Array) -> Kernel:
+    """Return the life of rows like this one, of a task or another that observes the same."""
+    stop = Stop.parse(task.stop) if task.stop else None
+    return Kernel(row.solver, times, observables_of(task), stop, always, keeps_view=lanes == 1)
 
 
-def _advancing(observables: tuple[str, ...], lanes: int) -> Any:
+def _advancing(task: Task, lanes: int) -> Any:
     """Return a call of the pool, to be compiled."""
 
     def call(pool: Pool, queue: Queue, times: Array, always: Array) -> tuple[Pool, Left]:
         row = jax.tree.map(lambda leaf: leaf[0], queue.rows)
-        return advance(kernel_of(observables, lanes, row, times, always), lanes, pool, queue)
+        return advance(kernel_of(task, lanes, row, times, always), lanes, pool, queue)
 
     return call
 
 
-def _empty(observables: tuple[str, ...], shape: Shape, row: Row, times: Array) -> Pool:
-    return empty(kernel_of(observables, shape.lanes, row, times, jnp.asarray(True)), row, shape.slots)
+def _empty(task: Task, shape: Shape, row: Row, times: Array) -> Pool:
+    return empty(kernel_of(task, shape.lanes, row, times, jnp.asarray(True)), row, shape.slots)
 
 
 def _arguments(task: Task, row: Row, shape: Shape) -> tuple[Pool, Queue, np.ndarray]:
     """Return the shapes of what a program takes."""
     times = np.asarray(task.times, dtype=np.float64)
-    pool = jax.eval_shape(partial(_empty, task.observables, shape), row, times)
+    pool = jax.eval_shape(partial(_empty, task, shape), row, times)
     rows = jax.tree.map(lambda leaf: np.broadcast_to(leaf, (shape.rows, *np.shape(leaf))), row)
     queue: Any = np.arange(shape.rows), rows, np.int32(1), np.asarray(True)
     return pool, Queue(*queue), times
@@ -107,7 +108,7 @@ def _compiled(task: Task, row: Row, shape: Shape, device: Any) -> Program:
     with settled(), jax.default_device(device):
         pool, queue, times = _arguments(task, row, shape)
         placed = jax.device_put((queue, times, np.asarray(True)), device)
-        jitted = jax.jit(_advancing(task.observables, shape.lanes), donate_argnums=0)
+        jitted = jax.jit(_advancing(task, shape.lanes), donate_argnums=0)
         compiled = jitted.lower(pool, *placed).compile()
         blank = jax.jit(lambda: jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), pool)).lower().compile()
     return Program(shape, device, times, blank, compiled)

@@ -112,10 +112,10 @@ def _steps_and_bytes(task: Task) -> tuple[int, int]:
     row = Row(task.model, task.solver, np.uint32(0), np.uint32(0))
     with settled():
         times, always = jnp.asarray(task.times, dtype=jnp.float64), jnp.asarray(True)
-        steps = len(Kernel(task.solver, times, {}, always, keeps_view=False).stages) + 2
+        steps = len(Kernel(task.solver, times, {}, None, always, keeps_view=False).stages) + 2
 
         def enter(row: Row) -> Any:
-            return Kernel(row.solver, times, {}, always, keeps_view=False).enter(row)
+            return Kernel(row.solver, times, {}, None, always, keeps_view=False).enter(row)
 
         slot = jax.eval_shape(enter, row)
     return steps, sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(slot))

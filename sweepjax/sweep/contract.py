@@ -17,8 +17,8 @@ from sweepjax.sweep.times import CLOCKS
 from sweepjax.types import field_types, is_plugin
 
 TAKEN = (
-    *("model", "solver", "seed", "realization", "realizations", "until", "record", "observe", "lambda"),
-    *("time", "step", "chunk", "store"),
+    *("model", "solver", "seed", "realization", "realizations", "until", "record", "observe", "stop"),
+    *("lambda", "zip", "time", "step", "chunk", "store"),
 )
 NEEDED = {
     "models": ("sample", "init"),

@@ -53,6 +53,7 @@ class Recorded(Sweep):
 
     def _choices(self) -> dict[str, tuple[Any, str]]:
         plain = {"model": self.model, "solver": self.solver, "until": self.until, "record": self.record}
+        plain |= {"stop": self.stop or None}
         texts = {name: str(value) for name, value in plain.items() if value is not None} | dict(self.axes)
         texts |= {"zip": "; ".join(",".join(map(as_typed, group)) for group in self.zip)} if self.zip else {}
         return {name: (text, text) for name, text in texts.items()}

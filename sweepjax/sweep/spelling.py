@@ -13,7 +13,7 @@ from sweepjax.sweep.contract import checked
 from sweepjax.sweep.fields import as_typed, sweepable
 
 STORED = ("chunk", "store")  # what the store adds to the same file
-OPTIONS = ("model", "solver", "realizations", "until", "record", "observe", "zip")
+OPTIONS = ("model", "solver", "realizations", "until", "record", "observe", "stop", "zip")
 
 
 def arguments(options: Mapping[str, Any]) -> dict[str, Any]:
@@ -42,7 +42,12 @@ def to_toml(fields: Mapping[str, Any]) -> str:
     """Return the TOML text of the arguments of a Sweep."""
     axes = {as_typed(name): _typed(text) for name, text in fields["axes"]}
     record = None if fields["record"] is None else _typed(fields["record"])
-    last = {"until": fields["until"], "record": record, "observe": list(fields["observe"]) or None}
+    last = {
+        "until": fields["until"],
+        "record": record,
+        "observe": list(fields["observe"]) or None,
+        "stop": fields["stop"] or None,
+    }
     groups = [",".join(map(as_typed, group)) for group in fields["zip"]]
     last["zip"] = (groups[0] if len(groups) == 1 else groups) or None
     first = {name: fields[name] for name in ("model", "solver")}
@@ -95,6 +100,12 @@ def _texts(value: str | Iterable[str]) -> tuple[str, ...]:
     return tuple(_named(part).strip() for part in (value.split(",") if isinstance(value, str) else value))
 
 
+def _condition(value: Any) -> str:
+    if isinstance(value, str):
+        return value
+    raise ValueError(f"stop = {value!r} is not allowed; give a text such as 'test_accuracy>=0.99'")
+
+
 def _groups(value: Any) -> tuple[tuple[str, ...], ...]:
     """Return the groups of zipped fields: one where names are listed, or several, each names or a text."""
     items = [value] if isinstance(value, str) and value else value or []
@@ -129,5 +140,6 @@ READ = {
     "until": _time,
     "record": lambda value: _axis("record", value),
     "observe": _texts,
+    "stop": _condition,
     "zip": _groups,
 }

@@ -26,8 +26,9 @@ from sweepjax.sweep.fields import (
 )
 from sweepjax.sweep.grid import Cut
 from sweepjax.sweep.points import Points
+from sweepjax.sweep.stop import Stop
 from sweepjax.sweep.times import recorded_times, time_notes
-from sweepjax.sweep.zipped import Groups, check_groups
+from sweepjax.sweep.zipped import Groups, check_groups, paired
 from sweepjax.types import Chunk, Family, Task
 
 MOST_IN_FAMILY, MOST_POINTS, MOST_REALIZATIONS = 10**6, 10**7, 2**32 - 1
@@ -52,6 +53,7 @@ class Sweep:
     record: str | None = None
     observe: tuple[str, ...] = ()
     zip: Groups = ()
+    stop: str = ""
 
     def __post_init__(self) -> None:
         _check_realizations(self.realizations)
@@ -65,10 +67,10 @@ class Sweep:
         for text in self.observe:
             checked("observables", text)
         check_columns(self.observe)
-        if self.observe and self.solver_class.clock == "none":
-            raise ValueError(
-                f"solver {self.solver!r} records no times, so there is nothing to observe; leave --observe out"
-            )
+        for option, asked in (("observe", self.observe), ("stop", self.ends_when)):
+            if asked and self.solver_class.clock == "none":
+                what = f"solver {self.solver!r} records no times, so there is nothing to {option}"
+                raise ValueError(f"{what}; leave --{option} out")
 
     @classmethod
     def from_toml(cls, source: str | Mapping[str, Any]) -> Self:
@@ -137,11 +139,17 @@ class Sweep:
         return tuple(sorted({canonical(text) for text in self.observe}))
 
     @cached_property
+    def ends_when(self) -> str:
+        """What ends a training before its time, in one spelling; nothing if nothing does."""
+        return str(Stop.parse(self.stop)) if self.stop else ""
+
+    @cached_property
     def id(self) -> str:
         """Twelve hexadecimal digits of everything but the realizations: of values, not of their spelling."""
         rest = {name: values for name, values in self.values.items() if not self.shapes or name not in ASPECT}
         pairs = [self.spanned.paired] if self.spanned.paired else []
-        return digest([*map(name_of, self._plugins), self.shapes, rest, self.times, self.observables, *pairs])
+        used = [*pairs, *([{"stop": self.ends_when}] if self.stop else [])]
+        return digest([*map(name_of, self._plugins), self.shapes, rest, self.times, self.observables, *used])
 
     @property
     def family_count(self) -> int:
@@ -203,10 +211,10 @@ class Sweep:
         """Return every choice by its name: its value, and the text that stands for it."""
         axes = {name: (values, self.asked.get(name, _joined(values))) for name, values in self.values.items()}
         plugs = {"model": (name_of(self.model_class), self.model), "solver": (name_of(self.solver_class), self.solver)}
-        plain = {"until": self.until, "record": self.record}
+        plain = {"until": self.until, "record": self.record, "stop": self.ends_when or None}
         ends = {name: (value, str(value)) for name, value in plain.items() if value is not None}
         lists = {"observe": (self.observables, _joined(self.observables))} if self.observe else {}
-        pairs = {"zip": (self.spanned.paired, _paired(self.zip, self.asked))} if self.spanned.paired else {}
+        pairs = {"zip": (self.spanned.paired, paired(self.zip, self.asked))} if self.spanned.paired else {}
         return plugs | ends | axes | lists | pairs
 
     @property
@@ -220,12 +228,8 @@ class Sweep:
     def _family(self, cut: Cut) -> Family:
         fields = fields_of(self.model_class), solver_fields(*self._plugins)
         model, solver = (cut.maker(cls, list(own)) for cls, own in zip(self._plugins, fields, strict=True))
-        seed, rest = cut.names.index("seed"), (self.times, self.observables)
+        seed, rest = cut.names.index("seed"), (self.times, self.observables, self.ends_when)
         return Family(tuple(Task(model(point), solver(point), point[seed], *rest) for point in cut.points))
-
-
-def _paired(groups: Groups, texts: Mapping[str, str]) -> str:
-    return ", ".join(" with ".join(f"{as_typed(name)} {texts[name]}" for name in group) for group in groups)
 
 
 def _joined(values: tuple[Any, ...]) -> str:

@@ -63,3 +63,8 @@ def merged(names: Iterable[str], points: Sequence[Any]) -> list[str]:
 def spelling(group: Sequence[str]) -> str:
     """Return the option that zips some fields."""
     return f"--zip {','.join(map(as_typed, group))}"
+
+
+def paired(groups: Groups, texts: Mapping[str, str]) -> str:
+    """Return which fields advance together, each with the text of its axis."""
+    return ", ".join(" with ".join(f"{as_typed(name)} {texts[name]}" for name in group) for group in groups)
