@@ -134,9 +134,9 @@ class Kernel:
             info["stopped"] = self._ended(slot)
         return Found(facts, clock, curves, info)
 
-    def _ended(self, slot: Slot) -> Bool[ArrayLike, ""]:
+    def _ended(self, slot: Slot) -> Bool[Array, ""]:
         """Whether a training has ended before its time."""
-        return slot.streak >= self.stop.last if self.stop else False
+        return slot.streak >= self.stop.last if self.stop else jnp.zeros((), dtype=bool)
 
     def _ending(self, slot: Slot, times: Array, seen: Any, count: Int[Array, ""]) -> tuple[Array, Array]:
         """Return how many of the next `count` times are recorded, and the streak after them."""

@@ -69,8 +69,7 @@ class Sweep:
         check_columns(self.observe)
         for option, asked in (("observe", self.observe), ("stop", self.ends_when)):
             if asked and self.solver_class.clock == "none":
-                what = f"solver {self.solver!r} records no times, so there is nothing to {option}"
-                raise ValueError(f"{what}; leave --{option} out")
+                raise ValueError(f"solver {self.solver!r} records no times to {option}; leave --{option} out")
 
     @classmethod
     def from_toml(cls, source: str | Mapping[str, Any]) -> Self:

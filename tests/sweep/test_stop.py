@@ -57,7 +57,7 @@ def test_what_is_not_understood_is_refused_in_one_sentence(text, words, capsys, 
 
 def test_a_solver_without_times_has_nothing_to_stop(capsys):
     assert app(["run", "--stop", "b>0"]) == 2
-    assert "records no times, so there is nothing to stop; leave --stop out" in capsys.readouterr().err
+    assert "records no times to stop; leave --stop out" in capsys.readouterr().err
 
 
 def curves(frame):
