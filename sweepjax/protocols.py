@@ -44,11 +44,26 @@ class Abilities(Protocol):
         ...
 
     def velocity(self, params: Params, data: Data, time: Float[Array, ""]) -> Params:
-        """Return dθ/dt of a flow that is not -∇L."""
+        """Return dθ/dt of a flow that is not -∇L, or that of the variables which `reduced` chooses."""
+        ...
+
+    def reduced(self, start: Params, data: Data) -> Any:
+        """Return the variables of the flow at t = 0, where others than the parameters are fewer or smoother.
+
+        They come with a `velocity` and with `expanded`; solvers that take steps keep to the parameters.
+        """
+        ...
+
+    def expanded(self, variables: Any, data: Data, time: Float[Array, ""]) -> Params:
+        """Return the parameters that the variables of the flow stand for at one time."""
         ...
 
     def signed_rows(self, data: Data) -> Float[Array, "n d"]:
         """Return the rows z_i of the asymptotic loss Σ exp(z_i·S)."""
+        ...
+
+    def predictor(self, params: Params) -> Float[Array, " d"]:
+        """Return the weights of the linear predictor that the parameters stand for."""
         ...
 
     def limits(self) -> dict[str, float]:

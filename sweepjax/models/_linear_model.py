@@ -18,6 +18,11 @@ def product(x: Float[Array, "n d"], s: Float[Array, " d"]) -> Float64[Array, " n
     return _product.bind(x, s.astype(jnp.float64), transposed=False)
 
 
+def combination(x: Float[Array, "n d"], q: Float[Array, " n"]) -> Float64[Array, " d"]:
+    """Return q @ x, the rows added up with these weights; linear in q and differentiable as `product` is."""
+    return _product.bind(x, q.astype(jnp.float64), transposed=True)
+
+
 @jax.custom_jvp
 def softplus(f: Float64[Array, "*n"]) -> Float64[Array, "*n"]:
     """Return log(1 + e^f). Its derivative is the sigmoid itself, so that a gradient takes no logarithm."""

@@ -60,3 +60,9 @@ def _eigh(h: Float[Array, "d d"]) -> Float[Array, "d+1 d"]:
     """One array, as `one_by_one` needs it: the eigenvalues above the eigenvectors."""
     values, vectors = jnp.linalg.eigh(h)[:2]
     return jnp.concatenate([values[None], vectors])
+
+
+@one_by_one
+def eigenvalues(h: Float[Array, "d d"]) -> Float[Array, " d"]:
+    """Return the eigenvalues of a symmetric matrix, ascending."""
+    return jnp.linalg.eigvalsh(h)

@@ -9,7 +9,7 @@ Source:
 """
 
 from collections.abc import Iterator, Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float64
@@ -18,21 +18,20 @@ from scipy.linalg import LinAlgError, cho_factor, cho_solve, eigvalsh
 from scipy.optimize import minimize, nnls
 from scipy.special import logsumexp, softmax
 
+from sweepjax.recheck._contradiction import Contradiction
+
 AGREEMENT = 1e-5
 UNIT_ROUNDOFF = 2.0**-53
 POLISHING = 30  # Newton steps at most after the trust region
 
 
-class Contradiction(NamedTuple):
-    """A column of a certified row that SciPy finds to be something else."""
-
-    column: str
-    stored: Any
-    found: Any
+def contradictions(row: Mapping[str, Any], model: Any, data: Any) -> Iterator[Contradiction]:
+    """Yield what is wrong with a row of solver `limit`, given its model and dataset."""
+    return uncertain(row, np.asarray(model.signed_rows(data), dtype=np.float64))
 
 
-def contradictions(row: Mapping[str, Any], x: Float64[ndarray, "n d"]) -> Iterator[Contradiction]:
-    """Yield what is wrong with a certified row of solver `limit`, given its signed samples x."""
+def uncertain(row: Mapping[str, Any], x: Float64[ndarray, "n d"]) -> Iterator[Contradiction]:
+    """Yield what is wrong with a certified row, given its signed samples x."""
     if not row["certified"]:
         return
     if row["separable"]:

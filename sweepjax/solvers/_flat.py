@@ -1,7 +1,7 @@
 """Parameters as one vector in float64, whatever precision the model computes in."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -28,12 +28,40 @@ def flat_gradient(problem: Problem) -> Callable[[Array], Array]:
     return jax.grad(lambda y: problem.model.training_loss(unravel(y), problem.data))
 
 
-def flat_velocity(problem: Problem) -> Callable[[Array, Array], Array]:
-    """Return dθ/dt as a function of the time and the flattened parameters: -∇L, unless the model has a velocity."""
-    unravel, gradient = flat_start(problem)[1], flat_gradient(problem)
-    if not hasattr(problem.model, "velocity"):
-        return lambda time, y: -gradient(y)
-    return lambda time, y: ravel_pytree(problem.model.velocity(unravel(y), problem.data, time))[0]
+class Flow(NamedTuple):
+    """A flow as an integrator takes it."""
+
+    start: Float[Array, " p"]
+    velocity: Callable[[Array, Array], Array]  # (time, y [p]) -> dy/dt
+    params: Callable[[Array, Array], Any]  # (time, y [p]) -> the parameters of the model
+    parts: tuple[int, ...]  # the sizes of what y consists of
+
+
+def flow_of(problem: Problem) -> Flow:
+    """Return the flow -∇L of a problem or the model's own, in the variables that the model chooses."""
+    model, data, start = problem.model, problem.data, problem.start
+    if hasattr(model, "reduced"):
+        variables = model.reduced(start, data)
+        y, unravel = flat_start(problem._replace(start=variables))
+
+        def params(time: Array, y: Array) -> Any:
+            return rounded(model.expanded(unravel(y), data, time), start)
+
+    else:
+        variables, (y, unravel) = start, flat_start(problem)
+
+        def params(time: Array, y: Array) -> Any:
+            return unravel(y)
+
+    if not hasattr(model, "velocity"):
+        gradient = flat_gradient(problem)
+        return Flow(y, lambda time, y: -gradient(y), params, part_sizes(variables))
+    return Flow(
+        y,
+        lambda time, y: ravel_pytree(model.velocity(unravel(y), data, time))[0],
+        params,
+        part_sizes(variables),
+    )
 
 
 def hessian_product(gradient: Callable[[Array], Array], y: Float[Array, " p"], v: Float[Array, " p"]) -> Array:

@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
-from sweepjax.solvers._flat import flat_start, flat_velocity, part_sizes
+from sweepjax.solvers._flat import Flow, flow_of
 from sweepjax.solvers._flow import integrate
 from sweepjax.types import Claim, Columns, Problem, Stage, parameter, plugin
 
@@ -33,31 +33,28 @@ class GradientFlow:
     @property
     def stages(self) -> tuple[Stage, ...]:
         def stage(part: Any) -> Stage:
-            return lambda problem, path, until: part(self._equation(problem), path)
+            return lambda problem, path, until: part(self._equation(flow_of(problem)), path)
 
         return tuple(map(stage, integrate.STAGES))
 
     def init(self, problem: Problem) -> integrate.Path:
-        return integrate.start(self._equation(problem), jnp.zeros(()), flat_start(problem)[0])
+        flow = flow_of(problem)
+        return integrate.start(self._equation(flow), jnp.zeros(()), flow.start)
 
     def waits(self, state: integrate.Path, until: Float[Array, ""]) -> Int[Array, ""]:
         return integrate.waits(state, jnp.log1p(until))
 
     def params(self, problem: Problem, state: integrate.Path, time: Float[Array, ""]) -> Any:
-        return flat_start(problem)[1](integrate.interpolated(state, jnp.log1p(time)))
+        return flow_of(problem).params(time, integrate.interpolated(state, jnp.log1p(time)))
 
     def info(self, problem: Problem, state: integrate.Path) -> Columns:
         return {"steps": state.steps, "evaluations": state.evaluations, "converged": ~state.failed}
 
-    def _equation(self, problem: Problem) -> integrate.Equation:
-        velocity = flat_velocity(problem)
+    def _equation(self, flow: Flow) -> integrate.Equation:
+        def slope(position: Array, y: Array) -> Array:
+            return jnp.exp(position) * flow.velocity(jnp.expm1(position), y)
 
         def tangent(position: Array, y: Array, v: Array) -> Array:
-            return jnp.exp(position) * jax.jvp(lambda y: velocity(jnp.expm1(position), y), (y,), (v,))[1]
+            return jnp.exp(position) * jax.jvp(lambda y: flow.velocity(jnp.expm1(position), y), (y,), (v,))[1]
 
-        return integrate.Equation(
-            lambda position, y: jnp.exp(position) * velocity(jnp.expm1(position), y),
-            tangent,
-            part_sizes(problem.start),
-            self.tolerance,
-        )
+        return integrate.Equation(slope, tangent, flow.parts, self.tolerance)

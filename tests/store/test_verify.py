@@ -404,7 +404,7 @@ def test_scipy_finds_the_margins_known_by_hand():
 )
 def test_scipy_contradicts_what_is_wrong_in_a_certified_row(change, column):
     row = {"certified": True, "separable": True, "margin": 1.0} | change
-    found = [each.column for each in scipys.contradictions(row, np.array([[1.0, 0.0], [1.0, 1.0]]))]
+    found = [each.column for each in scipys.uncertain(row, np.array([[1.0, 0.0], [1.0, 1.0]]))]
     assert found[:1] == ([column] if column else [])
 
 

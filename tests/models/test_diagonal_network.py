@@ -1,0 +1,217 @@
+"""The diagonal network: what is drawn, the reduction of its flow, and the numbers of the paper."""
+
+import jax
+import numpy as np
+import pyarrow.dataset as pds
+import pytest
+from training import recorded
+
+from sweepjax.engine.redraw import dataset
+from sweepjax.keys import realization_keys
+from sweepjax.models import _signs
+from sweepjax.models.diagonal_network import DiagonalNetwork
+from sweepjax.recheck.diagonal_network import contradictions, largest_l1_margin
+from sweepjax.recheck.limit import nearest_point
+from sweepjax.reducers.switch_time import SwitchTime
+from sweepjax.run import run
+from sweepjax.solvers.gradient_descent import GradientDescent
+from sweepjax.solvers.gradient_flow import GradientFlow
+from sweepjax.sweep.sweep import Sweep
+from sweepjax.types import Problem
+
+SMALL = {"n": 16, "d": 60, "alpha": 8.0, "l2": 0.03, "sparsity": 3, "gamma": 6.0, "task": "grok", "n_test": 100}
+ROW = {"model": "diagonal_network", "seed": 0, "realization": 1}
+TIMES = [0.0, 1.0, 10.0, 40.0, 120.0]
+
+
+def draw(**changes):
+    return dataset(ROW | SMALL | changes)
+
+
+def training(**changes):
+    """The first draw of a model, ready to be trained."""
+    model = DiagonalNetwork(**(SMALL | changes))
+    with jax.enable_x64(True):
+        keys = realization_keys(model, np.uint32(0), np.uint32(changes.get("realization", 0)))
+        data = jax.jit(lambda model: model.sample(keys.data))(model)
+        return Problem(model, data, model.init(keys.init, data), None)
+
+
+def trained(solver, problem, times):
+    """The metrics, and the predictor as `w`, at some times."""
+    model = problem.model
+    look = jax.jit(lambda params: model.metrics(params, problem.data) | {"w": model.predictor(params)})
+    with jax.enable_x64(True):
+        return recorded(solver, problem, times, look)[0]
+
+
+def cosine(a, b):
+    return float(a @ b / np.linalg.norm(a) / np.linalg.norm(b))
+
+
+def signed(data):
+    return np.asarray(data.x, np.float64) * np.asarray(data.y, np.float64)[:, None]
+
+
+def test_labels_are_the_majority_of_the_first_features():
+    data = draw()
+    assert set(np.unique(data.x)) == {-1.0, 1.0}
+    assert set(np.unique(data.teacher[:3])) <= {-1.0, 1.0}
+    assert not np.any(data.teacher[3:])
+    np.testing.assert_array_equal(data.y, np.sign(data.x @ data.teacher))
+
+
+def test_fresh_signs_are_fair_and_unpacked_as_numpy_unpacks_them():
+    words = np.asarray(draw().fresh)
+    bits = np.unpackbits(words.reshape(-1, words.shape[-1]).view(np.uint8), axis=1, bitorder="little")
+    x = np.asarray(_signs.signs(words, 60)).reshape(-1, 60)
+    np.testing.assert_array_equal(x, 2.0 * bits[:, :60] - 1)
+    assert np.max(np.abs(np.mean(x, axis=0))) < 4.5 / np.sqrt(len(x))
+    w = np.linspace(-1, 2, 60)
+    with jax.enable_x64(True):
+        np.testing.assert_allclose(
+            _signs.scores(words.reshape(4, 25, -1), w[None], 90)[0], x[:90] @ w, rtol=1e-5, atol=1e-5
+        )
+
+
+def test_a_draw_depends_on_no_float_field():
+    one, other = draw(), draw(alpha=100.0, l2=0.5, gamma=1.0)
+    for a, b in zip(one, other, strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+@pytest.mark.parametrize("d", [20, 60])
+def test_the_margin_of_the_model_is_that_of_scipy(d):
+    data = draw(d=d)
+    direction, distance = nearest_point(signed(data))
+    np.testing.assert_allclose(data.margin, direction / distance, atol=1e-6)
+
+
+def test_a_network_starts_at_the_norm_alpha_and_guesses():
+    problem = training()
+    with jax.enable_x64(True):
+        first = jax.jit(problem.model.metrics)(problem.start, problem.data)
+    assert float(first["norm"]) == pytest.approx(8.0, rel=1e-12)
+    assert [float(first[name]) for name in ("train_accuracy", "test_accuracy", "cosine_l2")] == [0.5, 0.5, 0.0]
+
+
+def test_moved_classes_are_counted_exactly():
+    problem = training(task="misgrok")
+    model, data = problem.model, problem.data
+    u = np.linspace(0.5, 1.5, 60) + 0.05 * np.asarray(data.teacher)
+    with jax.enable_x64(True):
+        found = jax.jit(model.metrics)(type(problem.start)(u, np.linspace(0.5, 1.5, 60)), data)
+    w = u**2 - np.linspace(0.5, 1.5, 60) ** 2
+    random = np.random.default_rng(0)
+    z = random.standard_normal((200_000, 60))
+    y = np.sign(z @ np.asarray(data.teacher))
+    right = y * (z @ w) + 3.0 * (np.asarray(data.teacher) @ w)
+    accuracy = np.mean(right > 0)
+    assert float(found["test_accuracy"]) == pytest.approx(accuracy, abs=4 * np.sqrt(accuracy * (1 - accuracy) / len(y)))
+    losses = np.logaddexp(0, -right)
+    assert float(found["test_loss"]) == pytest.approx(losses.mean(), abs=4 * losses.std() / np.sqrt(len(y)))
+
+
+def test_a_direction_across_the_classes_is_right_half_of_the_time():
+    problem = training(task="misgrok")
+    teacher = np.asarray(problem.data.teacher, np.float64)
+    across = np.linspace(-1, 1, 60)
+    across -= (across @ teacher) * teacher / (teacher @ teacher)
+    u = np.sqrt(2.0 + across)
+    with jax.enable_x64(True):
+        params = type(problem.start)(u, np.full(60, np.sqrt(2.0)))
+        found = jax.jit(problem.model.metrics)(params, problem.data)
+    assert float(found["test_accuracy"]) == pytest.approx(0.5, abs=1e-6)
+
+
+def test_the_reduced_flow_is_that_of_small_steps():
+    problem = training()
+    flow = trained(GradientFlow(tolerance=1e-6), problem, TIMES)
+    steps = trained(GradientDescent(learning_rate=1e-3), problem, np.array(TIMES) / 1e-3)
+    for name in ("train_loss", "norm", "cosine_l2", "margin_l1"):
+        np.testing.assert_allclose(steps[name], flow[name], rtol=3e-3, atol=1e-3)
+    np.testing.assert_array_equal(steps["train_accuracy"], flow["train_accuracy"])
+
+
+def test_numpy_and_scipy_find_rows_again_and_see_what_is_wrong():
+    asked = {"model": "diagonal_network", "solver": "gradient_flow", "realizations": 1, "until": 120, "record": "6"}
+    row = run(Sweep.from_toml(asked | SMALL)).iloc[0].to_dict()
+    found = [each.column for each in contradictions(row, None, dataset(row))]
+    assert found == []
+    wrong = row | {"norm": row["norm"] * 1.01, "cosine_l2": row["cosine_l2"] * 0.99}
+    assert {each.column.partition("[")[0] for each in contradictions(wrong, None, dataset(row))} == {
+        "norm",
+        "cosine_l2",
+    }
+    beyond = row | {"margin_l1": np.append(row["margin_l1"][:-1], 1.0)}
+    assert "margin_l1" in {each.column for each in contradictions(beyond, None, dataset(row))}
+
+
+def fresh_accuracy(problem, w):
+    """The share of fresh inputs that a direction classifies well."""
+    with jax.enable_x64(True):
+        x = np.asarray(_signs.signs(problem.data.fresh, w.size)).reshape(-1, w.size)
+    return float(np.mean((x @ w) * (x @ np.asarray(problem.data.teacher)) > 0))
+
+
+@pytest.mark.slow
+def test_a_network_turns_from_the_largest_l2_margin_to_the_largest_l1_margin():
+    problem = training(n=96, d=1000, alpha=32.0, l2=0.01, n_test=10000)
+    late = 2.3 * np.log(32.0) / 0.01
+    found = trained(GradientFlow(), problem, [25.0, 100.0, late])
+    sparse, largest = largest_l1_margin(signed(problem.data))
+    with jax.enable_x64(True):
+        facts = jax.jit(problem.model.facts)(problem.data)
+    assert found["cosine_l2"][0] > 0.99
+    assert cosine(found["w"][0], sparse) < 0.4
+    assert cosine(found["w"][-1], sparse) > 0.99
+    assert found["cosine_l2"][-1] < 0.35
+    assert 0.98 * largest < found["margin_l1"][-1] <= largest * (1 + 1e-5)
+    assert found["train_accuracy"].tolist() == [1.0, 1.0, 1.0]
+    assert found["test_accuracy"][0] < 0.65
+    assert found["test_accuracy"][-1] > 0.999
+    assert float(facts["accuracy_l2"]) == pytest.approx(0.594, abs=0.04)
+    assert fresh_accuracy(problem, sparse) > 0.999
+
+
+@pytest.mark.slow
+def test_the_reduction_follows_descent_as_closely_as_its_steps_allow():
+    problem = training(n=64, d=400, alpha=32.0, l2=0.01)
+    steps = np.array([200, 2000, 20_000, 40_000])
+    flow = trained(GradientFlow(tolerance=1e-7), problem, 0.01 * steps)["w"]
+    descent = trained(GradientDescent(learning_rate=0.01), problem, steps)["w"]
+    apart = np.linalg.norm(flow - descent, axis=1) / np.linalg.norm(descent, axis=1)
+    assert np.all(apart < [2e-4, 2e-4, 1e-4, 5e-5])
+
+
+@pytest.fixture(scope="module")
+def turning(tmp_path_factory):
+    where = tmp_path_factory.mktemp("rows")
+    fields = {"model": "diagonal_network", "n": 64, "d": 400, "l2": 0.01, "alpha": [8.0, 16.0, 32.0, 64.0, 128.0]}
+    fields |= {"solver": "gradient_flow", "realizations": 2, "until": 900, "record": "0:900:2"}
+    run(Sweep.from_toml(fields), out=where)
+    return pds.dataset(where, format="parquet", exclude_invalid_files=True)
+
+
+@pytest.mark.slow
+def test_the_turn_comes_when_the_initial_norm_has_decayed(turning):
+    law = SwitchTime()(turning).attrs
+    assert law["slope"] == pytest.approx(1.0, abs=0.003)
+    assert law["shift_spread"] < 0.01
+
+
+@pytest.mark.slow
+def test_its_width_in_units_of_the_decay_does_not_depend_on_the_start(turning):
+    late, early = (SwitchTime(threshold=level, each=True)(turning) for level in (0.95, 0.75))
+    width = (0.01 * (late["time"] - early["time"])).groupby(late["realization"])
+    assert np.all(width.max() - width.min() < 0.02)
+
+
+@pytest.mark.slow
+def test_moved_classes_are_learned_at_once_and_unlearned_late():
+    problem = training(n=32, d=10000, gamma=14.0, alpha=32.0, l2=0.01, task="misgrok")
+    found = trained(GradientFlow(), problem, [0.05, 100.0, 250.0, 400.0, 500.0, 600.0])
+    assert found["train_accuracy"].tolist() == [1.0] * 6
+    assert np.all(found["test_accuracy"][:3] > 0.99)
+    assert found["cosine_l2"][1] > 0.99
+    np.testing.assert_allclose(found["test_accuracy"][3:], [0.85, 0.78, 0.75], atol=0.03)

@@ -1,0 +1,121 @@
+"""Matrix completion: what is observed, the kernel's plateau, and the numbers of the paper."""
+
+import jax
+import numpy as np
+import pyarrow.dataset as pds
+import pytest
+
+from sweepjax.engine.redraw import dataset
+from sweepjax.keys import realization_keys
+from sweepjax.models.matrix_completion import Factors, MatrixCompletion
+from sweepjax.recheck.matrix_completion import contradictions
+from sweepjax.reducers.switch_time import SwitchTime
+from sweepjax.run import run
+from sweepjax.sweep.sweep import Sweep
+
+ROW = {"model": "matrix_completion", "seed": 0, "realization": 1}
+SMALL = {"model": "matrix_completion", "d": 8, "fraction": 0.5, "alpha": 4.0, "l2": 0.03}
+
+
+def draw(**fields):
+    return dataset(ROW | {"d": 20, "fraction": 0.3, "alpha": 10.0, "l2": 0.01} | fields)
+
+
+def rows(out=None, **options):
+    return run(Sweep.from_toml(options), out=out)
+
+
+@pytest.fixture(scope="module")
+def flow():
+    return rows(**SMALL, solver="gradient_flow", realizations=2, until=100.0, record="0,1,10,30,100")
+
+
+@pytest.fixture(scope="module")
+def descent():
+    steps = {"until": 10000, "record": "0,100,1000,3000,10000", "learning_rate": 0.01}
+    return rows(**SMALL, solver="gradient_descent", realizations=2, **steps)
+
+
+@pytest.mark.parametrize(("d", "fraction", "many"), [(20, 0.3, 120), (97, 0.05, 470), (20, 1.0, 400), (20, 1e-9, 1)])
+def test_the_number_of_observed_entries_is_rounded_down(d, fraction, many):
+    data = draw(d=d, fraction=fraction)
+    assert int(data.many) == many
+    assert np.sum(data.observed) == many
+
+
+def test_a_larger_fraction_observes_the_same_entries_and_others():
+    few, more = draw(fraction=0.3).observed, draw(fraction=0.6).observed
+    assert not np.any(few & ~more)
+
+
+def test_the_matrix_is_that_of_the_paper():
+    x = draw().x
+    assert (float(x[19, 19]), float(x[2, 3])) == pytest.approx((361 / 400, 6 / 400))
+    assert np.linalg.matrix_rank(x, tol=1e-4) == 1
+
+
+def test_the_loss_has_the_gradient_of_the_paper():
+    model, random = MatrixCompletion(d=8, fraction=0.5, l2=0.03), np.random.default_rng(0)
+    u, v = random.standard_normal((2, 8, 8))
+    with jax.enable_x64(True):
+        keys = realization_keys(model, np.uint32(0), np.uint32(0))
+        data = model.sample(keys.data)
+        found = jax.grad(model.training_loss)(Factors(u, v), data)
+    e = np.where(data.observed, u @ u.T - v @ v.T - np.asarray(data.x, np.float64), 0) * 2 / int(data.many)
+    np.testing.assert_allclose(found.u, (e + e.T) @ u + 0.03 * u, rtol=1e-9)
+    np.testing.assert_allclose(found.v, -(e + e.T) @ v + 0.03 * v, rtol=1e-9)
+
+
+def test_the_flow_in_its_own_variables_is_that_of_small_steps(flow, descent):
+    for name in ("train_loss", "test_loss", "nuclear_norm", "norm"):
+        one, other = np.stack(flow[name]), np.stack(descent[name])
+        np.testing.assert_allclose(one, other, rtol=3e-3, atol=3e-3 * np.max(other))
+
+
+def test_a_network_of_equal_factors_starts_at_nothing(flow):
+    first = {name: flow[name][0][0] for name in ("nuclear_norm", "norm", "off_support")}
+    assert first == pytest.approx({"nuclear_norm": 0.0, "norm": 16.0, "off_support": 0.0}, abs=1e-6)
+
+
+@pytest.mark.parametrize("solver", ["flow", "descent"])
+def test_numpy_finds_rows_again_and_sees_what_is_wrong(solver, request):
+    row = request.getfixturevalue(solver).iloc[0].to_dict()
+    assert list(contradictions(row, None, dataset(row))) == []
+    wrong = row | {"kernel_plateau": 0.5, "nuclear_norm": row["nuclear_norm"] * 1.01}
+    found = {each.column.partition("[")[0] for each in contradictions(wrong, None, dataset(row))}
+    assert found == {"kernel_plateau", "nuclear_norm"}
+
+
+def test_the_kernel_fits_what_is_observed_and_its_mirror_image():
+    options = SMALL | {"alpha": 30.0, "l2": 0.0, "realizations": 4, "until": 20.0, "record": "0,1,5,10,20"}
+    frame = rows(**options, solver="gradient_flow")
+    np.testing.assert_allclose(np.stack(frame["test_loss"])[:, -1], frame["kernel_plateau"], rtol=0.01)
+
+
+@pytest.fixture(scope="module")
+def turning(tmp_path_factory):
+    where = tmp_path_factory.mktemp("rows")
+    fields = {"model": "matrix_completion", "d": 20, "fraction": 0.3, "l2": 0.01, "alpha": [3.0, 10.0, 30.0]}
+    rows(**fields, solver="gradient_flow", realizations=3, until=800, record="0:800:2", out=where)
+    return pds.dataset(where, format="parquet", exclude_invalid_files=True)
+
+
+@pytest.mark.slow
+def test_the_turn_comes_when_the_factors_have_decayed(turning):
+    half = SwitchTime(column="test_loss", threshold=0.5, share_of="kernel_plateau", falling=True)(turning)
+    assert half.attrs["slope"] == pytest.approx(1.0, abs=0.03)
+    assert half["time"].to_list() == pytest.approx([173, 294, 404], rel=0.1)
+
+
+@pytest.mark.slow
+def test_the_size_of_the_paper_groks_at_half_a_million_steps():
+    fields = {"model": "matrix_completion", "d": 97, "fraction": 0.05, "l2": 1e-4, "alpha": 10.0}
+    times = "0,2,10000,20000,30000,36000,60000,100000"
+    row = rows(**fields, solver="gradient_flow", realizations=1, until=1e5, record=times).iloc[0]
+    loss = row["test_loss"] / row["kernel_plateau"]
+    assert row["observed"] == 470
+    assert row["kernel_plateau"] == pytest.approx(0.102, rel=0.05)
+    assert row["train_loss"][1] < 1e-4
+    np.testing.assert_allclose(loss[1:3], 1, atol=0.01)
+    assert 0.3 < loss[5] < 0.7
+    assert row["test_loss"][-1] == pytest.approx(0.0045, rel=0.5)
