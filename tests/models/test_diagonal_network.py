@@ -124,27 +124,26 @@ def test_a_direction_across_the_classes_is_right_half_of_the_time():
     assert float(found["test_accuracy"]) == pytest.approx(0.5, abs=1e-6)
 
 
-def test_the_reduced_flow_is_that_of_small_steps():
-    problem = training()
-    flow = trained(GradientFlow(tolerance=1e-6), problem, TIMES)
-    steps = trained(GradientDescent(learning_rate=1e-3), problem, np.array(TIMES) / 1e-3)
+@pytest.fixture(scope="module")
+def flow():
+    return trained(GradientFlow(tolerance=1e-6), training(), TIMES)
+
+
+def test_the_reduced_flow_is_that_of_small_steps(flow):
+    steps = trained(GradientDescent(learning_rate=1e-3), training(), np.array(TIMES) / 1e-3)
     for name in ("train_loss", "norm", "cosine_l2", "margin_l1"):
         np.testing.assert_allclose(steps[name], flow[name], rtol=3e-3, atol=1e-3)
     np.testing.assert_array_equal(steps["train_accuracy"], flow["train_accuracy"])
 
 
-def test_numpy_and_scipy_find_rows_again_and_see_what_is_wrong():
-    asked = {"model": "diagonal_network", "solver": "gradient_flow", "realizations": 1, "until": 120, "record": "6"}
-    row = run(Sweep.from_toml(asked | SMALL)).iloc[0].to_dict()
-    found = [each.column for each in contradictions(row, None, dataset(row))]
-    assert found == []
+def test_numpy_and_scipy_find_rows_again_and_see_what_is_wrong(flow):
+    row = ROW | SMALL | flow | {"realization": 0, "solver": "gradient_flow", "time": TIMES}
+    data = dataset(row)
+    assert list(contradictions(row, None, data)) == []
     wrong = row | {"norm": row["norm"] * 1.01, "cosine_l2": row["cosine_l2"] * 0.99}
-    assert {each.column.partition("[")[0] for each in contradictions(wrong, None, dataset(row))} == {
-        "norm",
-        "cosine_l2",
-    }
+    assert {each.column.partition("[")[0] for each in contradictions(wrong, None, data)} == {"norm", "cosine_l2"}
     beyond = row | {"margin_l1": np.append(row["margin_l1"][:-1], 1.0)}
-    assert "margin_l1" in {each.column for each in contradictions(beyond, None, dataset(row))}
+    assert "margin_l1" in {each.column for each in contradictions(beyond, None, data)}
 
 
 def fresh_accuracy(problem, w):
