@@ -25,10 +25,11 @@ def describe(plug_in: Any) -> dict[str, Any]:
 def folded(items: Sequence[Any]) -> dict[str, Any]:
     """Return the fields of items of one kind: once what all have in common, under "each" a list of what differs."""
     columns = {field: [getattr(item, field.name) for item in items] for field in dataclasses.fields(items[0])}
-    return {field.name: _folded(values) for field, values in columns.items() if not _unused(field, values)}
+    return {field.name: _folded(values) for field, values in columns.items() if not unused(field, values)}
 
 
-def _unused(field: dataclasses.Field, values: list[Any]) -> bool:
+def unused(field: dataclasses.Field, values: Iterable[Any]) -> bool:
+    """Whether a field that is told where it is used is left at its default, as if it were not there."""
     return WHERE_USED.items() <= field.metadata.items() and {*values} == {field.default}
 
 

@@ -13,7 +13,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, ArrayLike, Key, UInt32
 
-from sweepjax.identity import name_of
+from sweepjax.identity import name_of, unused
 from sweepjax.primitives.threefry import THREEFRY
 from sweepjax.types import field_types
 
@@ -42,8 +42,9 @@ def restored(data: UInt32[Array, "2"]) -> Key[Array, ""]:
 def fingerprint(model: Any) -> int:
     """Hash what changes a draw besides the seed: the model's name, its integers, texts and truth values."""
     types = field_types(type(model))
-    drawing = [field.name for field in dataclasses.fields(model) if types[field.name] is not float and _draws(field)]
-    shape = {name: getattr(model, name) for name in drawing}
+    drawing = [field for field in dataclasses.fields(model) if types[field.name] is not float and _draws(field)]
+    known = {field: getattr(model, field.name) for field in drawing}
+    shape = {field.name: value for field, value in known.items() if not unused(field, [value])}
     text = json.dumps([name_of(model), shape], sort_keys=True)
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:4])
 

@@ -43,6 +43,13 @@ class Abilities(Protocol):
         """Draw what `training_loss` takes as its batch of so many samples."""
         ...
 
+    def crossings(self, params: Params, data: Data) -> Columns:
+        """Return numbers by the names of columns, each of which says when its number first was not negative.
+
+        They are looked at between the recorded times too, 1 % of the time apart; a column is NULL where that is never.
+        """
+        ...
+
     def velocity(self, params: Params, data: Data, time: Float[Array, ""]) -> Params:
         """Return dθ/dt of a flow that is not -∇L, or that of the variables which `reduced` chooses."""
         ...

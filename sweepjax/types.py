@@ -62,9 +62,11 @@ class Allowed:
 def parameter(default: Any, *, symbol: str = "", words: Mapping[str, str] | None = None, **allowed: Any) -> Any:
     """Declare a field of a plug-in with the values it may take, as in `parameter(1.0, above=0)`.
 
-    Figures call the field by its `symbol`, and its values by their `words`.
+    Figures call the field by its `symbol`, and its values by their `words`. A sweep that leaves a field at its default
+    which came `later` than others is the sweep from before there was the field.
     """
-    metadata = {"allowed": Allowed(**allowed), "symbol": symbol, "words": words or {}}
+    used = WHERE_USED if allowed.pop("later", False) else {}
+    metadata = {"allowed": Allowed(**allowed), "symbol": symbol, "words": words or {}, **used}
     return dataclasses.field(default=default, metadata=metadata)
 
 

@@ -15,6 +15,7 @@ import numpy as np
 from sweepjax.columns import CLOCKS, FIRST
 from sweepjax.engine.engine import outline
 from sweepjax.engine.kernel import clock_of, facts_of
+from sweepjax.engine.looking import watches
 from sweepjax.engine.settings import settled
 from sweepjax.engine.shapes import Method, alike, column, columns, described, numbers, scalar, trainable
 from sweepjax.keys import realization_keys
@@ -90,6 +91,9 @@ def _of_model(task: Task) -> tuple[Problem, list[Source]]:
         sources.append(_source(metrics, metrics.shapes(model, start, data), scalars=True))
     if hasattr(cls, "facts"):
         sources.append(_source(facts, facts.traced(facts_of, problem)))
+    if solver.clock != "none" and watches(task.model):
+        crossings = Method("models", cls, "crossings")
+        sources.append(_source(crossings, crossings.shapes(model, start, data), scalars=True))
     return problem, sources
 
 

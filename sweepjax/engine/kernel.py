@@ -15,6 +15,7 @@ import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, ArrayLike, Bool, Float, Int, Key, UInt32
 
+from sweepjax.engine.looking import first_crossings, first_look, looked
 from sweepjax.keys import realization_keys, restored
 from sweepjax.protocols import Observable
 from sweepjax.sweep.stop import Stop
@@ -42,6 +43,7 @@ class Slot(NamedTuple):
     recorded: Int[Array, ""]  # how many of the times
     kept: Any  # the metrics, and what each observable keeps, at the recorded times [t ...]
     streak: Any = None  # of the last recorded times, at how many in a row the training was to end
+    looks: Any = None  # between recorded times, at what may cross a threshold
 
 
 class Found(NamedTuple):
@@ -64,6 +66,7 @@ class Kernel:
         stop: what ends a training before its time, if anything does.
         always: true, in a way that the compiler does not know.
         keeps_view: whether a row keeps the solver's view of the data, or makes it anew at every stage.
+        watches: whether the model has numbers whose first crossings are columns.
     """
 
     solver: Any
@@ -72,12 +75,13 @@ class Kernel:
     stop: Stop | None
     always: Bool[Array, ""]
     keeps_view: bool
+    watches: bool = False
 
     @property
     def stages(self) -> tuple[Callable[[Slot], Slot], ...]:
-        """What a row may wait for before it leaves: the stages of its solver, then to be recorded."""
+        """What a row may wait for before it leaves: the stages of its solver, to be recorded, and to be looked at."""
         own = tuple(_advancing(self, number) for number in range(len(self.solver.stages)))
-        return (*own, self.record) if self.times.size else own
+        return (*own, self.record, *[self.look] * self._looks) if self.times.size else own
 
     def enter(self, row: Row) -> Slot:
         """Draw the dataset and start the solver."""
@@ -90,7 +94,8 @@ class Kernel:
         kept = view if self.keeps_view else None
         key = jax.random.key_data(keys.batches)
         streak = jnp.int32(0) if self.stop else None
-        return Slot(row, key, data, start, kept, state, jnp.int32(0), self._nothing(problem), streak)
+        looks = first_look(problem) if self._looks else None
+        return Slot(row, key, data, start, kept, state, jnp.int32(0), self._nothing(problem), streak, looks)
 
     def waits(self, slot: Slot) -> Int[Array, ""]:
         """Return which of the stages a row waits for; their number if it leaves."""
@@ -98,6 +103,10 @@ class Kernel:
         if not self.times.size:
             return solver.waits(slot.state, jnp.inf)
         stage = solver.waits(slot.state, self._until(slot))
+        if self._looks:
+            # A look that is due comes before the record: it needs the state that has just reached it.
+            seen = jnp.isfinite(slot.looks.due) & (solver.waits(slot.state, slot.looks.due) == len(solver.stages))
+            stage = jnp.where(seen, len(solver.stages) + 1, stage)
         goes_on = (slot.recorded < self.times.size) & ~self._ended(slot)
         return jnp.where(goes_on, stage, len(self.stages)).astype(jnp.int32)
 
@@ -120,6 +129,12 @@ class Kernel:
             slot = slot._replace(streak=streak)
         return slot._replace(recorded=slot.recorded + count)
 
+    def look(self, slot: Slot) -> Slot:
+        """See what has crossed its threshold by the time of the look that is due."""
+        problem, due = self.problem(slot), slot.looks.due
+        params = slot.row.solver.params(problem, slot.state, due)
+        return slot._replace(looks=looked(slot.looks, problem, params, slot.row.solver.clock, self.times))
+
     def leave(self, slot: Slot) -> Found:
         """Return the columns of a row that is finished."""
         problem, solver = self.problem(slot), slot.row.solver
@@ -129,6 +144,7 @@ class Kernel:
         for (name, observable), values in zip(self.observables.items(), kept, strict=True):
             curves[name] = completed(observable, problem, Trajectory(clock, columns, values))
         facts, info = OrderedDict(facts_of(problem)), OrderedDict(solver.info(problem, slot.state))
+        facts |= first_crossings(slot.looks, solver.clock) if self._looks else {}
         if self.stop:
             clock, curves = (self._begun(slot, columns) for columns in (clock, curves))
             info["stopped"] = self._ended(slot)
@@ -164,8 +180,15 @@ class Kernel:
         """How many times are recorded side by side: about as many as one step passes."""
         return min(getattr(self.solver, "at_once", 1), self.times.size)
 
+    @property
+    def _looks(self) -> bool:
+        return self.watches and self.times.size > 0
+
     def _until(self, slot: Slot) -> Float[Array, ""]:
-        return self.times[jnp.minimum(slot.recorded, self.times.size - 1)] if self.times.size else jnp.float64(jnp.inf)
+        if not self.times.size:
+            return jnp.float64(jnp.inf)
+        until = self.times[jnp.minimum(slot.recorded, self.times.size - 1)]
+        return jnp.minimum(until, slot.looks.due) if self._looks else until
 
     def _seen(self, problem: Problem, params: Any, time: Float[Array, ""]) -> tuple[Columns, list[Any]]:
         """Return the metrics of one moment, and what each observable keeps of it."""

@@ -11,6 +11,7 @@ from jaxtyping import Array
 
 from sweepjax.engine.devices import cores
 from sweepjax.engine.kernel import Kernel, Row
+from sweepjax.engine.looking import watches
 from sweepjax.engine.pool import Left, Pool, Queue, advance, empty
 from sweepjax.engine.settings import settled
 from sweepjax.engine.sizes import Shape
@@ -78,7 +79,8 @@ def _key(task: Task, row: Row, shape: Shape, device: Any) -> Any:
 def kernel_of(task: Task, lanes: int, row: Row, times: Array, always: Array) -> Kernel:
     """Return the life of rows like this one, of a task or another that observes the same."""
     stop = Stop.parse(task.stop) if task.stop else None
-    return Kernel(row.solver, times, observables_of(task), stop, always, keeps_view=lanes == 1)
+    seen, alone = observables_of(task), lanes == 1
+    return Kernel(row.solver, times, seen, stop, always, keeps_view=alone, watches=watches(row.model))
 
 
 def _advancing(task: Task, lanes: int) -> Any:

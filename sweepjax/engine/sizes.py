@@ -12,6 +12,7 @@ import numpy as np
 
 from sweepjax.engine.counting import operations
 from sweepjax.engine.kernel import Kernel, Row
+from sweepjax.engine.looking import watches
 from sweepjax.engine.settings import settled
 from sweepjax.keys import realization_keys
 from sweepjax.sweep.fields import fields_of
@@ -112,10 +113,11 @@ def _steps_and_bytes(task: Task) -> tuple[int, int]:
     row = Row(task.model, task.solver, np.uint32(0), np.uint32(0))
     with settled():
         times, always = jnp.asarray(task.times, dtype=jnp.float64), jnp.asarray(True)
-        steps = len(Kernel(task.solver, times, {}, None, always, keeps_view=False).stages) + 2
+        seen = watches(task.model)
+        steps = len(Kernel(task.solver, times, {}, None, always, keeps_view=False, watches=seen).stages) + 2
 
         def enter(row: Row) -> Any:
-            return Kernel(row.solver, times, {}, None, always, keeps_view=False).enter(row)
+            return Kernel(row.solver, times, {}, None, always, keeps_view=False, watches=seen).enter(row)
 
         slot = jax.eval_shape(enter, row)
     return steps, sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(slot))

@@ -4,8 +4,9 @@ Source:
     Loshchilov, Hutter (2017), arXiv 1711.05101.
 """
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
+import jax.numpy as jnp
 import optax
 
 from sweepjax.solvers._optimiser import Optimiser
@@ -14,7 +15,10 @@ from sweepjax.types import parameter, plugin
 
 @plugin
 class Adamw(Optimiser):
-    """θ ← θ - η (m̂/(√v̂ + ε) + wθ), with the means of Adam and weight decay w."""
+    """θ ← θ - η (m̂/(√v̂ + ε) + wθ), with the means of Adam and weight decay w.
+
+    Over the first `warmup` steps η grows linearly to its value; the column `time` is that of η all along.
+    """
 
     learning_rate: float = parameter(0.01, above=0, symbol="η")
     b1: float = parameter(0.9, at_least=0, below=1, symbol="β₁")
@@ -22,8 +26,13 @@ class Adamw(Optimiser):
     eps: float = parameter(1e-8, at_least=0)
     weight_decay: float = parameter(0.01, at_least=0)
     batch_size: int = parameter(0, at_least=0)  # 0: all samples
+    warmup: float = parameter(0.0, at_least=0, later=True)
     word: ClassVar[str] = "AdamW"
     figures: ClassVar[tuple[str, ...]] = ("adam_plateau",)
 
     def optimizer(self) -> optax.GradientTransformation:
-        return optax.adamw(self.learning_rate, self.b1, self.b2, self.eps, weight_decay=self.weight_decay)
+        return optax.adamw(self._rate, self.b1, self.b2, self.eps, weight_decay=self.weight_decay)
+
+    def _rate(self, count: Any) -> Any:
+        """Return the learning rate of a step."""
+        return self.learning_rate * jnp.minimum(1, (count + 1) / jnp.maximum(self.warmup, 1))

@@ -7,7 +7,7 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from sweepjax.identity import name_of
+from sweepjax.identity import name_of, unused
 from sweepjax.plugins import defined, find, names, outside, unknown
 from sweepjax.sweep.axes import expand
 from sweepjax.sweep.contract import missing, wrong
@@ -66,6 +66,12 @@ def fields_of(cls: Any) -> dict[str, Field]:
 def _field(field: dataclasses.Field, kind: type) -> Field:
     default = field.default if field.default is dataclasses.MISSING else kind(field.default)
     return Field(kind, field.metadata.get("allowed", Allowed()), default)
+
+
+def left_at_default(plugins: Sequence[Any], values: Mapping[str, Sequence[Any]]) -> list[str]:
+    """List the fields that are no part of what a sweep is, since they came later and are left at their defaults."""
+    every = [field for cls in plugins for field in dataclasses.fields(cls)]
+    return [field.name for field in every if field.name in values and unused(field, values[field.name])]
 
 
 def sweepable(model: Any, solver: Any) -> dict[str, Field]:

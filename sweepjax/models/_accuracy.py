@@ -1,0 +1,26 @@
+"""Accuracies of classifiers and their first crossings."""
+
+import jax.numpy as jnp
+from jaxtyping import Array, Bool, Float
+
+from sweepjax.types import Columns
+
+LEVELS = {"50": 0.5, "99": 0.99}
+
+
+def share(values: Array, where: Bool[Array, " n"]) -> Float[Array, ""]:
+    """Return the mean of values over the samples of a mask, in float64 where they are truth values."""
+    kind = jnp.float64 if values.dtype == jnp.bool_ else values.dtype
+    return jnp.sum(jnp.where(where, values, 0), dtype=kind) / jnp.sum(where, dtype=kind)
+
+
+def crossings(train: Float[Array, ""], test: Float[Array, ""]) -> Columns:
+    """Return how far accuracies are above 50 % and 99 %, by the names of the columns that say when they get there."""
+    accuracies = {"train": train, "test": test}
+    return {f"t_{side}_{name}": each - level for side, each in accuracies.items() for name, level in LEVELS.items()}
+
+
+def flips(relative: float, samples: int) -> dict[str, float]:
+    """Return how far accuracies of so many samples may be apart: a few of them lie at the border of two classes."""
+    few = 4 / samples + relative
+    return {"train_accuracy": few, "test_accuracy": few}

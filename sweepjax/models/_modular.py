@@ -1,0 +1,112 @@
+"""Networks that learn the table of an operation from a part of its pairs: what all of them share.
+
+The whole table is one dataset, of which a mask says what is trained on. So trainings on different fractions are one
+compiled program, and their training sets are nested.
+"""
+
+from typing import ClassVar, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Bool, Float, Int, Int32, Key
+
+from sweepjax.models._accuracy import crossings, flips, share
+from sweepjax.models._operations import Operation, operation
+from sweepjax.types import Columns, Params
+
+
+class Table(NamedTuple):
+    """Every pair of operands: its result, what training takes for it, whether it is trained on, all in random order."""
+
+    result: Int32[Array, " n"]
+    label: Int32[Array, " n"]  # the result, unless it is noise
+    train: Bool[Array, " n"]
+    order: Int32[Array, " n"]  # the pairs, those trained on first
+
+
+class ModularTable:
+    """A model whose subclass has these fields and says what a network answers, `scores`, and `loss_of` each pair."""
+
+    p: int
+    fraction: float
+    operation: str
+    figures: ClassVar[tuple[str, ...]] = ("curves",)
+
+    def scores(self, params: Params, pairs: Int[Array, " m"] | None = None) -> Float[Array, "m k"]:
+        """Return one number for each possible result, of some of the pairs or all of them."""
+        raise NotImplementedError
+
+    def loss_of(self, scores: Float[Array, "m k"], label: Int[Array, " m"]) -> Float[Array, " m"]:
+        """Return the loss of each pair."""
+        raise NotImplementedError
+
+    @property
+    def table(self) -> Operation:
+        """All pairs of the operation."""
+        return operation(self.operation, self.p)
+
+    def sample(self, key: Key[Array, ""]) -> Table:
+        shuffle, results, wrong = jax.random.split(key, 3)
+        known, kinds = self.table, self.table.kinds
+        n = known.result.size
+        result = jnp.asarray(known.result, jnp.int32)
+        if self.operation == "random":
+            result = jax.random.randint(results, (n,), 0, kinds, jnp.int32)
+        order = jax.random.permutation(shuffle, jnp.arange(n, dtype=jnp.int32))
+        rank = jnp.zeros(n, jnp.int32).at[order].set(jnp.arange(n, dtype=jnp.int32))
+        count = jnp.clip(jnp.round(self.fraction * n), 1, n - 1).astype(jnp.int32)
+        noisy = rank < jnp.round(getattr(self, "noise", 0.0) * count)
+        label = jnp.where(noisy, jax.random.randint(wrong, (n,), 0, kinds, jnp.int32), result)
+        return Table(result, label, rank < count, order)
+
+    def batch(self, key: Key[Array, ""], data: Table, size: int) -> Int32[Array, " size"]:
+        """Draw pairs that are trained on, each from all of them."""
+        return data.order[jax.random.randint(key, (size,), 0, jnp.sum(data.train))]
+
+    def mean_loss(self, params: Params, data: Table, batch: Int[Array, " m"] | None = None) -> Float[Array, ""]:
+        """Return the mean loss of the pairs that are trained on, or of a batch."""
+        if batch is not None:
+            return jnp.mean(self.loss_of(self.scores(params, batch), data.label[batch]))
+        return share(self.loss_of(self.scores(params), data.label), data.train)
+
+    def metrics(self, params: Params, data: Table) -> Columns:
+        scores = self.scores(params)
+        right, clean = self._right(scores, data)
+        return {
+            "train_loss": share(self.loss_of(scores, data.label), data.train),
+            "test_loss": share(self.loss_of(scores, data.result), ~data.train),
+            "train_accuracy": share(right, data.train),
+            "test_accuracy": share(clean, ~data.train),
+        }
+
+    def crossings(self, params: Params, data: Table) -> Columns:
+        right, clean = self._right(self.scores(params), data)
+        return crossings(share(right, data.train), share(clean, ~data.train))
+
+    def absolute(self, relative: float) -> dict[str, float]:
+        return flips(relative, self.table.result.size)
+
+    def _right(self, scores: Float[Array, "n k"], data: Table) -> tuple[Bool[Array, " n"], Bool[Array, " n"]]:
+        """Return which labels and which results the network says."""
+        said = jnp.argmax(scores, axis=1)
+        return said == data.label, said == data.result
+
+
+def weighted_pair(first: Float[Array, "k h"], second: Float[Array, "k h"], table: Operation) -> Float[Array, "n h"]:
+    """Return first[a] + second[b] for every pair, which is what a layer makes of two one-hot codes."""
+    if table.result.size == len(first) * len(second):
+        return (first[:, None] + second[None]).reshape(-1, first.shape[1])
+    return first[jnp.asarray(table.a)] + second[jnp.asarray(table.b)]
+
+
+def participation(rows: Float[Array, "r k"]) -> Float[Array, ""]:
+    """Return the inverse participation ratio of the power spectrum of each row, averaged over rows.
+
+    It is Σ P_ν² of the normalised power: 1/k where all frequencies are alike, 1/2 for a cosine.
+
+    Source:
+        Gromov (2023), arXiv 2301.02679.
+    """
+    power = jnp.abs(jnp.fft.fft(rows.astype(jnp.float32), axis=1)) ** 2
+    power = power / jnp.maximum(jnp.sum(power, axis=1, keepdims=True), jnp.finfo(jnp.float32).tiny)
+    return jnp.mean(jnp.sum(power**2, axis=1))
