@@ -11,6 +11,7 @@ from ._errors import POLITE, say
 from ._report import duration
 
 EVERY = 5.0  # seconds between two lines
+LANES = ("taken", "served")  # what the engine says of its lanes, for the footers
 
 
 class Progress:
@@ -25,8 +26,10 @@ class Progress:
         """Take note of what the engine does; stop here if that was asked for."""
         if self.stopped:
             raise KeyboardInterrupt
-        self.doing = what if what != "rows" else "computing"
-        self.computed = min(self.computed + rows, self.total - self.stored)
+        if what not in LANES:
+            self.doing = "computing" if what == "rows" else what
+        if what == "rows":
+            self.computed = min(self.computed + rows, self.total - self.stored)
         self.display.update(self)
 
     def stop(self, number: int, frame: Any) -> None:

@@ -239,6 +239,7 @@ def _print_plan(sweep: "Sweep", how: _how.How) -> int:
         ("chunks", f"{made.chunks} of at most {made.chunk_rows} rows"),
         ("rows", made.rows),
         ("batch", f"{made.batch_rows} rows: {made.devices} devices, {made.lanes} lanes on each"),
+        ("lanes", f"{100 * made.lane_efficiency:.3g} % full, until the last rows are done"),
         ("memory", f"{size(made.batch_bytes)} a batch"),
         ("time", f"about {duration(made.compiling + made.computing)}, estimated from {made.pilots} families"),
         ("", f"{duration(made.compiling)} of it compiling, less what earlier runs have compiled"),

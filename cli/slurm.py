@@ -25,6 +25,18 @@ def slurm(  # noqa: PLR0913, PLR0917  one parameter an option
     cpus: Annotated[str | None, typer.Option(metavar="C", help="CPUs of each job.")] = None,
     memory: Annotated[str | None, typer.Option(metavar="M", help="Memory of each job, such as 16G.")] = None,
     account: Annotated[str | None, typer.Option(metavar="A", help="The account, or the project.")] = None,
+    qos: Annotated[str | None, typer.Option(metavar="Q", help="SLURM's quality of service.")] = None,
+    constraint: Annotated[str | None, typer.Option(metavar="C", help="Features of the nodes, as in a100|h100.")] = None,
+    gres: Annotated[
+        str | None, typer.Option(metavar="R", help="Generic resources in the place of --gpus, as in gpu:a100:1.")
+    ] = None,
+    prologue: Annotated[
+        list[str],
+        typer.Option(metavar="LINE", help="A first line, such as 'module load cuda'; repeatable."),
+    ] = [],  # noqa: B006  Typer copies it
+    container: Annotated[
+        str | None, typer.Option(metavar="IMAGE", help="Run inside an Apptainer image that holds sweepjax.")
+    ] = None,
     dask: Annotated[
         str | None,
         typer.Option(metavar="WORKERS", help="Dask workers of each SLURM job; GPUs and CPUs are for each."),
@@ -48,6 +60,11 @@ def slurm(  # noqa: PLR0913, PLR0917  one parameter an option
         memory=memory,
         account=account,
         workers=0 if dask is None else _count("--dask", dask),
+        qos=qos,
+        constraint=constraint,
+        gres=gres,
+        prologue=tuple(prologue),
+        container=container,
     )
     path = paths.locate(directory).absolute()
     sweep = _parsed(arguments) if arguments else _recorded(path)

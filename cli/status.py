@@ -26,6 +26,7 @@ def status(directory: Annotated[Path, typer.Argument(metavar="DIR", help="A dire
         ("uncertified", uncertified(directory) if held.files else 0),
         ("files", f"{held.files} of at most {store.chunk_rows} rows, {size(held.bytes)}"),
         *_sources(held, store.source),
+        *_lanes(held),
         ("leftovers", f"{len(held.leftovers)}" + (", of writes under way or cut off" if held.leftovers else "")),
     ]
     if store.unplugged:
@@ -38,6 +39,14 @@ def _sources(held: "Summary", present: str) -> list[tuple[str, str]]:
     lines = [f"{text} ({count} files)" for text, count in held.sources.items()]
     lines += [f"{present} is the present one"] if lines and present and present not in held.sources else []
     return list(zip(["code", *len(lines) * [""]], lines, strict=False))
+
+
+def _lanes(held: "Summary") -> list[tuple[str, str]]:
+    """Return how many rows went side by side, and how full the lanes were; rows of earlier versions do not say."""
+    if not held.lanes:
+        return []
+    widths = ", ".join(f"{lanes} ({count} files)" for lanes, count in held.lanes.items())
+    return [("lanes", f"{widths}, {100 * held.lane_efficiency:.3g} % full")]
 
 
 def _share(held: "Summary") -> str:

@@ -9,7 +9,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from sweepjax.engine import contract
-from sweepjax.engine.engine import Engine
+from sweepjax.engine.engine import Engine, unwatched
+from sweepjax.engine.lanes import Lanes
 from sweepjax.engine.sizes import default_chunk_rows
 from sweepjax.store.chunkfile import table
 from sweepjax.sweep.sweep import Sweep
@@ -27,6 +28,7 @@ class Plan(NamedTuple):
     chunk_rows: int
     rows: int
     lanes: int
+    lane_efficiency: float  # of the pilots, whose last rows are followed by none
     devices: int
     batch_rows: int
     batch_bytes: int
@@ -41,6 +43,7 @@ class Pilot(NamedTuple):
 
     compiling: float  # seconds
     row: float  # seconds
+    lane_efficiency: float
     batch_bytes: int
     file_bytes: float  # of an empty file
     row_bytes: float
@@ -64,6 +67,7 @@ def plan(sweep: Sweep, *, engine: Engine, chunk_rows: int = 0) -> Plan:
         chunk_rows=rows,
         rows=sweep.rows_total,
         lanes=shape.lanes,
+        lane_efficiency=_average([each.lane_efficiency for each in pilots]),
         devices=len(engine.devices),
         batch_rows=len(engine.devices) * shape.rows,
         batch_bytes=max(each.batch_bytes for each in pilots),
@@ -86,19 +90,21 @@ def pilot(family: Family, engine: Engine) -> Pilot:
     start = time.perf_counter()
     memory = engine.program(family).advance.memory_analysis()
     compiling = time.perf_counter() - start
-    columns, rows, seconds = _timed(family, engine)
+    lanes = Lanes(unwatched)
+    columns, rows, seconds = _timed(family, engine, lanes)
     one, every = (file_bytes(columns, count) for count in (1, rows))
     row_bytes = (every - one) / max(rows - 1, 1)
-    return Pilot(compiling, seconds / rows, len(engine.devices) * _held(memory), one - row_bytes, row_bytes)
+    held = len(engine.devices) * _held(memory)
+    return Pilot(compiling, seconds / rows, lanes.efficiency, held, one - row_bytes, row_bytes)
 
 
-def _timed(family: Family, engine: Engine) -> tuple[Columns, int, float]:
+def _timed(family: Family, engine: Engine, lanes: Lanes) -> tuple[Columns, int, float]:
     """Return columns, how many rows they are, and the seconds they took: one batch, or as much as a second allows."""
     shape = engine.shape(family)
     rows, most = (len(engine.devices) * each for each in (shape.lanes, shape.rows))
     while True:
         start = time.perf_counter()
-        columns = engine.compute(Chunk(family, 0, rows))
+        columns = engine.compute(Chunk(family, 0, rows), lanes)
         seconds = time.perf_counter() - start
         if rows >= most or 2 * seconds > ENOUGH:
             return columns, rows, seconds

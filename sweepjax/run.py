@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from sweepjax.engine import contract
 from sweepjax.engine.engine import Engine, Watch, provenance
+from sweepjax.engine.lanes import Lanes
 from sweepjax.engine.sizes import default_chunk_rows
 from sweepjax.executors import Done, Executor, Failed, Outcome, settled
 from sweepjax.executors.local import Local
@@ -81,7 +82,8 @@ class Attempt:
     def __call__(self, chunk: Chunk, watch: Watch) -> Outcome:
         """Compute one chunk."""
         try:
-            return Done(self.engine.compute(chunk, watch), provenance(self.engine) | code(chunk))
+            counted = Lanes(watch)
+            return Done(self.engine.compute(chunk, counted), self._told(chunk) | counted.told())
         except OSError:
             raise
         except Exception as error:
@@ -89,9 +91,13 @@ class Attempt:
 
     def stream(self, chunks: Iterable[Chunk], watch: Watch) -> Generator[tuple[Chunk, Done], None, None]:
         """Compute chunks that share the lanes of this process."""
-        with closing(self.engine.stream(chunks, watch)) as done:
+        counted = Lanes(watch)
+        with closing(self.engine.stream(chunks, counted)) as done:
             for chunk, columns in done:
-                yield chunk, Done(columns, provenance(self.engine) | code(chunk))
+                yield chunk, Done(columns, self._told(chunk) | counted.told())
+
+    def _told(self, chunk: Chunk) -> dict[str, str]:
+        return provenance(self.engine) | {"lanes": str(self.engine.shape(chunk.family).lanes)} | code(chunk)
 
     def prepare(self, chunk: Chunk) -> None:
         """Begin to compile what a chunk needs; what fails now fails again where the chunk is computed."""

@@ -18,7 +18,7 @@ FLOORS = [
     ["columns", "sweep", "models", "solvers", "observables", "executors"],
     ["engine", "store", "presets", "reducers"],
     ["run", "plan", "target", "limit", "batch", "recheck", "figures", "templates"],
-    ["report"],
+    ["report", "doctor"],
     ["cli", "__main__"],
 ]
 FLOOR = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}

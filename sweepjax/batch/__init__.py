@@ -15,6 +15,8 @@ NOTICE, EARLY = 90, 60  # seconds before the time limit at which a part is told 
 AGAIN = 99  # the exit code by which a part asks to be queued again, where a system has such a code
 NAME = re.compile(r"[\w.+-]+(,[\w.+-]+)*", re.ASCII)
 TIME = re.compile(r"(\d+-)?\d+(:\d+){0,2}", re.ASCII)
+FEATURES = re.compile(r"[\w.+&|()*\[\]-]+", re.ASCII)
+RESOURCES = re.compile(r"[\w.+-]+(:[\w.+-]+){0,2}(,[\w.+-]+(:[\w.+-]+){0,2})*", re.ASCII)
 MEMORY = re.compile(r"[1-9]\d*[KMGT]?", re.ASCII)
 
 
@@ -42,6 +44,11 @@ class Request:
     memory: str | None = None
     account: str | None = None
     workers: int = 0
+    qos: str | None = None
+    constraint: str | None = None
+    gres: str | None = None  # generic resources in the place of GPUs, such as gpu:a100:1
+    prologue: tuple[str, ...] = ()  # lines of the shell that prepare a node, such as "module load cuda"
+    container: str | None = None  # an Apptainer image that holds sweepjax
 
     def __post_init__(self) -> None:
         _check("time", self.time, TIME, "give minutes, hours:minutes:seconds or days-hours")
@@ -49,8 +56,17 @@ class Request:
             why = f"leaves no time to compute: a job is told up to {NOTICE + EARLY} s before its limit to stop"
             raise ValueError(f"--time {self.time!r} {why}; give three minutes or more, or 0 for no limit")
         _check("memory", self.memory, MEMORY, "give a whole number and K, M, G or T, such as 16G")
-        for name in ("partition", "account"):
+        for name in ("partition", "account", "qos"):
             _check(name, getattr(self, name), NAME, "give a name as the batch system knows it")
+        _check("constraint", self.constraint, FEATURES, "give names of features, such as a100|h100")
+        _check("gres", self.gres, RESOURCES, "give a resource and how many, such as gpu:a100:1")
+        for line in self.prologue:
+            if not line.strip() or not line.isprintable():
+                raise ValueError(f"--prologue {line!r} is not understood; give one line of the shell")
+        if self.container and self.workers:
+            raise ValueError(
+                "--container and --dask are both given; parts need no cluster, so leave --dask out"
+            )
         if self.workers and find_spec("distributed") is None:
             raise ValueError("--dask needs the package distributed; run: pip install 'sweepjax[dask]'")
 
@@ -100,12 +116,15 @@ def script(system: str, arguments: Sequence[str], out: str, request: Request) ->
         raise ValueError(unknown("system", system, names("batch")))
     job: Job = find("batch", system)(request)
     command = ["sweepjax", "run", "--device", "gpu" if request.gpus else "cpu", *arguments, "-o", out]
+    if request.container:
+        nvidia = ["--nv"] if request.gpus else []
+        command = ["apptainer", "exec", *nvidia, request.container, *command]
     run = f'{shlex.join(command)} --part "{job.part}/{request.parts}"'
     return SCRIPT.format(
         directives="\n".join(job.directives),
         scripts=shlex.quote(sysconfig.get_path("scripts")),
         here=shlex.quote(str(Path.cwd())),
-        before=job.before,
+        before="".join(f"{line}\n" for line in request.prologue) + job.before,
         run=job.start.format(run=run),
         heed=job.heed,
         after=job.after,
@@ -117,11 +136,16 @@ def clock(seconds: int) -> str:
     return f"{seconds // 3600}:{seconds // 60 % 60:02}:{seconds % 60:02}"
 
 
-def without_dask(system: str, request: Request) -> None:
-    """Refuse workers of Dask where nothing starts them on the nodes of a job."""
+def slurm_alone(system: str, request: Request) -> None:
+    """Refuse what only SLURM has."""
     if request.workers:
         advice = "leave it out: parts need no cluster"
         raise ValueError(f"--dask starts its workers by srun, which SLURM has and {system} has not; {advice}")
+    for name in ("qos", "constraint", "gres"):
+        if getattr(request, name) is not None:
+            raise ValueError(
+                f"--{name} is an option of SLURM that {system} has not; add its own line to the script"
+            )
 
 
 def _check(name: str, text: str | None, pattern: re.Pattern[str], advice: str) -> None:

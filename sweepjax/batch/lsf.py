@@ -1,13 +1,13 @@
 """IBM Spectrum LSF: `sweepjax slurm DIR --system lsf --parts 64 | bsub`."""
 
-from sweepjax.batch import AGAIN, ASK, HEED_AND_NOTE, Job, Request, without_dask
+from sweepjax.batch import AGAIN, ASK, HEED_AND_NOTE, Job, Request, slurm_alone
 
 MINUTES = 2  # of notice before the time limit; LSF counts no seconds
 
 
 def lsf(request: Request) -> Job:
     """Have LSF tell a part before its time limit, and queue it again by its exit code."""
-    without_dask("LSF", request)
+    slurm_alone("LSF", request)
     return Job(
         directives=[f"#BSUB -{option}" for option in _options(request)],
         part="$LSB_JOBINDEX",

@@ -1,11 +1,11 @@
 """PBS Professional and OpenPBS, not Torque: `sweepjax slurm DIR --system pbs --parts 64 | qsub`."""
 
-from sweepjax.batch import NOTICE, Job, Request, clock, without_dask
+from sweepjax.batch import NOTICE, Job, Request, clock, slurm_alone
 
 
 def pbs(request: Request) -> Job:
     """Tell a part before its time limit by a clock of its own; it waits to be submitted again."""
-    without_dask("PBS", request)
+    slurm_alone("PBS", request)
     notice = f"timeout --preserve-status --signal=USR1 {request.seconds - NOTICE} " if request.seconds else ""
     return Job(
         directives=[f"#PBS -{option}" for option in _options(request)],

@@ -1,11 +1,11 @@
 """Grid Engine (Sun's, Altair's, Open Cluster Scheduler): `sweepjax slurm DIR --system sge --parts 64 | qsub`."""
 
-from sweepjax.batch import AGAIN, ASK, HEED_AND_NOTE, NOTICE, Job, Request, clock, without_dask
+from sweepjax.batch import AGAIN, ASK, HEED_AND_NOTE, NOTICE, Job, Request, clock, slurm_alone
 
 
 def sge(request: Request) -> Job:
     """Have Grid Engine tell a part before its time limit, and queue it again by its exit code."""
-    without_dask("Grid Engine", request)
+    slurm_alone("Grid Engine", request)
     return Job(
         directives=[f"#$ -{option}" for option in _options(request)],
         part="$SGE_TASK_ID",

@@ -1,5 +1,7 @@
 """SLURM: `sweepjax slurm DIR --parts 64 | sbatch`."""
 
+import shlex
+
 from sweepjax.batch import NOTICE, Job, Request
 
 
@@ -20,11 +22,14 @@ def _options(request: Request) -> list[str]:
         "array": f"1-{request.parts}",
         "time": request.time,
         "ntasks": request.workers or 1,
-        "gpus-per-task": request.gpus,
+        "gres": request.gres,
+        "gpus-per-task": None if request.gres else request.gpus,
+        "constraint": shlex.quote(request.constraint) if request.constraint else None,
         "cpus-per-task": request.cpus,
         "mem": request.memory,
         "partition": request.partition,
         "account": request.account,
+        "qos": request.qos,
         "signal": f"B:USR1@{NOTICE}",
         "open-mode": "append",
     }

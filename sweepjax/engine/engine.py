@@ -4,6 +4,7 @@ A row is a pure function (kernel), many rows share the lanes of a pool, and ever
 whose rows come from one queue. Families of one shape share a compiled program.
 """
 
+import os
 from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import wait
 from contextlib import closing
@@ -24,7 +25,12 @@ from sweepjax.engine.settings import settled
 from sweepjax.engine.stream import Gathering, Hand, Piece, batched
 from sweepjax.types import Chunk, Columns, Family
 
-Watch = Callable[[str, int], None]  # ("compiling", 0), ("computing", 0), ("rows", how many more are done)
+# ("compiling", 0), ("computing", 0), ("rows", how many more are done); of the lanes, in steps of one row each:
+# ("taken", how many more there were), ("served", in how many of them a row went on)
+Watch = Callable[[str, int], None]
+
+
+SAFE = "finished rows are safe, and the same command in a new process goes on from them"
 
 
 def unwatched(what: str, rows: int) -> None:
@@ -65,6 +71,8 @@ class Engine:
             try:
                 yield from self._streamed(gathering, chunks, watch)
             except jax.errors.JaxRuntimeError as error:
+                if sizes.lost(error):
+                    raise OSError(f"a device died ({_first_line(error)}); {SAFE}") from error
                 if not sizes.out_of_memory(error) or not self._narrowed(gathering):
                     raise
                 watch("rows", -gathering.rows)
@@ -81,6 +89,8 @@ class Engine:
         ):
             for done in results:
                 watch("rows", len(done.numbers))
+                watch("taken", done.taken)
+                watch("served", done.served)
                 yield from gathering.complete(done)
 
     def _pieces(self, gathering: Gathering, chunks: Iterator[Chunk], watch: Watch) -> Iterator[Piece]:
@@ -149,10 +159,18 @@ def outline(family: Family) -> Found:
 
 
 def provenance(engine: Engine) -> dict[str, str]:
-    """Return what a row's value may depend on besides the code: devices and precision."""
-    return {
-        "device": engine.devices[0].device_kind,
+    """Return what a row's value may depend on besides the code: devices, their driver, precision and flags."""
+    first = engine.devices[0]
+    told = {
+        "device": first.device_kind,
         "devices": str(len(engine.devices)),
+        "driver": "" if first.platform == "cpu" else " ".join(first.client.platform_version.split()),
         "lanes": str(engine.lanes or "auto"),
         "matmul_precision": str(jax.config.values.get("jax_default_matmul_precision") or "default"),
+        "xla_flags": os.environ.get("XLA_FLAGS", ""),
     }
+    return {name: text for name, text in told.items() if text}
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().partition("\n")[0]

@@ -32,6 +32,11 @@ LARGE = 8  # rows of a call even above BATCH_ELEMENTS, to pay for fresh memory p
 LANE_ELEMENTS = 3 * 10**7  # numbers of data side by side that keep a GPU busy
 FEWEST, MOST = 64, 4096  # lanes of a GPU, if they fit
 SHARE = 0.6  # of a device's memory for the pool; lanes and columns take the rest
+DEATHS = (
+    *("CUDA_ERROR_ILLEGAL_ADDRESS", "CUDA_ERROR_LAUNCH_FAILED", "CUDA_ERROR_ECC_UNCORRECTABLE", "CUDA_ERROR_ASSERT"),
+    *("CUDA_ERROR_HARDWARE_STACK_ERROR", "CUDA_ERROR_MISALIGNED_ADDRESS", "CUDA_ERROR_DEVICE_UNAVAILABLE"),
+    *("CUDA_ERROR_CONTEXT_IS_DESTROYED", "CUDA_ERROR_SYSTEM_NOT_READY", "CUDA_ERROR_NO_DEVICE", "Xid"),
+)
 CALLS = 4  # rows that enter in one call, relative to the lanes
 
 
@@ -68,6 +73,12 @@ def out_of_memory(error: Exception) -> bool:
     """Whether a device ran out of memory, in the words of XLA or of one of its libraries."""
     text = str(error)
     return any(words in text for words in ("RESOURCE_EXHAUSTED", "OUT_OF_MEMORY", "ALLOC_FAILED", "out of memory"))
+
+
+def lost(error: BaseException) -> bool:
+    """Whether a device is of no more use to this process, in the words of CUDA: every later call would fail, too."""
+    text = str(error)
+    return any(words in text for words in DEATHS)
 
 
 _narrower: dict[Any, int] = {}

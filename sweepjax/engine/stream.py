@@ -22,12 +22,12 @@ class Piece(NamedTuple):
 
 
 class Done(NamedTuple):
-    """Rows that left a pool, by their numbers; the steps that the pool took, and the rows they served."""
+    """Rows that left a pool, by their numbers; the steps that its lanes took, and how many were of a row."""
 
     numbers: np.ndarray
     columns: Any  # [r ...]
-    taken: np.ndarray
-    served: np.ndarray
+    taken: int
+    served: int
 
 
 class Hand:
@@ -61,13 +61,13 @@ class Hand:
         padded = np.resize(piece.numbers, self.program.shape.rows)
         queue: Any = padded, piece.rows, np.int32(count), np.asarray(final)
         self.pool, left = self.program.run(self.pool, Queue(*queue))
-        give(_fetched(left))
+        give(_fetched(left, self.program.shape.lanes))
 
 
-def _fetched(left: Left) -> Done:
+def _fetched(left: Left, lanes: int) -> Done:
     left = Left(*map(jax.device_get, left))
     numbers, columns = jax.tree.map(lambda leaf: leaf[: left.many], (left.number, left.columns))
-    return Done(np.asarray(numbers), columns, np.asarray(left.taken), np.asarray(left.served))
+    return Done(np.asarray(numbers), columns, lanes * int(np.sum(left.taken)), int(np.sum(left.served)))
 
 
 class Under(NamedTuple):

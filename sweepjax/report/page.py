@@ -136,7 +136,7 @@ def _provenance(path: Path, files: list[Path]) -> Facts:
     for found in answers(footer, files, path):
         for key, value in sorted((found.metadata or {}).items()):
             name = key.decode().removeprefix("sweepjax.")
-            if key.startswith(b"sweepjax.") and name not in PLACE:
+            if key.startswith(b"sweepjax.") and name not in PLACE and not name.startswith("lane_steps"):
                 told.setdefault(NAMES.get(name) or name, Counter())[value.decode()] += 1
     return [(name, _counted(values, len(files))) for name, values in told.items()]
 

@@ -3,9 +3,10 @@
 Every other name in the directory begins with "_", so the usual readers see finished rows only.
 """
 
+import math
 import tomllib
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
@@ -24,7 +25,7 @@ from sweepjax.sweep.recorded import Recorded, recorded
 from sweepjax.sweep.sweep import Sweep
 from sweepjax.types import Chunk, Columns
 
-SOURCE = b"sweepjax.source"
+OWN = b"sweepjax."
 
 
 class Kept(NamedTuple):
@@ -44,6 +45,8 @@ class Summary(NamedTuple):
     bytes: int
     leftovers: tuple[Path, ...]
     sources: Mapping[str, int]  # how many files are of which code of plug-ins from outside
+    lanes: Mapping[str, int]  # how many files were computed by so many lanes side by side
+    lane_efficiency: float  # the share of the lanes' steps in which a row went on; nan if no file says so
 
 
 @dataclass(frozen=True)
@@ -143,20 +146,21 @@ class Store:
     def summary(self) -> Summary:
         """Count what is stored, from the footers alone."""
         files = chunk_files(self.path)
-        held = list(answers(lambda file: (footer(file).num_rows, file.stat().st_size), files, self.path))
-        rows, size = (sum(counts) for counts in zip(*held, strict=True)) if held else (0, 0)
-        return Summary(rows, self.sweep.rows_total, len(files), size, tuple(leftovers(self.path)), self._sources(files))
+        held = list(answers(_held, files, self.path))
+        rows, size = (sum(each[k] for each in held) for k in range(2))
+        told = [entries for _, _, entries in held]
+        taken, served = (sum(int(each.get(f"lane_steps_{name}", 0)) for each in told) for name in ("taken", "served"))
+        lanes = Counter(each["lanes"] for each in told if "lane_steps_taken" in each)
+        temporaries = tuple(leftovers(self.path))
+        efficiency = served / taken if taken else math.nan
+        return Summary(rows, self.sweep.rows_total, len(files), size, temporaries, _sources(told), lanes, efficiency)
 
     def other_code(self) -> list[str]:
         """Return the code, other than the present one, that has computed rows of this directory."""
-        present = self.source
-        return [text for text in self._sources(chunk_files(self.path)) if text != present] if present else []
-
-    def _sources(self, files: Sequence[Path]) -> Counter[str]:
-        entries = answers(
-            lambda file: (footer(file).metadata or {}).get(b"sweepjax.source", b"").decode(), files, self.path
-        )
-        return Counter(text for text in entries if text)
+        if not self.source:
+            return []
+        told = [entries for _, _, entries in answers(_held, chunk_files(self.path), self.path)]
+        return [text for text in _sources(told) if text != self.source]
 
     def dataset(self) -> ds.FileSystemDataset:
         """Return the finished rows as a table on disk."""
@@ -180,3 +184,15 @@ def _contents(record: Path) -> tuple[dict[str, Any], int, Kept]:
         return content, chunk_rows, Kept(own["format"], own["id"], own.get("points", 0))
     except (ValueError, KeyError) as error:
         raise Damaged(f"{record} is damaged ({error}); restore it from a copy, or use another directory") from None
+
+
+def _held(file: Path) -> tuple[int, int, dict[str, str]]:
+    """Return the rows and bytes of a chunk file, and what its footer tells."""
+    found = footer(file)
+    entries = (found.metadata or {}).items()
+    told = {key.decode().removeprefix("sweepjax."): value.decode() for key, value in entries if key.startswith(OWN)}
+    return found.num_rows, file.stat().st_size, told
+
+
+def _sources(told: Iterable[Mapping[str, str]]) -> Counter[str]:
+    return Counter(each["source"] for each in told if each.get("source"))

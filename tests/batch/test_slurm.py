@@ -75,6 +75,22 @@ def test_what_is_asked_of_slurm(printed):
     assert set(directives) >= asked | {"requeue", "open-mode=append", "signal=B:USR1@90"}
 
 
+def test_what_a_cluster_wants_besides_is_asked_for(printed):
+    features = ["--gres", "gpu:a100:1", "--qos", "long", "--constraint", "a100|h100"]
+    lines = ["--prologue", "module load cuda/12", "--prologue", "echo $HOSTNAME"]
+    script = printed("run", *features, *lines, "--container", "my image.sif", "--", *POINT)
+    assert "#SBATCH --gres=gpu:a100:1\n#SBATCH --constraint='a100|h100'\n" in script
+    assert "#SBATCH --qos=long\n" in script
+    assert "gpus-per-task" not in script
+    assert "\nmodule load cuda/12\necho $HOSTNAME\napptainer exec --nv 'my image.sif' sweepjax run" in script
+
+
+def test_a_container_without_gpus_asks_for_no_driver(printed):
+    assert "\napptainer exec my.sif sweepjax run" in printed(
+        "run", "--gpus", "0", "--container", "my.sif", "--", *POINT
+    )
+
+
 def test_without_gpus_none_is_asked_for_and_none_is_used(printed, tools):
     script = printed("run", "--gpus", "0", "--", *POINT)
     assert "--gpus" not in script
@@ -99,6 +115,12 @@ def test_without_gpus_none_is_asked_for_and_none_is_used(printed, tools):
         ("--partition", "a\n#SBATCH --exclusive"),
         ("--account", "two words"),
         ("--account", ""),
+        ("--qos", "two words"),
+        ("--constraint", "a b"),
+        ("--gres", "gpu:"),
+        ("--gres", "gpu a100"),
+        ("--prologue", "two\nlines"),
+        ("--prologue", " "),
     ],
 )
 def test_what_slurm_would_not_understand_is_refused(option, text, here, capsys):

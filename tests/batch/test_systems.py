@@ -137,6 +137,13 @@ def test_pbs_tells_a_part_by_a_clock_of_its_own(printed, tools):
 
 
 @pytest.mark.parametrize("system", OTHERS)
+@pytest.mark.parametrize("option", ["qos", "constraint", "gres"])
+def test_what_only_slurm_has_is_refused_elsewhere(option, system, here, capsys):
+    assert app(["slurm", "run", "--system", system, f"--{option}", "gpu", "--", *POINT]) == 2
+    assert capsys.readouterr().err.startswith(f"sweepjax: --{option} is an option of SLURM")
+
+
+@pytest.mark.parametrize("system", OTHERS)
 def test_workers_of_dask_are_refused_where_nothing_starts_them(system, here, capsys):
     assert app(["slurm", "run", "--system", system, "--dask", "2", "--", *POINT]) == 2
     assert capsys.readouterr().err.startswith("sweepjax: --dask starts its workers by srun")

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
 import pytest
+from sweepjax_cli import app
 
 import sweepjax as sj
 from sweepjax.columns import labels
@@ -19,6 +20,7 @@ from sweepjax.engine.engine import Engine
 from sweepjax.engine.redraw import dataset
 from sweepjax.executors.local import _prepared
 from sweepjax.run import Attempt
+from sweepjax.store.store import Store
 from sweepjax.sweep.sweep import Sweep
 from sweepjax.types import Chunk
 
@@ -170,11 +172,37 @@ def test_too_large_a_pool_is_halved_until_it_fits(monkeypatch):
             return super()._streamed(gathering, chunks, watch)
 
     monkeypatch.setattr(sizes, "_narrower", {})
-    columns = Small(lanes=16).compute(Chunk(family, 0, 6), lambda what, rows: counted.append(rows))
+    columns = Small(lanes=16).compute(
+        Chunk(family, 0, 6), lambda what, rows: counted.append(rows if what == "rows" else 0)
+    )
     assert asked == [16, 8, 4]
     assert Engine(lanes=16).shape(family).lanes == 4  # from now on
     assert sum(counted) == 6
     assert columns["bits"].values.tolist() == Engine().compute(Chunk(family, 0, 6))["bits"].values.tolist()
+
+
+def test_a_device_that_died_ends_the_run_at_the_first_attempt(monkeypatch, tmp_path, capsys):
+    attempts = []
+
+    def streamed(*arguments):
+        attempts.append(arguments)
+        raise jax.errors.JaxRuntimeError("INTERNAL: CUDA_ERROR_ILLEGAL_ADDRESS: an illegal memory access\nat 0x7f")
+
+    monkeypatch.setattr(Engine, "_streamed", streamed)
+    assert app(["run", "--n", "12", "--lambda", "0.5,0.75", "--realizations", "2", "-o", str(tmp_path / "run")]) == 1
+    said = capsys.readouterr().err
+    assert len(attempts) == 1
+    assert (
+        "a device died (INTERNAL: CUDA_ERROR_ILLEGAL_ADDRESS: an illegal memory access); finished rows are safe" in said
+    )
+    assert "Traceback" not in said
+
+
+def test_rows_say_how_full_the_lanes_were(tmp_path):
+    sj.run(PROBE, engine=Engine(lanes=2), out=tmp_path)
+    summary = Store.open(tmp_path).summary()
+    assert [*summary.lanes] == ["2"]
+    assert 0.5 < summary.lane_efficiency <= 1
 
 
 def test_a_device_that_is_not_there_is_an_error():
