@@ -83,7 +83,7 @@ class Attempt:
         """Compute one chunk."""
         try:
             counted = Lanes(watch)
-            return Done(self.engine.compute(chunk, counted), self._told(chunk) | counted.told())
+            return Done(self.engine.compute(chunk, counted), self._told(chunk, counted))
         except OSError:
             raise
         except Exception as error:
@@ -94,10 +94,12 @@ class Attempt:
         counted = Lanes(watch)
         with closing(self.engine.stream(chunks, counted)) as done:
             for chunk, columns in done:
-                yield chunk, Done(columns, self._told(chunk) | counted.told())
+                yield chunk, Done(columns, self._told(chunk, counted))
 
-    def _told(self, chunk: Chunk) -> dict[str, str]:
-        return provenance(self.engine) | {"lanes": str(self.engine.shape(chunk.family).lanes)} | code(chunk)
+    def _told(self, chunk: Chunk, counted: Lanes) -> dict[str, str]:
+        """Return what the footer tells of how a chunk was computed; a single lane is always full."""
+        lanes, counts = self.engine.shape(chunk.family).lanes, counted.told()
+        return provenance(self.engine) | {"lanes": str(lanes)} | (counts if lanes > 1 else {}) | code(chunk)
 
     def prepare(self, chunk: Chunk) -> None:
         """Begin to compile what a chunk needs; what fails now fails again where the chunk is computed."""

@@ -17,7 +17,11 @@ class Patient(Bits):
 
     def info(self, problem, state):
         bits = super().info(problem, state)
-        return bits | {"bits": jax.pure_callback(_later, jax.ShapeDtypeStruct((), jnp.uint32), bits["bits"])}
+        return bits | {
+            "bits": jax.pure_callback(
+                _later, jax.ShapeDtypeStruct((), jnp.uint32), bits["bits"], vmap_method="sequential"
+            )
+        }
 
 
 def _later(value):

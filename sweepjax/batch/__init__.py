@@ -64,9 +64,7 @@ class Request:
             if not line.strip() or not line.isprintable():
                 raise ValueError(f"--prologue {line!r} is not understood; give one line of the shell")
         if self.container and self.workers:
-            raise ValueError(
-                "--container and --dask are both given; parts need no cluster, so leave --dask out"
-            )
+            raise ValueError("--container and --dask are both given; parts need no cluster, so leave --dask out")
         if self.workers and find_spec("distributed") is None:
             raise ValueError("--dask needs the package distributed; run: pip install 'sweepjax[dask]'")
 
@@ -143,9 +141,7 @@ def slurm_alone(system: str, request: Request) -> None:
         raise ValueError(f"--dask starts its workers by srun, which SLURM has and {system} has not; {advice}")
     for name in ("qos", "constraint", "gres"):
         if getattr(request, name) is not None:
-            raise ValueError(
-                f"--{name} is an option of SLURM that {system} has not; add its own line to the script"
-            )
+            raise ValueError(f"--{name} is an option of SLURM that {system} has not; add its own line to the script")
 
 
 def _check(name: str, text: str | None, pattern: re.Pattern[str], advice: str) -> None:
