@@ -25,9 +25,10 @@ import numpy as np
 from benchmarks import table
 from benchmarks.counting import Site, Sites, Tally
 from sweepjax.engine import sizes
-from sweepjax.engine.engine import Engine, rows_of
+from sweepjax.engine.engine import Engine
 from sweepjax.engine.pool import Queue, advance, empty
 from sweepjax.engine.programs import kernel_of
+from sweepjax.engine.widths import rows_of
 from sweepjax.identity import name_of
 from sweepjax.models.logistic import Logistic
 from sweepjax.presets import preset

@@ -28,9 +28,16 @@ class Keys(NamedTuple):
 
 def realization_keys(model: Any, seed: UInt32[ArrayLike, ""], realization: UInt32[ArrayLike, ""]) -> Keys:
     """Return the streams of one realization of a model."""
+    return keys_of(fingerprint(model), seed, realization)
+
+
+def keys_of(
+    fingerprint: UInt32[ArrayLike, ""], seed: UInt32[ArrayLike, ""], realization: UInt32[ArrayLike, ""]
+) -> Keys:
+    """Return the streams of one realization of the model that has this fingerprint."""
     # As jax.random.key makes it, but for an offset that a variable of the environment may add to every seed.
     key = jax.random.wrap_key_data(jnp.stack([jnp.uint32(0), jnp.asarray(seed, jnp.uint32)]), impl=THREEFRY)
-    key = jax.random.fold_in(key, fingerprint(model))
+    key = jax.random.fold_in(key, fingerprint)
     return Keys(*jax.random.split(jax.random.fold_in(key, realization), 3))
 
 

@@ -32,6 +32,24 @@ class Model(Protocol):
         ...
 
 
+class Padding(Protocol):
+    """What a model may have besides, so that rows of several shapes share one compiled program.
+
+    `padded` names the integer field that may be larger than the dataset is drawn for. Solvers that know how to leave
+    the rest out say so (`pads`), and see the true value as `problem.used`; with others it is not done.
+    """
+
+    padded: ClassVar[str]
+
+    def width(self) -> int:
+        """Return the value of the field in the program that computes this model: as large, or larger."""
+        ...
+
+    def sample(self, key: Key[Array, ""], used: Int[Array, ""] | None = None) -> Data:
+        """Draw the dataset of a model whose field has the value `used`, to the bit, then zeros."""
+        ...
+
+
 class Abilities(Protocol):
     """What a model may have besides; a solver that needs one of these says so in `needs`."""
 
@@ -103,7 +121,7 @@ class Solver(Protocol):
     `agreement`, the relative difference up to which two trainings of one row are the same (1e-5 if it does not say);
     `figures`, as a model does; `claims`, what its columns say of sound rows; `absent`, what the column of a draw that
     lacks it stands for among other draws; `follows_gradient`, whether its trainings end where gradient flow does;
-    `word`, its name in figures.
+    `word`, its name in figures; `pads`, whether it leaves out what is beyond `problem.used` of padded data.
     """
 
     clock: ClassVar[Literal["time", "step", "none"]]

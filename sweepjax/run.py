@@ -99,7 +99,8 @@ class Attempt:
     def _told(self, chunk: Chunk, counted: Lanes) -> dict[str, str]:
         """Return what the footer tells of how a chunk was computed; a single lane is always full."""
         lanes, counts = self.engine.shape(chunk.family).lanes, counted.told()
-        return provenance(self.engine) | {"lanes": str(lanes)} | (counts if lanes > 1 else {}) | code(chunk)
+        waits = lanes > 1 and chunk.family.tasks[0].solver.stages
+        return provenance(self.engine) | {"lanes": str(lanes)} | (counts if waits else {}) | code(chunk)
 
     def prepare(self, chunk: Chunk) -> None:
         """Begin to compile what a chunk needs; what fails now fails again where the chunk is computed."""

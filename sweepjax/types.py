@@ -145,6 +145,7 @@ class Problem(NamedTuple):
     start: Params
     key: Key[Array, ""]
     view: Any = None
+    used: Any = None  # the true value of the model's padded field, where the data are padded
 
 
 Stage = Callable[[Problem, State, Float[Array, ""]], State]  # (problem, state, until) -> state

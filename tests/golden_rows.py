@@ -7,6 +7,7 @@ import pyarrow.parquet as pq
 
 import sweepjax as sj
 from sweepjax.presets import preset
+from sweepjax.store.same_rows import differences
 
 FOLDER = Path(__file__).parent / "golden"
 SMALL = {
@@ -31,3 +32,12 @@ def rows(sweep):
         table = pq.ParquetDataset(sorted(Path(folder).glob("*.parquet"))).read()
     keys = [name for name in ("lam", "n", "d", "sigma", "init_norm", "realization") if name in table.column_names]
     return table.sort_by([(name, "ascending") for name in keys])
+
+
+def check(name):
+    """Compute a preset, and compare it with what is stored."""
+    stored, now = pq.read_table(FOLDER / f"{name}.parquet"), rows(golden(name))
+    assert stored.num_rows == now.num_rows
+    assert set(stored.column_names) <= set(now.column_names)
+    found = list(differences(stored, now.select(stored.column_names)))
+    assert not found, found

@@ -23,6 +23,7 @@ from sweepjax.engine.devices import devices
 from sweepjax.engine.kernel import Found, Row
 from sweepjax.engine.settings import settled
 from sweepjax.engine.stream import Gathering, Hand, Piece, batched
+from sweepjax.engine.widths import rows_of
 from sweepjax.types import Chunk, Columns, Family
 
 # ("compiling", 0), ("computing", 0), ("rows", how many more are done); of the lanes, in steps of one row each:
@@ -129,13 +130,6 @@ class Engine:
             watch("computing", 0)
         # One program serves all recorded times of one number.
         return compiled.result()._replace(times=np.asarray(family.tasks[0].times, dtype=np.float64))
-
-
-def rows_of(family: Family, index: np.ndarray) -> Row:
-    """Return what these rows of a family are computed from [r]."""
-    count = len(family.tasks)
-    model, solver, seed = jax.tree.map(lambda values: values[index % count], family.stacked)
-    return Row(model, solver, seed, (index // count).astype(np.uint32))
 
 
 def _one(family: Family) -> Row:

@@ -8,6 +8,7 @@ import inspect
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, NamedTuple
 
 import jax
@@ -16,7 +17,7 @@ from jax import lax
 from jaxtyping import Array, ArrayLike, Bool, Float, Int, Key, UInt32
 
 from sweepjax.engine.looking import first_crossings, first_look, looked
-from sweepjax.keys import realization_keys, restored
+from sweepjax.keys import fingerprint, keys_of, restored
 from sweepjax.protocols import Observable
 from sweepjax.sweep.stop import Stop
 from sweepjax.types import Columns, Moment, Problem, Trajectory
@@ -29,6 +30,8 @@ class Row(NamedTuple):
     solver: Any
     seed: UInt32[ArrayLike, ""]
     realization: UInt32[ArrayLike, ""]
+    fingerprint: Any = None  # of the model itself, where it is padded
+    used: Any = None  # the true value of its padded field
 
 
 class Slot(NamedTuple):
@@ -85,10 +88,11 @@ class Kernel:
 
     def enter(self, row: Row) -> Slot:
         """Draw the dataset and start the solver."""
-        keys = realization_keys(row.model, row.seed, row.realization)
-        data = drawn(row.model, keys.data, self.always)
+        who = fingerprint(row.model) if row.used is None else row.fingerprint
+        keys = keys_of(who, row.seed, row.realization)
+        data = drawn(row.model, keys.data, self.always, row.used)
         start = jax.tree.map(jnp.asarray, row.model.init(keys.init, data))
-        problem = Problem(row.model, data, start, keys.batches)
+        problem = Problem(row.model, data, start, keys.batches, used=row.used)
         view = _view(row.solver, problem)
         state = row.solver.init(problem._replace(view=view))
         kept = view if self.keeps_view else None
@@ -198,7 +202,7 @@ class Kernel:
 
     def problem(self, slot: Slot) -> Problem:
         """Return what the solver of a row is given."""
-        problem = Problem(slot.row.model, slot.data, slot.start, restored(slot.key), slot.view)
+        problem = Problem(slot.row.model, slot.data, slot.start, restored(slot.key), slot.view, slot.row.used)
         return problem if self.keeps_view else problem._replace(view=_view(slot.row.solver, problem))
 
     def _nothing(self, problem: Problem) -> Any:
@@ -223,14 +227,15 @@ def _view(solver: Any, problem: Problem) -> Any:
     return solver.view(problem) if hasattr(solver, "view") else None
 
 
-def drawn(model: Any, key: Key[Array, ""], always: Bool[ArrayLike, ""] = True) -> Any:
-    """Draw a dataset, the same bits whatever is computed from it.
+def drawn(model: Any, key: Key[Array, ""], always: Bool[ArrayLike, ""] = True, used: Any = None) -> Any:
+    """Draw a dataset, the same bits whatever is computed from it; of a padded model, that of the value `used`.
 
     The compiler fuses nothing into or out of a branch; an optimization barrier it drops too early on a CPU.
     """
-    shapes = jax.eval_shape(model.sample, key)
+    sample = model.sample if used is None else partial(model.sample, used=used)
+    shapes = jax.eval_shape(sample, key)
     return lax.cond(
-        always, model.sample, lambda key: jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), shapes), key
+        always, sample, lambda key: jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), shapes), key
     )
 
 

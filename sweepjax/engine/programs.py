@@ -19,7 +19,7 @@ from sweepjax.observed import observables_of
 from sweepjax.sweep.stop import Stop
 from sweepjax.types import Task
 
-COMPILERS = 2  # programs compiled at once at most
+COMPILERS = 8  # programs compiled at once at most, each of which takes memory
 
 
 class Program(NamedTuple):

@@ -14,6 +14,7 @@ from sweepjax.engine.counting import operations
 from sweepjax.engine.kernel import Kernel, Row
 from sweepjax.engine.looking import watches
 from sweepjax.engine.settings import settled
+from sweepjax.engine.widths import compiled
 from sweepjax.keys import realization_keys
 from sweepjax.sweep.fields import fields_of
 from sweepjax.sweep.grid import Axis, Point, picker
@@ -56,7 +57,7 @@ def shape(asked: int, family: Family, devices: tuple[Any, ...]) -> Shape:
         family: whose rows are computed.
         devices: those of this process.
     """
-    steps, size = _steps_and_bytes(family.tasks[0])
+    steps, size = _steps_and_bytes(compiled(family.tasks[0]))
     lanes = asked or _fitting(family, steps * size, devices[0])
     lanes = _narrower.get(_key(asked, family), lanes)
     return Shape(lanes, 1 if lanes == 1 else steps * lanes, _batch_rows(family, lanes))
@@ -85,7 +86,7 @@ _narrower: dict[Any, int] = {}
 
 
 def _key(asked: int, family: Family) -> Any:
-    task = family.tasks[0]
+    task = compiled(family.tasks[0])
     return asked, jax.tree.structure((task.model, task.solver)), len(task.times)
 
 
@@ -95,9 +96,9 @@ def _fitting(family: Family, slot_bytes: int, device: Any) -> int:
     They are as many as keep it busy, or stay in a CPU's cache; one on a CPU whose rows wait for stages of a solver.
     """
     if device.platform == "cpu":
-        return 1 if family.tasks[0].solver.stages else _power_of_two(CACHE // slot_bytes)
+        return 1 if compiled(family.tasks[0]).solver.stages else _power_of_two(CACHE // slot_bytes)
     limit = (device.memory_stats() or {}).get("bytes_limit", 2**33)
-    elements = dataset_elements(family.tasks[0].model)
+    elements = dataset_elements(compiled(family.tasks[0]).model)
     wanted = min(max(LANE_ELEMENTS // elements, FEWEST), MOST)
     return _power_of_two(min(wanted, int(SHARE * limit) // slot_bytes))
 
@@ -109,7 +110,7 @@ def _power_of_two(count: int) -> int:
 
 def _batch_rows(family: Family, lanes: int) -> int:
     """Return the rows that enter in one call, few enough to interrupt."""
-    task = family.tasks[0]
+    task = compiled(family.tasks[0])
     elements = dataset_elements(task.model) * effort(task.solver, task.times)
     if lanes > 1:
         fitting = min(MOST_AT_ONCE, BATCH_ELEMENTS // (elements + CURVES * len(task.times)))

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from sweepjax.executors import ATTEMPTS, Compute, Done, Outcome, Settled, Watch
 from sweepjax.types import Chunk
 
-AHEAD = 2  # families whose programs are compiled beside the computing
+AHEAD = 8  # families whose programs are compiled beside the computing; some share one
 MOST_AHEAD = 32  # chunks
 
 

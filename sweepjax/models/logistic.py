@@ -9,13 +9,13 @@ Source:
 
 from typing import ClassVar
 
-import jax
 import jax.numpy as jnp
 from jax import lax
-from jaxtyping import Array, Float, Key
+from jaxtyping import Array, Float, Int, Key
 
 from sweepjax.models._losses import WORDS, population_columns
 from sweepjax.models._regression import Dataset, Regression, Weights
+from sweepjax.primitives import padding
 from sweepjax.theory.margin import limiting_accuracy, margin
 from sweepjax.theory.s_inf import loss_inf, s_inf
 from sweepjax.types import Columns, parameter, plugin
@@ -47,11 +47,16 @@ class Logistic(Regression):
     )
     is_symmetric: ClassVar[bool] = True
 
-    def sample(self, key: Key[Array, ""]) -> Dataset:
+    padded: ClassVar[str] = "d"
+
+    def sample(self, key: Key[Array, ""], used: Int[Array, ""] | None = None) -> Dataset:
         # The barrier keeps σ out of the noise: fused, they would differ in the last bit.
-        noise = lax.optimization_barrier(jax.random.normal(key, (self.n, self.d), dtype=jnp.float32))
+        noise = lax.optimization_barrier(padding.normal(key, self.n, self.d, used))
         x = noise * jnp.asarray(self.sigma, dtype=jnp.float32)
         return Dataset(x, jnp.full(self.n, -1, dtype=jnp.float32))
+
+    def width(self) -> int:
+        return padding.width(self.n, self.d)
 
     def population(self, params: Weights) -> Columns:
         return population_columns(self.loss, params.b[None], self.sigma * jnp.linalg.norm(params.s))

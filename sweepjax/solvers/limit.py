@@ -36,6 +36,7 @@ class Limit:
         Claim("margin_gap", MARGIN_GAP, "Margins are proved to 10⁻⁶", GAP),
         Claim("residual", RESIDUAL, "‖S_∞‖ is taken at the minimum", SLOPE),
     )
+    pads: ClassVar[bool] = True
     effort: ClassVar[tuple[str, ...]] = ("iterations", "residual", "margin_gap", "support_vectors")
 
     @property
@@ -44,10 +45,11 @@ class Limit:
 
     def view(self, problem: Problem) -> Rows:
         x = problem.model.signed_rows(problem.data)
-        return Rows(x, x.astype(jnp.float64))
+        return Rows(x, x.astype(jnp.float64), problem.used)
 
     def init(self, problem: Problem) -> State:
-        return start(*jax.eval_shape(problem.model.signed_rows, problem.data).shape)
+        n, d = jax.eval_shape(problem.model.signed_rows, problem.data).shape
+        return start(n, d, problem.used)
 
     def waits(self, state: State, until: Float[Array, ""]) -> Int[Array, ""]:
         return state.stage
@@ -68,7 +70,9 @@ def solve_limit(x: Float[Array, "n d"]) -> Answer:
     rows = Rows(x, x.astype(jnp.float64))
     branches = [lambda state, stage=stage: alike(stage(rows, state), state) for stage in STAGES]
     state = jax.lax.while_loop(
-        lambda state: state.stage < DONE, lambda state: jax.lax.switch(state.stage, branches, state), start(*x.shape)
+        lambda state: state.stage < DONE,
+        lambda state: jax.lax.switch(state.stage, branches, state),
+        start(x.shape[0], x.shape[1]),
     )
     return answer(rows, state)
 

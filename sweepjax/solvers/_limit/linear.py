@@ -7,9 +7,11 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 from jax import lax
-from jaxtyping import Array, Bool, Float
+from jaxtyping import Array, Bool, Float, Int
 
 from sweepjax.primitives.lapack import cholesky, one_by_one
+
+Count = Int[Array, ""] | None  # of the columns that are used, where others are padding
 
 STRIPS, NARROWEST = 3, 64  # of a Gram matrix at most, and columns of one: with many, half the work is saved
 
@@ -33,10 +35,15 @@ class Factor(NamedTuple):
         return jnp.isfinite(self.upper[-1, -1])
 
 
-def factorise(h: Float[Array, "d d"], first: Float[Array, ""] | float, least: float) -> Factor:
-    """Factorise H + shift·mean(diag H)·I, from the first shift, then upwards from `least` until it succeeds."""
-    mean = jnp.trace(h) / h.shape[0]
+def factorise(h: Float[Array, "d d"], first: Float[Array, ""] | float, least: float, used: Count = None) -> Factor:
+    """Factorise H + shift·mean(diag H)·I, from the first shift, then upwards from `least` until it succeeds.
+
+    Rows and columns of H beyond those `used` are zero: padding, whose diagonal becomes the mean of the others.
+    """
+    mean = jnp.trace(h) / (h.shape[0] if used is None else used.astype(h.dtype))
     diagonal = jnp.arange(h.shape[0])
+    if used is not None:
+        h = h.at[diagonal, diagonal].set(jnp.where(diagonal < used, jnp.diagonal(h), mean))
 
     def attempt(carry: tuple[Array, Factor]) -> tuple[Array, Factor]:
         shift, _ = carry
@@ -74,6 +81,12 @@ def _strip(x: Float[Array, "n d"], p: Float[Array, " n"], first: int, last: int)
 def widened(factor: Factor) -> Factor:
     """Return a float32 factor as float64."""
     return jax.tree.map(lambda leaf: leaf.astype(jnp.float64), factor)
+
+
+def mean_square(x: Float[Array, "n d"], used: Count) -> Float[Array, ""]:
+    """Return the mean square of the numbers in the columns that are used; the others are zero."""
+    square = jnp.square(x)
+    return jnp.mean(square) if used is None else jnp.sum(square) / (x.shape[0] * used.astype(x.dtype))
 
 
 class Refined(NamedTuple):

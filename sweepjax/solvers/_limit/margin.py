@@ -17,7 +17,7 @@ from jax import lax
 from jaxtyping import Array, Bool, Float, Int
 
 from sweepjax.solvers._limit.certificates import largest_norm, margin_bounds
-from sweepjax.solvers._limit.linear import Factor, factorise, hessian, refined, widened
+from sweepjax.solvers._limit.linear import Count, Factor, factorise, hessian, refined, widened
 
 Pair = tuple[Float[Array, " d"], Float[Array, " n"]]  # a direction w and multipliers a ≥ 0 with w ≈ Σ a_i y_i
 
@@ -125,18 +125,18 @@ def _trying(now: Search) -> Search:
     return now._replace(near=near, factors=now.best.factors, iterations=now.point.iterations)
 
 
-def correct(y: Float[Array, "n d"], now: Search) -> Search:
+def correct(y: Float[Array, "n d"], now: Search, used: Count = None) -> Search:
     """Solve y_i·w = 1 on the guessed active set, and correct the guess."""
-    w, a = _equality(y, now.active)
+    w, a = _equality(y, now.active, used)
     found = _bounded(y, (w, jnp.maximum(a, 0)), now.best.factors + 1)
     following = (now.active & (a > 0)) | (~now.active & (y @ w < 1))
     near = jnp.mean(following ^ now.active) < ASTRAY
     return now._replace(active=following, best=_better(now.best, found), near=near)
 
 
-def step(y: Float[Array, "n d"], factored: Float[Array, "n d"], now: Search) -> Search:
+def step(y: Float[Array, "n d"], factored: Float[Array, "n d"], now: Search, used: Count = None) -> Search:
     """Take a step of the interior point, with a factor in the precision of the rows `factored`, which are y."""
-    return now._replace(point=_assess(y, _step(y, factored, now.point)))
+    return now._replace(point=_assess(y, _step(y, factored, now.point, used)))
 
 
 def bound(y: Float[Array, "n d"], now: Search) -> Search:
@@ -173,7 +173,7 @@ def _assess(y: Float[Array, "n d"], point: Interior) -> Interior:
     return point._replace(gap=(upper - lower) / upper, hopeless=vanishes, iterations=point.iterations + 1)
 
 
-def _step(y: Float[Array, "n d"], factored: Float[Array, "n d"], point: Interior) -> Interior:
+def _step(y: Float[Array, "n d"], factored: Float[Array, "n d"], point: Interior, used: Count) -> Interior:
     """One predictor-corrector step, with one factorisation.
 
     It is of float32 as long as that preconditions well enough. A step that shows that it does not is not taken;
@@ -183,7 +183,7 @@ def _step(y: Float[Array, "n d"], factored: Float[Array, "n d"], point: Interior
     dual_residual, primal_residual = w - a @ y, y @ w - 1 - s
     weights, mu = a / s, jnp.vdot(a, s) / s.size
     scale = jnp.max(weights)
-    factor = _normal_factor(factored, weights, scale, 1e-7 if factored.dtype == jnp.float32 else 1e-15)
+    factor = _normal_factor(factored, weights, scale, used)
 
     def multiply(v: Float[Array, " d"]) -> Float[Array, " d"]:
         return (weights * (y @ v)) @ y / scale + v / scale
@@ -205,13 +205,12 @@ def _step(y: Float[Array, "n d"], factored: Float[Array, "n d"], point: Interior
     return taken._replace(rough=point.rough & exact)
 
 
-def _normal_factor(
-    y: Float[Array, "n d"], weights: Float[Array, " n"], scale: Float[Array, ""], least: float
-) -> Factor:
-    """Factorise (I + Σ weights_i y_i y_iᵀ)/scale in the precision of y, shifted by `least` or more if need be."""
+def _normal_factor(y: Float[Array, "n d"], weights: Float[Array, " n"], scale: Float[Array, ""], used: Count) -> Factor:
+    """Factorise (I + Σ weights_i y_i y_iᵀ)/scale in the precision of y, shifted if need be."""
+    least = 1e-7 if y.dtype == jnp.float32 else 1e-15
     normal = hessian(y, weights / scale)
     diagonal = jnp.arange(normal.shape[0])
-    return widened(factorise(normal.at[diagonal, diagonal].add((1 / scale).astype(y.dtype)), 0.0, least))
+    return widened(factorise(normal.at[diagonal, diagonal].add((1 / scale).astype(y.dtype)), 0.0, least, used))
 
 
 def _longest(value: Float[Array, " n"], change: Float[Array, " n"]) -> Float[Array, ""]:
@@ -219,19 +218,22 @@ def _longest(value: Float[Array, " n"], change: Float[Array, " n"]) -> Float[Arr
     return jnp.minimum(1 / 0.995, jnp.min(jnp.where(change < 0, -value / change, jnp.inf)))
 
 
-def _equality(y: Float[Array, "n d"], active: Bool[Array, " n"]) -> tuple[Array, Array]:
+def _equality(y: Float[Array, "n d"], active: Bool[Array, " n"], used: Count) -> tuple[Array, Array]:
     """Return the shortest w [d] with y_i·w = 1 on the active rows (the first d of them), and its multipliers [n]."""
     n, d = y.shape
     rows = jnp.nonzero(active, size=min(n, d), fill_value=n)[0]
-    used = rows < n
+    rows = rows if used is None else jnp.where(jnp.arange(rows.size) < used, rows, n)
+    filled = rows < n
     # Unused places hold zero rows; a one on the diagonal keeps the Gram matrix regular.
-    chosen = jnp.where(used[:, None], y[rows % n], 0)
+    chosen = jnp.where(filled[:, None], y[rows % n], 0)
     rough = chosen.astype(jnp.float32)
     diagonal = jnp.arange(rows.size)
-    gram = lax.dot(rough, rough.T, precision=lax.Precision.HIGHEST).at[diagonal, diagonal].add(~used)
+    gram = lax.dot(rough, rough.T, precision=lax.Precision.HIGHEST).at[diagonal, diagonal].add(~filled)
     factor = widened(factorise(gram, 0.0, 1e-7))
-    a = refined(lambda v: jnp.where(used, chosen @ (v @ chosen), v), factor, used.astype(y.dtype), tolerance=1e-13).v
-    return a @ chosen, jnp.zeros(n + 1, dtype=y.dtype).at[rows].add(a * used)[:n]
+    a = refined(
+        lambda v: jnp.where(filled, chosen @ (v @ chosen), v), factor, filled.astype(y.dtype), tolerance=1e-13
+    ).v
+    return a @ chosen, jnp.zeros(n + 1, dtype=y.dtype).at[rows].add(a * filled)[:n]
 
 
 def _bounded(y: Float[Array, "n d"], pair: Pair, factors: Array) -> Margin:

@@ -16,6 +16,8 @@ import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Bool, Float, Int
 
+from sweepjax.solvers._limit.linear import Count, mean_square
+
 CLOSE = 1e-4  # relative gap at which the active set is taken
 MESSAGES = 600  # iterations at most
 DAMPING, INERTIA = 0.7, 0.25  # of the multipliers; of the variance
@@ -59,12 +61,13 @@ class ToMargin(NamedTuple):
 Messages = ToMinimum | ToMargin
 
 
-def start(n: int, d: int) -> Messages:
+def start(n: int, d: int, used: Count = None) -> Messages:
     """Return the start towards the minimum, or where most rows are separable, towards the margin."""
-    zero, none, lam = jnp.zeros((), jnp.float32), jnp.zeros(n, jnp.float32), d / n
+    zero, none, lam = jnp.zeros((), jnp.float32), jnp.zeros(n, jnp.float32), _columns(d, used) / n
     if separable_mostly(n, d):
-        return ToMargin(jnp.zeros(d, jnp.float32), none, none, zero + d, zero + jnp.inf, jnp.int32(0))
-    strength = zero + math.log(lam / (1 - lam)) + lam / (1 - lam)
+        variance = zero + _columns(d, used)
+        return ToMargin(jnp.zeros(d, jnp.float32), none, none, variance, zero + jnp.inf, jnp.int32(0))
+    strength = zero + (math.log(lam / (1 - lam)) if used is None else jnp.log(lam / (1 - lam))) + lam / (1 - lam)
     return ToMinimum(jnp.zeros(d, jnp.float32), none, none, strength, zero + 1, jnp.int32(0))
 
 
@@ -73,21 +76,30 @@ def separable_mostly(n: int, d: int) -> bool:
     return 2 * d > n
 
 
-def iterate(x: Float[Array, "n d"], now: Messages) -> Messages:
+def iterate(x: Float[Array, "n d"], now: Messages, used: Count = None) -> Messages:
     """Return the messages after another visit: a few iterations on the rows x."""
     x = x.astype(jnp.float32)
-    scaled = x / jnp.sqrt(jnp.mean(jnp.square(x)))
+    scaled, columns = x / jnp.sqrt(mean_square(x, used)), _columns(x.shape[1], used)
     end = now.iterations + BLOCK
 
     def step(now: Any) -> Any:
-        return _towards_margin(scaled, now) if isinstance(now, ToMargin) else _towards_minimum(scaled, now)
+        if isinstance(now, ToMargin):
+            return _towards_margin(scaled, columns, now)
+        return _towards_minimum(scaled, columns, now)
 
     return lax.while_loop(lambda now: now.goes_on & (now.iterations < end), step, now)
 
 
-def minimum_of(x: Float[Array, "n d"], now: ToMinimum) -> tuple[Float[Array, " d"], Bool[Array, ""]]:
+def _columns(d: int, used: Count) -> Any:
+    """Return the number of columns, as a number of Python where all are used."""
+    return d if used is None else used.astype(jnp.float32)
+
+
+def minimum_of(
+    x: Float[Array, "n d"], now: ToMinimum, used: Count = None
+) -> tuple[Float[Array, " d"], Bool[Array, ""]]:
     """Return a vector S [d] near argmin Σ exp(x_i·S), and whether the steps became short."""
-    return (now.s / jnp.sqrt(jnp.mean(jnp.square(x)))).astype(jnp.float64), now.step <= SHORT
+    return (now.s / jnp.sqrt(mean_square(x, used))).astype(jnp.float64), now.step <= SHORT
 
 
 def margin_of(now: ToMargin) -> tuple[Array, Array]:
@@ -95,17 +107,17 @@ def margin_of(now: ToMargin) -> tuple[Array, Array]:
     return now.w.astype(jnp.float64), now.a.astype(jnp.float64)
 
 
-def _towards_minimum(x: Float[Array, "n d"], now: ToMinimum) -> ToMinimum:
-    lam = x.shape[1] / x.shape[0]
+def _towards_minimum(x: Float[Array, "n d"], columns: Any, now: ToMinimum) -> ToMinimum:
+    lam = columns / x.shape[0]
     u = now.z + now.w
     strength = lax.fori_loop(0, 2, lambda _, strength: _adjusted(u, lam, strength), now.strength)
     w = _lambert(u + strength)
-    step = -_product(w, x) / x.shape[1]
+    step = -_product(w, x) / columns
     s = now.s + step
     return ToMinimum(s, _product(x, s), w, strength, jnp.linalg.norm(step) / jnp.linalg.norm(s), now.iterations + 1)
 
 
-def _adjusted(u: Float[Array, " n"], lam: float, strength: Float[Array, ""]) -> Float[Array, ""]:
+def _adjusted(u: Float[Array, " n"], lam: Any, strength: Float[Array, ""]) -> Float[Array, ""]:
     """One Newton step towards the strength at which the mean response to u is λ."""
     w = _lambert(u + strength)
     q = w / (1 + w)
@@ -122,14 +134,14 @@ def _lambert(y: Float[Array, " n"]) -> Float[Array, " n"]:
     return w
 
 
-def _towards_margin(y: Float[Array, "n d"], now: ToMargin) -> ToMargin:
+def _towards_margin(y: Float[Array, "n d"], columns: Any, now: ToMargin) -> ToMargin:
     w, z, a, variance, _, iterations = now
     short = jnp.maximum(1 - (z - variance * a), 0)
     a = a + DAMPING * (short / variance - a)
     spread = variance / jnp.sum(short > 0)
     v = _product(a, y)
     w = (w + spread * v) / (1 + spread)
-    variance = variance + INERTIA * (y.shape[1] * spread / (1 + spread) - variance)
+    variance = variance + INERTIA * (columns * spread / (1 + spread) - variance)
     z = _product(y, w)
     upper = jnp.linalg.norm(v) / jnp.sum(a)
     gap = 1 - jnp.min(z) / jnp.linalg.norm(w) / upper

@@ -14,7 +14,7 @@ from jax import lax
 from jaxtyping import Array, Bool, Float, Int
 
 from sweepjax.solvers._limit.certificates import convexity_needed, least_curvature, surrounds
-from sweepjax.solvers._limit.linear import Factor, factorise, hessian, widened
+from sweepjax.solvers._limit.linear import Count, Factor, factorise, hessian, mean_square, widened
 
 CONVERGED = 1e-10  # relative length of a step from which on the minimum counts as reached
 SETTLED = 1e-26  # squared Newton decrement at which nothing is left to gain
@@ -90,9 +90,11 @@ def nowhere(n: int, d: int) -> Iterate:
     return Iterate(s, z, infinite, factor, false, z, zero, Direction(s, s, infinite), infinite, none, none, *flags)
 
 
-def begin(exact: Float[Array, "n d"], guess: tuple[Float[Array, " d"], Bool[Array, ""]] | None, it: Iterate) -> Iterate:
+def begin(
+    exact: Float[Array, "n d"], guess: tuple[Float[Array, " d"], Bool[Array, ""]] | None, it: Iterate, used: Count
+) -> Iterate:
     """Start from message passing's guess, or from the step from S = 0 with an isotropic Hessian if that is lower."""
-    first = -jnp.mean(exact, axis=0) / jnp.mean(jnp.square(exact))
+    first = -jnp.mean(exact, axis=0) / mean_square(exact, used)
     s, near = guess or (first, jnp.zeros((), bool))
     lower = jax.nn.logsumexp(exact @ s) < jax.nn.logsumexp(exact @ first)
     s = jnp.where(lower, s, first)
@@ -100,23 +102,23 @@ def begin(exact: Float[Array, "n d"], guess: tuple[Float[Array, " d"], Bool[Arra
     return it._replace(s=s, z=z, near=near & lower, separated=jnp.max(z) < 0)
 
 
-def rough_factor(rough: Float[Array, "n d"], exact: Float[Array, "n d"], it: Iterate) -> Iterate:
+def rough_factor(rough: Float[Array, "n d"], exact: Float[Array, "n d"], it: Iterate, used: Count) -> Iterate:
     """Factorise the Hessian in float32, which proves nothing of its curvature."""
     z = exact @ it.s
     p = jax.nn.softmax(z)
-    factor = widened(factorise(hessian(rough, p), 1e-6, 1e-5))
+    factor = widened(factorise(hessian(rough, p), 1e-6, 1e-5, used))
     return _factored(it._replace(z=z, exact=jnp.zeros((), bool)), factor, p, jnp.zeros((), jnp.float64))
 
 
-def exact_factor(x: Float[Array, "n d"], it: Iterate) -> Iterate:
+def exact_factor(x: Float[Array, "n d"], it: Iterate, used: Count) -> Iterate:
     """Factorise H - τI in float64; it proves a curvature, if τ > 0 is wanted and possible."""
     z = x @ it.s
     p = jax.nn.softmax(z)
     h = hessian(x, p)
     trace = jnp.trace(h)
-    mean = trace / x.shape[1]
+    mean = trace / (x.shape[1] if used is None else used)
     tau = jnp.where(it.provable, jnp.minimum(2 * convexity_needed(x, p, trace), PROVABLE * trace), 0.0)
-    factor = factorise(h, -tau / mean, 1e-13)
+    factor = factorise(h, -tau / mean, 1e-13, used)
     curvature = jnp.where(factor.succeeded, least_curvature(x, trace, -factor.shift * mean), 0.0)
     return _factored(it._replace(z=z, exact=jnp.ones((), bool)), factor, p, curvature)
 

@@ -13,13 +13,15 @@ from jaxtyping import Array, Bool, Float, Int
 
 from sweepjax.solvers._limit import margin, messages, newton
 from sweepjax.solvers._limit.certificates import separates
+from sweepjax.solvers._limit.linear import Count
 
 
 class Rows(NamedTuple):
-    """The rows x_i with the loss Σ exp(x_i·S), as they are, and in float64."""
+    """The rows x_i with the loss Σ exp(x_i·S), as they are, and in float64; columns beyond those used are zero."""
 
     x: Float[Array, "n d"]
     exact: Float[Array, "n d"]
+    used: Count = None
 
 
 class State(NamedTuple):
@@ -33,24 +35,26 @@ class State(NamedTuple):
     patient: Bool[Array, ""]  # a search found no margin: the descent goes on to its end
 
 
-def start(n: int, d: int) -> State:
+def start(n: int, d: int, used: Count = None) -> State:
     """Return the state of rows that wait for their first messages."""
     nothing, search = newton.nowhere(n, d), margin.no_search(n, d)
-    return State(jnp.int32(MESSAGES), messages.start(n, d), nothing, search, margin.unknown(d), jnp.zeros((), bool))
+    return State(
+        jnp.int32(MESSAGES), messages.start(n, d, used), nothing, search, margin.unknown(d), jnp.zeros((), bool)
+    )
 
 
 def _messages(rows: Rows, state: State) -> State:
-    now = messages.iterate(rows.x, state.messages)
+    now = messages.iterate(rows.x, state.messages, rows.used)
     return state._replace(messages=now, stage=jnp.where(now.goes_on, MESSAGES, BEGIN))
 
 
 def _begin(rows: Rows, state: State) -> State:
     now, it = state.messages, state.minimum
     if isinstance(now, messages.ToMargin):
-        it = newton.begin(rows.exact, None, it)
+        it = newton.begin(rows.exact, None, it, rows.used)
         it = it._replace(finished=separates(rows.exact, messages.margin_of(now)[0]))
     else:
-        it = newton.begin(rows.exact, messages.minimum_of(rows.x, now), it)
+        it = newton.begin(rows.exact, messages.minimum_of(rows.x, now, rows.used), it, rows.used)
     return state._replace(minimum=it, stage=jnp.where(it.goes_on & ~it.doubtful, _factor_for(it), SEARCH))
 
 
@@ -59,12 +63,12 @@ def _factor_for(it: newton.Iterate) -> Int[Array, ""]:
 
 
 def _rough(rows: Rows, state: State) -> State:
-    it = newton.rough_factor(rows.x.astype(jnp.float32), rows.exact, state.minimum)
+    it = newton.rough_factor(rows.x.astype(jnp.float32), rows.exact, state.minimum, rows.used)
     return state._replace(minimum=it, stage=jnp.int32(DESCEND))
 
 
 def _exact(rows: Rows, state: State) -> State:
-    return state._replace(minimum=newton.exact_factor(rows.exact, state.minimum), stage=jnp.int32(DESCEND))
+    return state._replace(minimum=newton.exact_factor(rows.exact, state.minimum, rows.used), stage=jnp.int32(DESCEND))
 
 
 def _descend(rows: Rows, state: State) -> State:
@@ -97,15 +101,15 @@ def _searching(state: State, search: margin.Search) -> State:
 
 
 def _correct(rows: Rows, state: State) -> State:
-    return _searching(state, margin.correct(rows.exact, state.search))
+    return _searching(state, margin.correct(rows.exact, state.search, rows.used))
 
 
 def _rough_step(rows: Rows, state: State) -> State:
-    return _stepped(state, margin.step(rows.exact, rows.x.astype(jnp.float32), state.search))
+    return _stepped(state, margin.step(rows.exact, rows.x.astype(jnp.float32), state.search, rows.used))
 
 
 def _exact_step(rows: Rows, state: State) -> State:
-    return _stepped(state, margin.step(rows.exact, rows.exact, state.search))
+    return _stepped(state, margin.step(rows.exact, rows.exact, state.search, rows.used))
 
 
 def _stepped(state: State, search: margin.Search) -> State:

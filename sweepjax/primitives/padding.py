@@ -1,0 +1,53 @@
+"""Datasets that are wider than they are drawn: one compiled program for several numbers of columns.
+
+A width depends on the shape of a dataset alone, never on which other points a sweep has, so that a row has the same
+bits in every sweep.
+"""
+
+import math
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+from jaxtyping import Array, Float, Int, Key
+
+MOST = 320_000  # numbers of a dataset that is padded: beyond, rows cost more than it takes to compile their own program
+FINE, COARSE = 1.1, 1.25  # ratios of neighbouring widths, near d = n/2, where rows are dear, and away from it
+NEAR = 0.3  # |2d/n - 1| up to which d is near
+LEAST = 0.25  # of n, the smallest width
+
+
+def width(n: int, d: int) -> int:
+    """Return the columns of the program for n samples of d features; never are d and its width on two sides of n/2."""
+    if n * d > MOST or n < 4:
+        return d
+    return _below(n, d) if 2 * d <= n else _above(n, d)
+
+
+def _below(n: int, d: int) -> int:
+    """Return the smallest of the widths that go down from n/2 that holds d."""
+    edge, least = n // 2, math.ceil(LEAST * n)
+    while (smaller := max(least, math.floor(edge / _ratio(n, edge)))) >= d and smaller < edge:
+        edge = smaller
+    return edge
+
+
+def _above(n: int, d: int) -> int:
+    edge = n // 2
+    while edge < d:
+        edge = max(edge + 1, math.floor(edge * _ratio(n, edge)))
+    return edge
+
+
+def _ratio(n: int, edge: int) -> float:
+    return FINE if abs(2 * edge / n - 1) <= NEAR else COARSE
+
+
+def normal(key: Key[Array, ""], n: int, width: int, used: Int[Array, ""] | None) -> Float[Array, "n width"]:
+    """Draw standard normal numbers [n used] in float32, to the bit those of an array of that shape, then zeros."""
+    if used is None:
+        return jax.random.normal(key, (n, width), dtype=jnp.float32)
+    # A number depends on its place in the flat order alone, not on how many there are.
+    flat = jax.random.normal(key, (n * width,), dtype=jnp.float32)
+    rows = jax.vmap(lambda i: lax.dynamic_slice(flat, (i * used,), (width,)))(jnp.arange(n, dtype=used.dtype))
+    return jnp.where(jnp.arange(width) < used, rows, 0)

@@ -1,0 +1,88 @@
+"""Rows of several shapes that share one program are those of programs of their own."""
+
+import jax
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sweepjax.engine.engine import Engine
+from sweepjax.engine.kernel import drawn
+from sweepjax.engine.widths import compiled, rows_of
+from sweepjax.keys import realization_keys
+from sweepjax.models.logistic import Logistic
+from sweepjax.models.two_gaussians import TwoGaussians
+from sweepjax.primitives import padding
+from sweepjax.solvers._limit import linear
+from sweepjax.solvers.gradient_descent import GradientDescent
+from sweepjax.solvers.limit import Limit
+from sweepjax.store.chunkfile import table
+from sweepjax.store.same_rows import differences
+from sweepjax.types import Chunk, Family, Task
+
+
+def family(**fields):
+    return Family((Task(Logistic(n=40, **fields), Limit()),))
+
+
+@given(st.integers(1, 3000), st.integers(1, 6000))
+def test_a_width_holds_its_columns_and_lies_on_their_side_of_the_transition(n, d):
+    width = padding.width(n, d)
+    assert width >= d
+    assert (2 * width > n) == (2 * d > n)
+    assert padding.width(n, width) == width or n * width > padding.MOST
+
+
+@given(st.integers(40, 500), st.floats(0.26, 1.0))
+def test_no_more_than_a_fourth_of_the_columns_are_padding_where_rows_are_dear(n, lam):
+    d = round(lam * n)
+    assert padding.width(n, d) <= 1.25 * d + 1
+
+
+def test_a_scan_of_forty_aspect_ratios_takes_a_dozen_programs():
+    assert len({padding.width(400, round(lam * 400)) for lam in np.linspace(0.05, 0.95, 40)}) <= 12
+
+
+@pytest.mark.parametrize("d", [1, 9, 17, 20, 23, 39])
+def test_a_padded_dataset_is_the_dataset_to_the_bit_and_then_zeros(d):
+    with jax.enable_x64(True):
+        model = Logistic(n=40, d=d, sigma=1.7)
+        key = realization_keys(model, np.uint32(3), np.uint32(5)).data
+        wide = Logistic(n=40, d=44, sigma=1.7)
+        own = jax.jit(drawn)(model, key, True).x
+        shared = jax.jit(drawn)(wide, key, True, np.int32(d)).x
+    assert np.array_equal(shared[:, :d], own)
+    assert not np.asarray(shared[:, d:]).any()
+
+
+def test_neighbours_share_a_program_and_a_pool():
+    engine = Engine("cpu")
+    one, two = (engine.program(family(d=d)) for d in (17, 18))
+    assert one.same(two)
+
+
+def test_what_cannot_be_left_out_is_not_padded():
+    for model, solver in ((Logistic(n=40, d=17), GradientDescent()), (TwoGaussians(n=40, d=17), Limit())):
+        task = Task(model, solver)
+        assert compiled(task) == task
+        assert rows_of(Family((task,)), np.arange(2)).used is None
+
+
+@pytest.mark.parametrize("d", [17, pytest.param(9, marks=pytest.mark.slow), pytest.param(23, marks=pytest.mark.slow)])
+def test_rows_are_those_of_a_program_of_their_own(d, monkeypatch):
+    chunk = Chunk(family(d=d), 0, 40)
+    assert compiled(chunk.family.tasks[0]).model.d > d
+    shared = table(Engine("cpu").compute(chunk))
+    monkeypatch.setattr(Logistic, "width", lambda model: model.d)
+    own = table(Engine("cpu").compute(chunk))
+    assert not list(differences(own, shared))
+    assert own["separable"].to_pylist() == shared["separable"].to_pylist()
+    assert all(shared["certified"].to_pylist())
+
+
+def test_columns_of_the_data_that_are_zero_are_no_padding():
+    """Padding is known by its place: a diagonal that happens to be zero is not overwritten."""
+    with jax.enable_x64(True):
+        h = np.diag([2.0, 0.0, 3.0, 0.0])
+        factor = jax.jit(linear.factorise, static_argnums=(1, 2))(h, 0.0, 1.0, np.int32(3))
+    assert not np.isfinite(factor.upper[-1, -1]) or factor.shift > 0
