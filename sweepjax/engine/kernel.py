@@ -16,6 +16,7 @@ import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, ArrayLike, Bool, Float, Int, Key, UInt32
 
+from sweepjax.engine.ending import begun, ending
 from sweepjax.engine.looking import first_crossings, first_look, looked
 from sweepjax.keys import fingerprint, keys_of, restored
 from sweepjax.protocols import Observable
@@ -122,14 +123,14 @@ class Kernel:
         seen = jax.vmap(lambda time: self._seen(problem, slot.row.solver.params(problem, slot.state, time), time))(
             times
         )
-        kept = jax.tree.map(
-            lambda old, new: lax.dynamic_update_slice_in_dim(old, new, slot.recorded, 0), slot.kept, seen
-        )
+        write = partial(lax.dynamic_update_slice_in_dim, start_index=slot.recorded, axis=0)
         # What is not reached yet is overwritten later.
+        slot = slot._replace(kept=jax.tree.map(write, slot.kept, seen))
         count = jnp.sum(jnp.cumprod((reached & (due < self.times.size)).astype(jnp.int32))).astype(jnp.int32)
-        slot = slot._replace(kept=kept)
         if self.stop:
-            count, streak = self._ending(slot, times, seen, count)
+            columns, kept = seen
+            seen = clock_of(slot.row.solver, times) | columns | dict(zip(self.observables, kept, strict=True))
+            count, streak = ending(self.stop, slot.streak, seen, count)
             slot = slot._replace(streak=streak)
         return slot._replace(recorded=slot.recorded + count)
 
@@ -150,34 +151,13 @@ class Kernel:
         facts, info = OrderedDict(facts_of(problem)), OrderedDict(solver.info(problem, slot.state))
         facts |= first_crossings(slot.looks, solver.clock) if self._looks else {}
         if self.stop:
-            clock, curves = (self._begun(slot, columns) for columns in (clock, curves))
+            clock, curves = (begun(columns, slot.recorded) for columns in (clock, curves))
             info["stopped"] = self._ended(slot)
         return Found(facts, clock, curves, info)
 
     def _ended(self, slot: Slot) -> Bool[Array, ""]:
         """Whether a training has ended before its time."""
         return slot.streak >= self.stop.last if self.stop else jnp.zeros((), dtype=bool)
-
-    def _ending(self, slot: Slot, times: Array, seen: Any, count: Int[Array, ""]) -> tuple[Array, Array]:
-        """Return how many of the next `count` times are recorded, and the streak after them."""
-        assert self.stop
-        columns, kept = seen
-        values = clock_of(slot.row.solver, times) | columns | dict(zip(self.observables, kept, strict=True))
-        holds, due = jax.vmap(self.stop.holds)(values), jnp.arange(times.size)
-        broken = lax.cummax(jnp.where(holds, -1 - slot.streak, due))  # the last time before which a streak begins
-        streaks = due - broken
-        ends = jnp.argmax(jnp.append(streaks >= self.stop.last, True)).astype(jnp.int32)
-        count = jnp.minimum(count, ends + 1)
-        return count, jnp.where(count > 0, streaks[count - 1], slot.streak).astype(jnp.int32)
-
-    def _begun(self, slot: Slot, columns: Columns) -> Columns:
-        """Return columns [t ...] that exist at recorded times only."""
-        exists = jnp.arange(self.times.size) < slot.recorded
-
-        def pair(values: Array) -> tuple[Array, Array]:
-            return values, jnp.broadcast_to(exists.reshape(-1, *(1,) * (values.ndim - 1)), values.shape)
-
-        return OrderedDict((name, pair(values)) for name, values in columns.items())
 
     @property
     def _block(self) -> int:

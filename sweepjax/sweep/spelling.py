@@ -55,6 +55,11 @@ def to_toml(fields: Mapping[str, Any]) -> str:
     return tomli_w.dumps({key: value for key, value in options.items() if value is not None})
 
 
+def joined(values: tuple[Any, ...]) -> str:
+    """Return the text of several values."""
+    return ",".join(str(value).lower() if isinstance(value, bool) else str(value) for value in values)
+
+
 def _parsed(text: str) -> dict[str, Any]:
     try:
         return tomllib.loads(text)

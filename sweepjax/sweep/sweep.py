@@ -210,11 +210,11 @@ class Sweep:
 
     def _choices(self) -> dict[str, tuple[Any, str]]:
         """Return every choice by its name: its value, and the text that stands for it."""
-        axes = {name: (values, self.asked.get(name, _joined(values))) for name, values in self.values.items()}
+        axes = {name: (values, self.asked.get(name, spelling.joined(values))) for name, values in self.values.items()}
         plugs = {"model": (name_of(self.model_class), self.model), "solver": (name_of(self.solver_class), self.solver)}
         plain = {"until": self.until, "record": self.record, "stop": self.ends_when or None}
         ends = {name: (value, str(value)) for name, value in plain.items() if value is not None}
-        lists = {"observe": (self.observables, _joined(self.observables))} if self.observe else {}
+        lists = {"observe": (self.observables, spelling.joined(self.observables))} if self.observe else {}
         pairs = {"zip": (self.spanned.paired, paired(self.zip, self.asked))} if self.spanned.paired else {}
         return plugs | ends | axes | lists | pairs
 
@@ -231,10 +231,6 @@ class Sweep:
         model, solver = (cut.maker(cls, list(own)) for cls, own in zip(self._plugins, fields, strict=True))
         seed, rest = cut.names.index("seed"), (self.times, self.observables, self.ends_when)
         return Family(tuple(Task(model(point), solver(point), point[seed], *rest) for point in cut.points))
-
-
-def _joined(values: tuple[Any, ...]) -> str:
-    return ",".join(str(value).lower() if isinstance(value, bool) else str(value) for value in values)
 
 
 def _check_realizations(realizations: Any) -> None:
