@@ -47,7 +47,7 @@ def account(chunk: Chunk, failed: Failed) -> str:
     return f"chunk {stem(chunk)}, {what}, failed {failed.attempts} times:\n{failed.traceback}"
 
 
-def raised(chunk: Chunk, failed: Failed) -> None:
+def raise_failure(chunk: Chunk, failed: Failed) -> None:
     """Raise what a chunk has failed of."""
     raise RuntimeError(account(chunk, failed))
 
@@ -62,7 +62,7 @@ def fill(  # noqa: PLR0913  two of them only listen
     engine: Engine,
     execute: Executor = LOCAL,
     watch: Watch,
-    report: Report = raised,
+    report: Report = raise_failure,
 ) -> None:
     """Compute and keep what chunks the store lacks, report those that fail. Safe to interrupt, safe to repeat."""
     with closing(settled(execute, Attempt(engine), store.missing(chunks), watch)) as outcomes:

@@ -1,4 +1,4 @@
-"""Work dealt out piece by piece, each to the hand that is free first."""
+"""Work deal out piece by piece, each to the hand that is free first."""
 
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -12,7 +12,7 @@ Result = TypeVar("Result")
 Hand = Callable[[Iterator[Piece], Callable[[Result], None]], None]  # takes pieces, gives results
 
 
-def dealt(hands: Sequence[Hand[Piece, Result]], pieces: Iterable[Piece]) -> Generator[Result, None, None]:
+def deal(hands: Sequence[Hand[Piece, Result]], pieces: Iterable[Piece]) -> Generator[Result, None, None]:
     """Yield results as the hands give them; every hand is a thread that takes pieces until there are no more.
 
     Once a hand has failed no other takes a piece, and those at work are waited for, since they hold memory. Where

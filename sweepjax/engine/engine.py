@@ -18,7 +18,7 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from sweepjax.engine import programs, sizes
-from sweepjax.engine.dealing import dealt
+from sweepjax.engine.dealing import deal
 from sweepjax.engine.devices import devices
 from sweepjax.engine.kernel import Found, Row
 from sweepjax.engine.settings import settled
@@ -86,7 +86,7 @@ class Engine:
         # Devices share the cores already: a second layer of threads in LAPACK only waits for them.
         with (
             threadpool_limits(1, user_api="blas"),
-            closing(dealt(hands, self._pieces(gathering, chunks, watch))) as results,
+            closing(deal(hands, self._pieces(gathering, chunks, watch))) as results,
         ):
             for done in results:
                 watch("rows", len(done.numbers))

@@ -119,7 +119,7 @@ def _owns(found: Any, figure: str) -> bool:
     return figure in getattr(found, "figures", ())
 
 
-def some(table: pd.DataFrame) -> pd.DataFrame:
+def with_rows(table: pd.DataFrame) -> pd.DataFrame:
     """Return `table`, or say that there is nothing to draw."""
     if table.empty:
         raise ValueError("these rows hold nothing that this figure shows; it draws rows of the solver limit")

@@ -24,7 +24,7 @@ def critical_growth(rows: Dataset) -> Figure:
     """
     drawing.require_own(rows, "critical_growth")
     table = drawing.averaged(rows, "s_norm").query(f"lam < {CRITICAL}")
-    table = drawing.some(table).assign(gap=1 - 2 * table["lam"])
+    table = drawing.with_rows(table).assign(gap=1 - 2 * table["lam"])
     for name in ("median", "median_low", "median_high"):
         table[name] = table["gap"] * (table[name] * table.get("sigma", 1.0)) ** 2
     figure = Figure(figsize=(3.4, 2.7))

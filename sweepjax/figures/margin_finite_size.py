@@ -27,7 +27,7 @@ def margin_finite_size(rows: Dataset) -> Figure:
     """
     drawing.require_own(rows, "margin_finite_size")
     table = drawing.averaged(rows, "margin").query(f"lam >= {CRITICAL}")
-    table = drawing.some(_scaled(table).query(f"place <= {WINDOW}"))
+    table = drawing.with_rows(_scaled(table).query(f"place <= {WINDOW}"))
     figure = Figure(figsize=(3.4, 3.4))
     upper, lower = figure.subplots(2, 1, sharex=True, gridspec_kw={"height_ratios": [2, 1]})
     place = np.linspace(0, WINDOW, PLACES)

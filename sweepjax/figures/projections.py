@@ -24,7 +24,7 @@ def projections(rows: Dataset) -> Figure:
     """
     drawing.require_own(rows, "projections")
     table = drawing.averaged(rows, ",".join(("positive_fraction", *LENGTHS)))
-    table = drawing.some(table.query(f"lam == {CRITICAL} or (column == 'margin') == (lam > {CRITICAL})"))
+    table = drawing.with_rows(table.query(f"lam == {CRITICAL} or (column == 'margin') == (lam > {CRITICAL})"))
     fractions, lengths = table.query("column == 'positive_fraction'"), table.query(f"column in {LENGTHS}")
     heights = [2, 3] if len(fractions) else [3]
     figure = Figure(figsize=(3.4, 0.8 * sum(heights)))

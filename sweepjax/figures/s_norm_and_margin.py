@@ -28,7 +28,7 @@ def s_norm_and_margin(rows: Dataset) -> Figure:
     Points are medians with 95 % intervals in a band of quartiles. Diamonds are means, shown only where
     draws of the other kind are rarer than one in a thousand: nearer to λ = 1/2 they have no standard error.
     """
-    table = drawing.some(drawing.averaged(rows, "s_norm,margin"))
+    table = drawing.with_rows(drawing.averaged(rows, "s_norm,margin"))
     below = table.query(f"column == 's_norm' and lam <= {CRITICAL}")
     above = table.query(f"column == 'margin' and lam >= {CRITICAL}")
     figure = Figure()

@@ -31,7 +31,7 @@ def switch_collapse(rows: Dataset) -> Figure:
     looks = _looks(table)
     figure = Figure(figsize=(6.0, 2.5))
     left, right = figure.subplots(1, 2, sharey=True)
-    for _, curve in drawing.some(table).groupby([CLOCK, START]):
+    for _, curve in drawing.with_rows(table).groupby([CLOCK, START]):
         rate, start = float(curve[CLOCK].iloc[0]), float(curve[START].iloc[0])
         look: dict[str, Any] = {"color": looks[START, start], "linestyle": looks[CLOCK, rate], "linewidth": 1.0}
         time = curve["time"].to_numpy(np.float64)

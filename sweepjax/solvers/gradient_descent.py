@@ -23,7 +23,7 @@ BLOCK = 64  # steps of one visit: enough to make it cost nothing
 SHARE = 0.03  # of the tolerance, for one step of the integrator
 
 
-class Walk(NamedTuple):
+class Steps(NamedTuple):
     """Exact steps taken so far and the flattened parameters after them."""
 
     step: Int[Array, ""]
@@ -33,8 +33,8 @@ class Walk(NamedTuple):
 class Corrected(NamedTuple):
     """Exact steps first, then the flow; at the last check, the anchor, the two were `deviation` apart."""
 
-    walk: Walk
-    anchor: Walk
+    walk: Steps
+    anchor: Steps
     path: integrate.Path
     flowing: Bool[Array, ""]
     deviation: Float[Array, ""]
@@ -65,8 +65,8 @@ class GradientDescent:
             else (self._walk_to_check, self._check, *map(self._part, integrate.STAGES))
         )
 
-    def init(self, problem: Problem) -> Walk | Corrected:
-        walk = Walk(jnp.zeros((), dtype=jnp.int64), flat_start(problem)[0])
+    def init(self, problem: Problem) -> Steps | Corrected:
+        walk = Steps(jnp.zeros((), dtype=jnp.int64), flat_start(problem)[0])
         if self.mode == "exact":
             return walk
         path = integrate.start(self._flow(problem), jnp.zeros(()), walk.y)
@@ -101,7 +101,7 @@ class GradientDescent:
             "deviation": (state.deviation, state.flowing),
         }
 
-    def _walk(self, problem: Problem, walk: Walk, until: Float[Array, ""]) -> Walk:
+    def _walk(self, problem: Problem, walk: Steps, until: Float[Array, ""]) -> Steps:
         """Take the next steps, but none beyond `until`."""
         gradient = flat_gradient(problem)
         last = jnp.minimum(walk.step + BLOCK, until.astype(jnp.int64))
@@ -109,7 +109,7 @@ class GradientDescent:
         def step(_: Array, y: Array) -> Array:
             return alike(y - self.learning_rate * gradient(y), y)
 
-        return Walk(last, lax.fori_loop(walk.step, last, step, walk.y))
+        return Steps(last, lax.fori_loop(walk.step, last, step, walk.y))
 
     def _walk_to_check(self, problem: Problem, state: Corrected, until: Float[Array, ""]) -> Corrected:
         return state._replace(

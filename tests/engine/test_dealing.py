@@ -5,7 +5,7 @@ from contextlib import closing
 
 import pytest
 
-from sweepjax.engine.dealing import dealt
+from sweepjax.engine.dealing import deal
 
 
 def hand(work):
@@ -19,7 +19,7 @@ def hand(work):
 
 
 def test_every_piece_is_done_once_whichever_hand_takes_it():
-    assert sorted(dealt(2 * [hand(lambda piece: 10 * piece)], range(7, 57))) == [10 * k for k in range(7, 57)]
+    assert sorted(deal(2 * [hand(lambda piece: 10 * piece)], range(7, 57))) == [10 * k for k in range(7, 57)]
 
 
 def test_a_slow_piece_holds_up_one_hand_only():
@@ -32,7 +32,7 @@ def test_a_slow_piece_holds_up_one_hand_only():
         # The first piece ends once the other hand has done all the rest.
         return others.wait(60) if piece == 0 else True
 
-    assert all(dealt(2 * [hand(work)], range(9)))
+    assert all(deal(2 * [hand(work)], range(9)))
 
 
 def test_a_hand_does_one_piece_at_a_time():
@@ -47,7 +47,7 @@ def test_a_hand_does_one_piece_at_a_time():
 
         return hand(work)
 
-    assert len(list(dealt([working(name) for name in "abc"], range(60)))) == 60
+    assert len(list(deal([working(name) for name in "abc"], range(60)))) == 60
     assert not clashes
 
 
@@ -56,7 +56,7 @@ def test_what_a_hand_gives_after_its_last_piece_is_not_lost():
         kept = list(pieces)
         give(kept)
 
-    assert sorted(k for kept in dealt(2 * [keeping], range(20)) for k in kept) == list(range(20))
+    assert sorted(k for kept in deal(2 * [keeping], range(20)) for k in kept) == list(range(20))
 
 
 def test_after_a_failure_no_piece_is_begun_and_none_is_left_running():
@@ -70,7 +70,7 @@ def test_after_a_failure_no_piece_is_begun_and_none_is_left_running():
         ended.append(piece)
 
     with pytest.raises(RuntimeError, match="out of memory"):
-        list(dealt(2 * [hand(work)], range(100)))
+        list(deal(2 * [hand(work)], range(100)))
     assert len(begun) < 10
     assert len(ended) == len(begun) - 1
 
@@ -81,7 +81,7 @@ def test_pieces_that_cannot_be_made_are_an_error():
         raise ValueError("no more")
 
     with pytest.raises(ValueError, match="no more"):
-        list(dealt(2 * [hand(lambda piece: piece)], pieces()))
+        list(deal(2 * [hand(lambda piece: piece)], pieces()))
 
 
 def test_whoever_stops_early_does_not_wait():
@@ -93,7 +93,7 @@ def test_whoever_stops_early_does_not_wait():
             released.wait(60)
         return piece
 
-    with closing(dealt(2 * [hand(work)], range(100))) as pieces:
+    with closing(deal(2 * [hand(work)], range(100))) as pieces:
         assert next(pieces) == 0
     assert len(begun) < 5  # and the test goes on while these still wait
     released.set()
