@@ -1,4 +1,4 @@
-"""Work deal out piece by piece, each to the hand that is free first."""
+"""Work dealt out piece by piece, each to the hand that is free first."""
 
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
