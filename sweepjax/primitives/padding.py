@@ -12,8 +12,7 @@ from jax import lax
 from jaxtyping import Array, Float, Int, Key
 
 MOST = 320_000  # numbers of a dataset that is padded: beyond, rows cost more than it takes to compile their own program
-FINE, COARSE = 1.1, 1.25  # ratios of neighbouring widths, near d = n/2, where rows are dear, and away from it
-NEAR = 0.3  # |2d/n - 1| up to which d is near
+RATIO = 1.2  # of neighbouring widths
 LEAST = 0.25  # of n, the smallest width
 
 
@@ -27,20 +26,17 @@ def width(n: int, d: int) -> int:
 def _below(n: int, d: int) -> int:
     """Return the smallest of the widths that go down from n/2 that holds d."""
     edge, least = n // 2, math.ceil(LEAST * n)
-    while (smaller := max(least, math.floor(edge / _ratio(n, edge)))) >= d and smaller < edge:
+    while (smaller := max(least, math.floor(edge / RATIO))) >= d and smaller < edge:
         edge = smaller
     return edge
 
 
 def _above(n: int, d: int) -> int:
+    """Return the smallest of the widths that go up from n/2 that holds d."""
     edge = n // 2
     while edge < d:
-        edge = max(edge + 1, math.floor(edge * _ratio(n, edge)))
+        edge = max(edge + 1, math.floor(edge * RATIO))
     return edge
-
-
-def _ratio(n: int, edge: int) -> float:
-    return FINE if abs(2 * edge / n - 1) <= NEAR else COARSE
 
 
 def normal(key: Key[Array, ""], n: int, width: int, used: Int[Array, ""] | None) -> Float[Array, "n width"]:

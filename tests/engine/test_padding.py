@@ -34,13 +34,13 @@ def test_a_width_holds_its_columns_and_lies_on_their_side_of_the_transition(n, d
 
 
 @given(st.integers(40, 500), st.floats(0.26, 1.0))
-def test_no_more_than_a_fourth_of_the_columns_are_padding_where_rows_are_dear(n, lam):
+def test_no_more_than_a_fifth_of_the_columns_are_padding_beside_the_smallest_width(n, lam):
     d = round(lam * n)
-    assert padding.width(n, d) <= 1.25 * d + 1
+    assert padding.width(n, d) <= 1.2 * d + 2
 
 
-def test_a_scan_of_forty_aspect_ratios_takes_a_dozen_programs():
-    assert len({padding.width(400, round(lam * 400)) for lam in np.linspace(0.05, 0.95, 40)}) <= 12
+def test_a_scan_of_forty_aspect_ratios_takes_nine_programs():
+    assert len({padding.width(400, round(lam * 400)) for lam in np.linspace(0.05, 0.95, 40)}) == 9
 
 
 @pytest.mark.parametrize("d", [1, 9, 17, 20, 23, 39])
