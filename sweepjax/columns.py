@@ -12,7 +12,6 @@ import pyarrow as pa
 
 from sweepjax import plugins
 from sweepjax.identity import name_of
-from sweepjax.observed import observables_of
 
 if TYPE_CHECKING:
     from pyarrow.dataset import Dataset
@@ -201,6 +200,8 @@ def join(parts: Sequence[Any], chunk: "Chunk") -> "Columns":
 
 def declared(family: "Family") -> Declared:
     """Return the effort columns of a solver, and the tolerance of a column at the least exact of its tasks."""
+    from sweepjax.observed import observables_of  # noqa: PLC0415  whoever reads rows need not wait for JAX
+
     solvers, task = {id(task.solver): task.solver for task in family.tasks}.values(), family.tasks[0]
     relative = max(getattr(solver, "agreement", USUAL.relative) for solver in solvers)
     absolute = task.model.absolute(relative) if hasattr(task.model, "absolute") else {}

@@ -18,7 +18,7 @@ from sweepjax.columns import labels
 from sweepjax.engine import programs, sizes
 from sweepjax.engine.engine import Engine
 from sweepjax.engine.redraw import dataset
-from sweepjax.executors.local import _prepared
+from sweepjax.executors.local import AHEAD, _prepared
 from sweepjax.run import Attempt
 from sweepjax.store.store import Store
 from sweepjax.sweep.sweep import Sweep
@@ -135,20 +135,21 @@ def test_a_program_that_failed_to_compile_is_tried_again(tmp_path):
     assert engine.program(family)
 
 
-def test_programs_of_two_more_families_are_begun_before_the_first_chunk_is_computed():
+def test_programs_of_some_more_families_are_begun_before_the_first_chunk_is_computed():
     told = []
 
     class Told(Engine):
         def prepare(self, family):
             told.append(f"prepare {family.tasks[0].model.n}")
 
-    for chunk in _prepared(Attempt(Told()), PROBE.replaced(n="20,30,40,50", lam="0.5", realizations=4).chunks(8)):
+    for chunk in _prepared(Attempt(Told()), PROBE.replaced(n="20:42:2", lam="0.5", realizations=4).chunks(8)):
         model = chunk.family.tasks[0].model
         told.append(f"compute {model.n}")
-    assert told[:4] == ["prepare 20", "prepare 30", "prepare 40", "compute 20"]
-    assert told.index("prepare 50") < told.index("compute 30")
+    ahead = [f"prepare {n}" for n in range(20, 22 + 2 * AHEAD, 2)]
+    assert told[: len(ahead) + 1] == [*ahead, "compute 20"]
+    assert told.index("prepare 38") < told.index("compute 22")
     assert [line for line in told if line.startswith("compute")] == [
-        f"compute {n}" for n in (20, 30, 40, 50) for _ in "abc"
+        f"compute {n}" for n in range(20, 43, 2) for _ in "abc"
     ]
 
 

@@ -7,11 +7,12 @@ import sys
 from places import TESTS
 
 ROWS = """\
+import numpy as np
 import sweepjax as sj
 for solver in ("limit", "sgd"):
     options = {} if solver == "limit" else {"until": 10, "record": 3}
     print(sj.run("0.4,0.6", n=12, realizations=4, solver=solver, **options).to_json(double_precision=15))
-print(float(sj.dataset(sj.run(0.5, n=12, realizations=1, solver="probe:Bits").iloc[0]).x[0, 0]))
+print(np.asarray(sj.dataset(sj.run(0.5, n=12, realizations=1, solver="probe:Bits").iloc[0]).x).sum())
 """
 CHOSEN = {
     "JAX_RANDOM_SEED_OFFSET": "7",

@@ -1,0 +1,138 @@
+"""`python -m benchmarks.lanes`: what a row costs when many share the lanes of a device, in counted work.
+
+Products, factorisations and triangular solves are counted as they are executed (`benchmarks.counting`), and taken as
+the least time of an H100 (`benchmarks.roofline`). A steady row is the difference between many rows and half of them, so
+that the last rows, after which none come, do not count. Elementwise work and the pool's own copies are not counted.
+"""
+
+import argparse
+import csv
+from functools import partial
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import matplotlib as mpl
+import numpy as np
+from matplotlib.figure import Figure
+
+from benchmarks.counting import Tally
+from benchmarks.roofline import FAST, FOLDER, title
+from sweepjax.engine import sizes
+from sweepjax.engine.engine import Engine
+from sweepjax.engine.pool import Queue, advance, empty
+from sweepjax.engine.programs import kernel_of
+from sweepjax.engine.widths import rows_of
+from sweepjax.models.logistic import Logistic
+from sweepjax.solvers.gradient_flow import GradientFlow
+from sweepjax.solvers.limit import Limit
+from sweepjax.sweep.times import recorded_times
+from sweepjax.types import Family, Task
+
+PER_LANE = 24  # rows of the smaller count, relative to the lanes, beyond what fills the pool
+FEWEST = 64
+
+
+class Line(NamedTuple):
+    """A kernel with so many lanes: microseconds of an H100 a steady row, relative to one lane, and how full it was."""
+
+    kernel: str
+    lanes: int
+    rows: int
+    microseconds: float
+    ratio: float
+    full: float
+
+
+def kernels(*, short: bool) -> list[Family]:
+    """Return what is counted: both sides of the transition and near it, and flows that are stiff and not."""
+    if short:
+        return [_family(40, 16, Limit())]
+    limits = [_family(400, d, Limit()) for d in (160, 192, 208, 240)]
+    return [*limits, *(_family(100, 48, GradientFlow(), sigma) for sigma in (1.0, 5.0))]
+
+
+def _family(n: int, d: int, solver: Any, sigma: float = 1.0) -> Family:
+    times = recorded_times(solver.clock, None if solver.clock == "none" else 1e6)
+    return Family((Task(Logistic(n=n, d=d, sigma=sigma), solver, times=times),))
+
+
+def steady(family: Family, lanes: int) -> tuple[int, float, float]:
+    """Return how many rows are counted, the least seconds of one, and how full the lanes were."""
+    slots = sizes.shape(lanes, family, Engine(device="cpu").devices).slots
+    half = max(FEWEST, PER_LANE * lanes + slots if lanes > 1 else 0)
+    (few, *before), (many, *after) = (_counted(family, lanes, rows, 2 * half) for rows in (half, 2 * half))
+    taken, served = (late - early for early, late in zip(before, after, strict=True))
+    return half, (many - few) / half, served / (lanes * taken)
+
+
+def _counted(family: Family, lanes: int, rows: int, most: int) -> tuple[float, int, int]:
+    """Return the least seconds of some rows of an H100, the steps they took, and the rows these served."""
+    with jax.enable_x64(True):
+        shape = sizes.shape(lanes, family, Engine(device="cpu").devices)
+        task, row = family.tasks[0], jax.tree.map(lambda leaf: leaf[0], rows_of(family, np.arange(1)))
+        times = np.asarray(task.times, dtype=np.float64)
+        kernel = partial(kernel_of, task, lanes, row)
+        pool = jax.jit(lambda: empty(kernel(jnp.asarray(times), jnp.asarray(True)), row, shape.slots))()
+        queue: Any = np.arange(most), rows_of(family, np.arange(most)), np.int32(rows), np.asarray(True)
+
+        def program(pool: Any, queue: Any, times: Any, always: Any) -> Any:
+            return advance(kernel(times, always), lanes, pool, queue)
+
+        tally = Tally(program, pool, Queue(*queue), times, np.asarray(True))
+    left = tally.answer[1]
+    seconds = sum(FAST.parts(tally.sites).values())
+    return seconds, int(np.sum(left.taken)), int(np.sum(left.served))
+
+
+def lines(families: list[Family], widths: list[int]) -> list[Line]:
+    """Count every kernel with every number of lanes."""
+    found: list[Line] = []
+    for family in families:
+        one = np.nan
+        for lanes in widths:
+            rows, seconds, full = steady(family, lanes)
+            one = seconds if lanes == widths[0] else one
+            found.append(Line(title(family), lanes, rows, 1e6 * seconds, seconds / one, full))
+            print(found[-1], flush=True)
+    return found
+
+
+def _markdown(line: Line) -> str:
+    return f"* {line.kernel}, {line.lanes} lanes: {line.ratio:.3g} of the work of one, {line.full:.1%} full"
+
+
+def draw(found: list[Line]) -> Figure:
+    """Draw work a row against lanes."""
+    figure = Figure(figsize=(5.5, 3.6), layout="constrained")
+    axes = figure.add_subplot(xlabel="lanes", ylabel="counted work a row, relative to one lane", xscale="log")
+    for name in dict.fromkeys(line.kernel for line in found):
+        mine = [line for line in found if line.kernel == name]
+        axes.plot([line.lanes for line in mine], [line.ratio for line in mine], "o-", label=name)
+    axes.axhline(1, color="0.6", linewidth=0.8)
+    axes.set_ylim(bottom=0)
+    axes.legend(fontsize=8)
+    return figure
+
+
+def main() -> None:
+    """Write the table and the picture."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.lanes", description=__doc__)
+    parser.add_argument("--out", type=Path, default=FOLDER)
+    parser.add_argument("--lanes", default="1,8,64", help="numbers of lanes, the first of which is the unit")
+    parser.add_argument("--short", action="store_true", help="one tiny kernel")
+    options = parser.parse_args()
+    mpl.use("agg")
+    found = lines(kernels(short=options.short), [int(text) for text in options.lanes.split(",")])
+    options.out.mkdir(parents=True, exist_ok=True)
+    with (options.out / "lanes.csv").open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(Line._fields)
+        writer.writerows(found)
+    (options.out / "lanes.md").write_text("\n".join(["`python -m benchmarks.lanes`", "", *map(_markdown, found), ""]))
+    draw(found).savefig(options.out / "lanes.png", dpi=160)
+
+
+if __name__ == "__main__":
+    main()
