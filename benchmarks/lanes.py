@@ -7,23 +7,16 @@ that the last rows, after which none come, do not count. Elementwise work and th
 
 import argparse
 import csv
-from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import jax
-import jax.numpy as jnp
 import matplotlib as mpl
 import numpy as np
 from matplotlib.figure import Figure
 
-from benchmarks.counting import Tally
-from benchmarks.roofline import FAST, FOLDER, title
+from benchmarks.roofline import FAST, FOLDER, tally, title
 from sweepjax.engine import sizes
 from sweepjax.engine.engine import Engine
-from sweepjax.engine.pool import Queue, advance, empty
-from sweepjax.engine.programs import kernel_of
-from sweepjax.engine.widths import rows_of
 from sweepjax.models.logistic import Logistic
 from sweepjax.solvers.gradient_flow import GradientFlow
 from sweepjax.solvers.limit import Limit
@@ -69,20 +62,9 @@ def steady(family: Family, lanes: int) -> tuple[int, float, float]:
 
 def _counted(family: Family, lanes: int, rows: int, most: int) -> tuple[float, int, int]:
     """Return the least seconds of some rows of an H100, the steps they took, and the rows these served."""
-    with jax.enable_x64(True):
-        shape = sizes.shape(lanes, family, Engine(device="cpu").devices)
-        task, row = family.tasks[0], jax.tree.map(lambda leaf: leaf[0], rows_of(family, np.arange(1)))
-        times = np.asarray(task.times, dtype=np.float64)
-        kernel = partial(kernel_of, task, lanes, row)
-        pool = jax.jit(lambda: empty(kernel(jnp.asarray(times), jnp.asarray(True)), row, shape.slots))()
-        queue: Any = np.arange(most), rows_of(family, np.arange(most)), np.int32(rows), np.asarray(True)
-
-        def program(pool: Any, queue: Any, times: Any, always: Any) -> Any:
-            return advance(kernel(times, always), lanes, pool, queue)
-
-        tally = Tally(program, pool, Queue(*queue), times, np.asarray(True))
-    left = tally.answer[1]
-    seconds = sum(FAST.parts(tally.sites).values())
+    counted = tally(family, rows, lanes, most)
+    left = counted.answer[1]
+    seconds = sum(FAST.parts(counted.sites).values())
     return seconds, int(np.sum(left.taken)), int(np.sum(left.served))
 
 

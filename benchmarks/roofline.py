@@ -100,8 +100,8 @@ def title(family: Family) -> str:
 
 
 @cache
-def tally(family: Family, rows: int, lanes: int) -> Tally:
-    """Count the first rows of a family, so many lanes side by side as the engine does it."""
+def tally(family: Family, rows: int, lanes: int, most: int = 0) -> Tally:
+    """Count the first rows of a family, so many lanes side by side as the engine does it, in a queue for `most`."""
     print(f"{title(family)}: counting {rows} rows, {lanes} at a time ...", file=sys.stderr, flush=True)
 
     with jax.enable_x64(True):
@@ -110,7 +110,8 @@ def tally(family: Family, rows: int, lanes: int) -> Tally:
         times = np.asarray(task.times, dtype=np.float64)
         kernel = partial(kernel_of, task, lanes, row)
         pool = jax.jit(lambda: empty(kernel(jnp.asarray(times), jnp.asarray(True)), row, steps.slots))()
-        queue: Any = np.arange(rows), rows_of(family, np.arange(rows)), np.int32(rows), np.asarray(True)
+        places = np.arange(max(rows, most))
+        queue: Any = places, rows_of(family, places), np.int32(rows), np.asarray(True)
 
         def program(pool: Any, queue: Any, times: Any, always: Any) -> Any:
             return advance(kernel(times, always), lanes, pool, queue)
