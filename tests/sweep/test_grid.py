@@ -1,3 +1,4 @@
+import importlib
 import time
 from itertools import islice
 from typing import ClassVar
@@ -67,6 +68,8 @@ class Spins:
 
 
 STILL, STEPS, SPINS = "test_grid:Still", "test_grid:Steps", "test_grid:Spins"
+if __name__ != "test_grid":
+    importlib.import_module("test_grid")  # now, and not inside a test of hypothesis
 
 
 def sweep(**options):
