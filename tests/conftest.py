@@ -6,6 +6,7 @@ import sys
 import tempfile
 from pathlib import Path
 
+from hypothesis import settings
 from jaxtyping import install_import_hook
 
 # Plug-ins from outside the package are reached by module:Name.
@@ -37,3 +38,7 @@ os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", tempfile.mkdtemp(prefix="swee
 
 # Not the plug-ins themselves: a float field is a number outside and a traced array inside a program.
 install_import_hook(["sweepjax.solvers._limit"], "beartype.beartype")
+
+# The same examples each time, however slow the machine is.
+settings.register_profile("steady", deadline=None, derandomize=True)
+settings.load_profile("steady")
