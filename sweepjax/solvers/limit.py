@@ -9,13 +9,12 @@ from collections.abc import Mapping
 from typing import Any, ClassVar, Literal
 
 import jax
-import jax.numpy as jnp
 from jax.custom_batching import sequential_vmap
 from jaxtyping import Array, Float, Int
 
 from sweepjax.solvers._flat import alike
 from sweepjax.solvers._limit.answer import MARGIN_GAP, Answer, answer, columns
-from sweepjax.solvers._limit.stages import DONE, STAGES, Rows, State, start
+from sweepjax.solvers._limit.stages import DONE, STAGES, Rows, State, rows_of, start
 from sweepjax.types import Claim, Columns, Problem, Stage, plugin
 
 RESIDUAL = 1e-6
@@ -44,8 +43,7 @@ class Limit:
         return tuple(map(_on_rows, STAGES))
 
     def view(self, problem: Problem) -> Rows:
-        x = problem.model.signed_rows(problem.data)
-        return Rows(x, x.astype(jnp.float64), problem.used)
+        return rows_of(problem.model.signed_rows(problem.data), problem.used)
 
     def init(self, problem: Problem) -> State:
         n, d = jax.eval_shape(problem.model.signed_rows, problem.data).shape
@@ -67,7 +65,7 @@ class Limit:
 
 def solve_limit(x: Float[Array, "n d"]) -> Answer:
     """Decide whether the rows are separable from the origin, and solve what exists."""
-    rows = Rows(x, x.astype(jnp.float64))
+    rows = rows_of(x)
     branches = [lambda state, stage=stage: alike(stage(rows, state), state) for stage in STAGES]
     state = jax.lax.while_loop(
         lambda state: state.stage < DONE,

@@ -12,11 +12,13 @@ from scipy.special import softmax
 from sweepjax import theory
 from sweepjax.engine.engine import Engine
 from sweepjax.engine.redraw import dataset
+from sweepjax.recheck.limit import minimiser as polished
 from sweepjax.run import run
 from sweepjax.solvers._limit import newton
 from sweepjax.solvers._limit.certificates import convexity_needed, margin_bounds, separates, surrounds
 from sweepjax.solvers._limit.linear import factorise
-from sweepjax.solvers.limit import Rows, columns, solve_limit
+from sweepjax.solvers._limit.stages import rows_of
+from sweepjax.solvers.limit import columns, solve_limit
 from sweepjax.sweep.sweep import Sweep
 
 HULL = np.array([[1, 0.5], [-0.3, 0.8], [-1.2, -0.4]])
@@ -26,7 +28,7 @@ CONE = np.array([[1, 0.5], [-0.3, 0.8], [-1.2, 1.4]])
 
 @jax.jit
 def limit(x):
-    return columns(Rows(x, x.astype(jnp.float64)), solve_limit(x))
+    return columns(rows_of(x), solve_limit(x))
 
 
 def solved(x):
@@ -87,6 +89,39 @@ def test_lbfgs_finds_the_same_minimiser(rows):
         s = minimiser(x)
         assert row["s_norm"] == pytest.approx(np.linalg.norm(s), rel=1e-4)
         assert row["loss_inf"] == pytest.approx(np.mean(np.exp(x @ s)), rel=1e-8)
+
+
+def test_the_relaxation_rate_is_the_least_eigenvalue_of_the_hessian_at_the_minimum(rows):
+    inseparable = rows[~rows["separable"] & (rows["realization"] < 15)]
+    for _, row in inseparable.iterrows():
+        x = np.asarray(dataset(row).x, dtype=float)
+        hessian = (x.T * softmax(x @ polished(x))) @ x
+        assert row["relaxation_rate"] == pytest.approx(np.linalg.eigvalsh(hessian)[0], rel=1e-4)
+
+
+def test_separable_rows_have_no_relaxation_rate(rows):
+    assert (rows["relaxation_rate"].isna() == rows["separable"]).all()
+
+
+@pytest.mark.parametrize("scale", [1e-30, 1e-20, 1e20])
+def test_the_scale_of_the_data_changes_no_verdict_and_no_digit(scale):
+    for seed in (0, 2):  # separable, and inseparable
+        x = gaussian(40, 20, seed)
+        one, other = solved(x), solved(np.float32(scale) * x)
+        assert other["certified"]
+        assert one["separable"] == other["separable"]
+        for name, power in (("s_norm", -1), ("margin", 1), ("relaxation_rate", 2), ("loss_inf", 0)):
+            expected = None if one[name] is None else pytest.approx(one[name] * scale**power, rel=1e-4)
+            assert other[name] == expected, name
+
+
+def test_centred_data_are_certified_at_a_minimum_of_zero_which_has_no_direction():
+    half = gaussian(20, 20)
+    found = solved(np.concatenate([half, -half]))
+    assert found["certified"]
+    assert not found["separable"]
+    assert found["s_norm"] < 1e-14
+    assert found["loss_inf"] == pytest.approx(1)
 
 
 def test_nonnegative_least_squares_finds_the_same_margin(rows):
@@ -259,6 +294,13 @@ def test_certificates_refuse_float32():
     for prove in proofs:
         with pytest.raises(TypeError, match="float64"):
             prove()
+
+
+def test_nothing_is_proved_of_rows_whose_squares_underflow():
+    with jax.enable_x64(True):
+        x = jnp.full((3, 2), 1e-150, jnp.float64)
+        assert not separates(x, jnp.ones(2, jnp.float64))
+        assert separates(1e100 * x, jnp.ones(2, jnp.float64))
 
 
 @pytest.mark.parametrize("platform", ["cuda", "tpu"])

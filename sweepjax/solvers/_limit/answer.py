@@ -8,6 +8,7 @@ from jaxtyping import Array, Bool, Float
 
 from sweepjax.solvers._limit import margin, newton
 from sweepjax.solvers._limit.certificates import separates
+from sweepjax.solvers._limit.relaxation import relaxation_rate
 from sweepjax.solvers._limit.stages import Rows, State
 from sweepjax.types import Columns
 
@@ -19,6 +20,7 @@ class Answer(NamedTuple):
 
     minimum: newton.Iterate
     margin: margin.Margin
+    unit: Float[Array, ""]  # of the rows: S_∞ is in units of its inverse, a margin in units of it
     separated: Bool[Array, ""]  # proved
     separable: Bool[Array, ""]  # proved or believed
     certified: Bool[Array, ""]
@@ -26,7 +28,7 @@ class Answer(NamedTuple):
     @property
     def direction(self) -> Float[Array, " d"]:
         """S_∞ or, of separable rows, the direction in which S grows."""
-        return jnp.where(self.separable, -self.margin.w, self.minimum.s)
+        return jnp.where(self.separable, -self.margin.w, self.minimum.s / self.unit)
 
 
 def answer(rows: Rows, state: State) -> Answer:
@@ -35,15 +37,15 @@ def answer(rows: Rows, state: State) -> Answer:
     separated = separates(rows.exact, best.w)
     separable = separated | (minimum.separated & ~minimum.certified)
     certified = jnp.where(separable, separated & (best.gap <= MARGIN_GAP), minimum.certified & minimum.converged)
-    return Answer(minimum, best, separated, separable, certified)
+    return Answer(minimum, best, rows.unit, separated, separable, certified)
 
 
 def columns(rows: Rows, answer: Answer) -> Columns:
     """Return the columns of a row; masked where a quantity does not exist."""
     minimum, best, separable = answer.minimum, answer.margin, answer.separable
-    inside = {name: (value, ~separable) for name, value in _minimum_columns(rows.exact, minimum).items()}
+    inside = {name: (value, ~separable & exists) for name, (value, exists) in _minimum_columns(rows, answer).items()}
     outside = {
-        "margin": (0.5 * (best.lower + best.upper), separable),
+        "margin": (rows.unit * (0.5 * (best.lower + best.upper)), separable),
         "margin_gap": (best.gap, separable),
         "support_vectors": (best.support, separable),
     }
@@ -56,21 +58,27 @@ def columns(rows: Rows, answer: Answer) -> Columns:
     }
 
 
-def _minimum_columns(x: Float[Array, "n d"], minimum: newton.Iterate) -> Columns:
+def _minimum_columns(rows: Rows, answer: Answer) -> dict[str, tuple[Array, Bool[Array, ""]]]:
+    """Return each column with whether it exists at a minimum: projections on S_∞ = 0 do not."""
+    x, minimum = rows.exact, answer.minimum
     z = x @ minimum.s
     norm = jnp.linalg.norm(minimum.s)
-    projection = z / norm
+    projection = rows.unit * (z / norm)
     positive = projection > 0
     p = jax.nn.softmax(z)
+    always, directed = jnp.ones((), bool), norm > 0
+    start = jnp.where(directed, minimum.s, x[0])
+    rate = relaxation_rate(x, p, minimum.factor, start, ~answer.separable)
     return {
-        "s_norm": norm,
-        "loss_inf": jnp.mean(jnp.exp(z)),
-        "positive_fraction": jnp.mean(positive.astype(jnp.float64)),
-        "positive_mean": _mean(projection, positive),
-        "negative_mean": _mean(projection, ~positive),
-        "max_projection": jnp.max(projection),
-        "min_projection": jnp.min(projection),
-        "residual": jnp.linalg.norm(p @ x),
+        "s_norm": (norm / rows.unit, always),
+        "loss_inf": (jnp.mean(jnp.exp(z)), always),
+        "positive_fraction": (jnp.mean(positive.astype(jnp.float64)), directed),
+        "positive_mean": (_mean(projection, positive), directed),
+        "negative_mean": (_mean(projection, ~positive), directed),
+        "max_projection": (jnp.max(projection), directed),
+        "min_projection": (jnp.min(projection), directed),
+        "residual": (jnp.linalg.norm(p @ x), always),
+        "relaxation_rate": (jnp.square(rows.unit) * rate, always),
     }
 
 

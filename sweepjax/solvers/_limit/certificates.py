@@ -8,6 +8,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
 UNIT_ROUNDOFF = 2.0**-53
+SMALLEST = 1e-140  # length of a vector whose products are safely above the least float64
 
 
 def chained(k: int) -> float:
@@ -21,10 +22,14 @@ def largest_norm(x: Float[Array, "n d"]) -> Float[Array, ""]:
 
 
 def separates(x: Float[Array, "n d"], w: Float[Array, " d"]) -> Bool[Array, ""]:
-    """Prove min_i x_i·w > 0: the smallest computed product exceeds its rounding error."""
+    """Prove min_i x_i·w > 0: the smallest computed product exceeds its rounding error.
+
+    Nothing is proved of numbers so small that squares underflow, of which XLA makes zeros.
+    """
     _float64(x, w)
-    error = chained(x.shape[1] + 4) * largest_norm(x) * jnp.linalg.norm(w)
-    return jnp.min(x @ w) > error
+    radius, length = largest_norm(x), jnp.linalg.norm(w)
+    error = chained(x.shape[1] + 4) * radius * length
+    return (jnp.min(x @ w) > error) & (radius > SMALLEST) & (length > SMALLEST)
 
 
 def margin_bounds(

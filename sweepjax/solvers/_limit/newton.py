@@ -17,6 +17,7 @@ from sweepjax.solvers._limit.certificates import convexity_needed, least_curvatu
 from sweepjax.solvers._limit.linear import Count, Factor, factorise, hessian, mean_square, widened
 
 CONVERGED = 1e-10  # relative length of a step from which on the minimum counts as reached
+ROUNDING = 1e-15  # of each component of Σ p_i x_i, in units of a typical x
 SETTLED = 1e-26  # squared Newton decrement at which nothing is left to gain
 HANDED_OVER = 1e-6  # that at which a float64 factor goes on faster than one of float32
 STEPS = 40  # with one factor at most
@@ -187,8 +188,10 @@ def _step(x: Float[Array, "n d"], it: Iterate) -> Iterate:
     # An old factor may point uphill; standing still, it is replaced.
     t = jnp.where(rises(t), 0.0, t)
     s, z = it.s + t * direction, it.z + t * dz
-    # Exactly at the minimum there is no step to take.
+    # Exactly at the minimum there is no step to take, and beside S = 0 none is short.
     whole = (t == newton) | (q == 0)
-    converged = it.converged | (whole & (jnp.linalg.norm(y) <= CONVERGED * jnp.linalg.norm(s)))
+    length, floor = jnp.linalg.norm(y), ROUNDING * x.shape[1] ** 0.5
+    nothing_left = (jnp.linalg.norm(r) <= floor) & (length <= CONVERGED)
+    converged = it.converged | (whole & (length <= CONVERGED * jnp.linalg.norm(s))) | nothing_left
     moved = it._replace(s=s, z=z, decrement=q, separated=jnp.max(z) < 0, converged=converged)
     return moved._replace(last=Direction(direction, y, q))

@@ -13,15 +13,27 @@ from jaxtyping import Array, Bool, Float, Int
 
 from sweepjax.solvers._limit import margin, messages, newton
 from sweepjax.solvers._limit.certificates import separates
-from sweepjax.solvers._limit.linear import Count
+from sweepjax.solvers._limit.linear import Count, mean_square
 
 
 class Rows(NamedTuple):
-    """The rows x_i with the loss Σ exp(x_i·S), as they are, and in float64; columns beyond those used are zero."""
+    """The rows x_i with the loss Σ exp(x_i·S), in a unit, and also in float64; columns beyond those used are zero."""
 
     x: Float[Array, "n d"]
     exact: Float[Array, "n d"]
+    unit: Float[Array, ""]  # a power of two near their typical entry, so that no square underflows
     used: Count = None
+
+
+def rows_of(x: Float[Array, "n d"], used: Count = None) -> Rows:
+    """Return rows in a unit of their own; dividing by it rounds nothing."""
+    exact = x.astype(jnp.float64)
+    largest = jnp.max(jnp.abs(exact))
+    typical = largest * jnp.sqrt(mean_square(exact / largest, used))
+    _, power = jnp.frexp(jnp.where(typical > 0, jnp.sqrt(2.0) * typical, 1.0))
+    unit = jnp.ldexp(jnp.ones_like(typical), power - 1)
+    exact = exact / unit
+    return Rows(exact.astype(x.dtype), exact, unit, used)
 
 
 class State(NamedTuple):

@@ -1,0 +1,85 @@
+"""How slowly a training comes to rest at S_∞: the least eigenvalue μ of H = Σ p_i x_i x_iᵀ there.
+
+S(t) - S_∞ falls like t^(-μ), since dS/d log t = -H (S - S_∞) near the minimum.
+"""
+
+from typing import NamedTuple
+
+import jax.numpy as jnp
+from jax import lax
+from jaxtyping import Array, Bool, Float, Int
+
+from sweepjax.solvers._limit.linear import Factor
+
+SETTLED = 1e-6  # r·H⁻¹r over the eigenvalue at which the search ends
+SOLVES = 40  # at most
+
+
+class _Search(NamedTuple):
+    """A direction v, the direction p of the last turn, the products of both with x, and what is left to gain."""
+
+    v: Float[Array, " d"]
+    xv: Float[Array, " n"]
+    p: Float[Array, " d"]
+    xp: Float[Array, " n"]
+    value: Float[Array, ""]  # v·Hv
+    r: Float[Array, " d"]  # Hv - (v·Hv) v
+    w: Float[Array, " d"]  # about H⁻¹ r
+    gain: Float[Array, ""]  # r·w
+    kept: Float[Array, ""]  # how much of p is kept, by Polak and Ribière
+    solves: Int[Array, ""]
+
+    @property
+    def goes_on(self) -> Bool[Array, ""]:
+        return (self.gain > SETTLED * self.value) & (self.solves < SOLVES)
+
+
+def relaxation_rate(
+    exact: Float[Array, "n d"], weights: Float[Array, " n"], factor: Factor, start: Array, wanted: Bool[Array, ""]
+) -> Float[Array, ""]:
+    """Return λ_min(Σ p_i x_i x_iᵀ), where it is wanted: inverse iteration, made faster by conjugate gradients.
+
+    The factor is of a matrix near H, so that it preconditions and is not itself what is asked of. Products in between
+    are of float32, since the eigenvalue is off by the square of what the direction is. S_∞ is a good start: near
+    λ = 1/2 it is the softest direction.
+
+    Source:
+        Knyazev (2001), SIAM J. Sci. Comput. 23, 517.
+    """
+    x = exact.astype(jnp.float32)
+    v = start / jnp.linalg.norm(start)
+    nothing, xv = jnp.zeros_like(v), _times(x, v)
+    first = _Search(v, xv, nothing, jnp.zeros_like(xv), xv[0], nothing, nothing, xv[0], xv[0], jnp.int32(0))
+    first = _measured(x, weights, factor, first._replace(gain=jnp.full_like(xv[0], jnp.inf)))
+    end = lax.while_loop(
+        lambda now: wanted & now.goes_on, lambda now: _measured(x, weights, factor, _turned(x, weights, now)), first
+    )
+    return weights @ jnp.square(exact @ end.v)
+
+
+def _measured(x: Float[Array, "n d"], weights: Float[Array, " n"], factor: Factor, now: _Search) -> _Search:
+    value = weights @ jnp.square(now.xv)
+    r = _times(x.T, weights * now.xv) - value * now.v
+    w = factor.solve(r)
+    kept = jnp.maximum(0, w @ (r - now.r)) / now.gain
+    return now._replace(value=value, r=r, w=w, gain=r @ w, kept=kept, solves=now.solves + 1)
+
+
+def _turned(x: Float[Array, "n d"], weights: Float[Array, " n"], now: _Search) -> _Search:
+    """Return the search at the least v·Hv in the plane of v and a direction that improves it."""
+    p, xp = now.w + now.kept * now.p, _times(x, now.w) + now.kept * now.xp
+    along = p @ now.v
+    p, xp = p - along * now.v, xp - along * now.xv
+    length = jnp.linalg.norm(p)
+    p, xp = p / length, xp / length
+    mixed, other = weights @ (now.xv * xp), weights @ jnp.square(xp)
+    angle = 0.5 * jnp.arctan2(-2 * mixed, other - now.value)
+    cosine, sine = jnp.cos(angle), jnp.sin(angle)
+    v, xv = cosine * now.v + sine * p, cosine * now.xv + sine * xp
+    p, xp = length * (cosine * p - sine * now.v), length * (cosine * xp - sine * now.xv)
+    return now._replace(v=v, xv=xv, p=p, xp=xp)
+
+
+def _times(x: Float[Array, "n d"], v: Float[Array, " d"]) -> Float[Array, " n"]:
+    """Return x v by float32 products, as float64."""
+    return jnp.matmul(x, v.astype(x.dtype), precision=lax.Precision.HIGHEST).astype(v.dtype)
