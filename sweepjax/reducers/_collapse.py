@@ -17,20 +17,34 @@ LEAST_RATE, MOST_RATE = np.log(0.05), np.log(3.0)  # of 1/ν
 
 @dataclass(frozen=True)
 class Points:
-    """Logarithms of k numbers at m points, and of their resampled values."""
+    """Logarithms of k numbers at m points, of so many values each, and of their resampled values."""
 
     control: Array  # [m]
     size: Array  # [m]
+    counts: Array  # [m]
     values: Array  # [m k]
     samples: Array  # [b m k]
 
     @cached_property
     def whitening(self) -> Array:
-        """Return the matrices [m k k] that give the numbers of a point unit covariance."""
-        spread = self.samples - self.samples.mean(axis=0)
-        covariance = np.einsum("bmi,bmj->mij", spread, spread) / (len(spread) - 1)
+        """Return the matrices [m k k] that give the numbers of a point unit covariance.
+
+        Spreads are smoothed over the points, and their correlations averaged: weights that follow the noise of each
+        point would make the fit noisier than its resampled copies, which share them.
+        """
+        spread = self.samples.std(axis=0, ddof=1)
+        scaled = (self.samples - self.samples.mean(axis=0)) / spread
+        correlation = np.einsum("bmi,bmj->ij", scaled, scaled) / ((len(scaled) - 1) * len(spread))
+        smooth = self._smoothed(np.log(spread * np.sqrt(self.counts)[:, None])) / np.sqrt(self.counts)[:, None]
+        covariance = correlation * smooth[:, :, None] * smooth[:, None, :]
         ridge = RIDGE * np.einsum("mii->m", covariance)[:, None, None] * np.eye(covariance.shape[-1])
         return np.linalg.inv(np.linalg.cholesky(covariance + ridge))
+
+    def _smoothed(self, logs: Array) -> Array:
+        """Return the exponentials of a quadratic form in λ and log N through some logarithms [m k]."""
+        u, v = ((each - each.mean()) / np.ptp(each) for each in (self.control, np.log(self.size)))
+        shapes = np.stack([np.ones_like(u), u, v, u * u, u * v, v * v], axis=1)
+        return np.exp(shapes @ np.linalg.lstsq(shapes, logs, rcond=None)[0])
 
 
 @dataclass(frozen=True)
@@ -56,7 +70,7 @@ class Fit(NamedTuple):
 def fit(points: Points, form: Form) -> Fit:
     """Fit all points at once, from several starts, then each resampled set of them from there.
 
-    Intervals are the basic ones of the bootstrap, that of ν on the scale of its logarithm.
+    Intervals are from the 2.5 % to the 97.5 % quantile of the resampled fits.
 
     Source:
         Davison, Hinkley, Bootstrap Methods and their Application, ch. 5; Slevin, Ohtsuki (1999), Phys. Rev. Lett. 82,
@@ -73,7 +87,7 @@ def fit(points: Points, form: Form) -> Fit:
     again = np.repeat(ends[best : best + 1], len(points.samples), axis=0)
     drawn_ends, drawn_exponents, _ = problem.search(again, problem.whitened(points.samples))
     middle = _scales(ends[best : best + 1], exponents[best : best + 1])[0]
-    low, high = 2 * middle - np.percentile(_scales(drawn_ends, drawn_exponents), [97.5, 2.5], axis=0)
+    low, high = np.percentile(_scales(drawn_ends, drawn_exponents), [2.5, 97.5], axis=0)
     unscaled = (np.array([end[0], np.exp(end[1]), end[2]]) for end in (middle, low, high))
     return Fit(*unscaled, chi_square=float(costs[best]), dof=problem.dof)
 

@@ -17,16 +17,16 @@ class Sampled(NamedTuple):
 
 
 def quantiles(values: Array, fractions: Array, draws: int, rng: Generator) -> Sampled:
-    """Return quantiles, interpolated as NumPy does, without drawing whole samples.
+    """Return quantiles that are unbiased in the median, without drawing whole samples.
 
     The j-th smallest of R values drawn with replacement is the ⌈R u⌉-th smallest of them, u the j-th smallest of R
     uniform numbers; the gaps between chosen ones of these are gamma variates over their sum.
 
     Source:
-        Devroye, Non-Uniform Random Variate Generation, ch. V.3.
+        Hyndman, Fan (1996), Am. Stat. 50, 361, number 8; Devroye, Non-Uniform Random Variate Generation, ch. V.3.
     """
     ordered, count = np.sort(values), len(values)
-    place = 1 + (count - 1) * fractions
+    place = np.clip((count + 1 / 3) * fractions + 1 / 3, 1, count)
     low, high = np.floor(place).astype(int), np.ceil(place).astype(int)
     ranks = np.unique(np.concatenate([low, high]))
     gaps = np.cumsum(rng.gamma(np.diff([0, *ranks, count + 1]), size=(draws, len(ranks) + 1)), axis=1)

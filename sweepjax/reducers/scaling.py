@@ -159,7 +159,8 @@ class _Group:
         control, size = (used[name].to_numpy(np.float64) for name in (scaling.control, scaling.size))
         values = np.array([each.values for each in found])
         samples = np.stack([each.samples for each in found], axis=1) if found else values
-        self.points = Points(control, size, values, samples)
+        counts = np.array([np.count_nonzero(~np.isnan(each)) for each in used["values"]], dtype=np.float64)
+        self.points = Points(control, size, counts, values, samples)
 
     def _sampled(self, values: Array, rng: np.random.Generator) -> Any:
         """Return the logarithms of a point's numbers; nothing where it has too few, or they are no numbers."""
