@@ -1,9 +1,10 @@
-"""Accuracies of classifiers and their first crossings."""
+"""What networks are measured by: accuracies, their first crossings, and norms."""
 
+import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
-from sweepjax.types import Columns
+from sweepjax.types import Columns, Params
 
 LEVELS = {"50": 0.5, "99": 0.99}
 
@@ -24,3 +25,20 @@ def flips(relative: float, samples: int) -> dict[str, float]:
     """Return how far accuracies of so many samples may be apart: a few of them lie at the border of two classes."""
     few = 4 / samples + relative
     return {"train_accuracy": few, "test_accuracy": few}
+
+
+def right(scores: Float[Array, " n"], labels: Float[Array, " n"]) -> Float[Array, ""]:
+    """Return the share of labels ±1 that scores have the sign of; a score of 0 counts half."""
+    return jnp.mean((1 + jnp.sign(scores * labels)) / 2, dtype=jnp.float64)
+
+
+def norm(params: Params) -> Float[Array, ""]:
+    """Return the Euclidean norm of all parameters together, without squares that underflow."""
+    largest = jnp.stack([jnp.max(jnp.abs(leaf)) for leaf in jax.tree.leaves(params)]).max()
+    scale = jnp.where(largest > 0, largest, 1)
+    return scale * jnp.sqrt(sum(jnp.sum((leaf / scale) ** 2) for leaf in jax.tree.leaves(params)))
+
+
+def square_norm(params: Params) -> Float[Array, ""]:
+    """Return the sum of the squares of all parameters, whose gradient is twice the parameters."""
+    return jnp.sum(jnp.stack([jnp.sum(leaf**2) for leaf in jax.tree.leaves(params)]))

@@ -68,10 +68,11 @@ def _field(field: dataclasses.Field, kind: type) -> Field:
     return Field(kind, field.metadata.get("allowed", Allowed()), default)
 
 
-def left_at_default(plugins: Sequence[Any], values: Mapping[str, Sequence[Any]]) -> list[str]:
-    """List the fields that are no part of what a sweep is, since they came later and are left at their defaults."""
+def used_axes(plugins: Sequence[Any], values: Mapping[str, Any], without: Sequence[str]) -> dict[str, Any]:
+    """Return the axes that say what a sweep is: without some, and those of later fields that keep their defaults."""
     every = [field for cls in plugins for field in dataclasses.fields(cls)]
-    return [field.name for field in every if field.name in values and unused(field, values[field.name])]
+    idle = {field.name for field in every if field.name in values and unused(field, values[field.name])}
+    return {name: axis for name, axis in values.items() if name not in {*idle, *without}}
 
 
 def sweepable(model: Any, solver: Any) -> dict[str, Field]:

@@ -21,9 +21,9 @@ from sweepjax.sweep.fields import (
     completed,
     fields_of,
     has_aspect,
-    left_at_default,
     solver_fields,
     sweepable,
+    used_axes,
 )
 from sweepjax.sweep.grid import Cut
 from sweepjax.sweep.points import Points
@@ -146,10 +146,8 @@ class Sweep:
     @cached_property
     def id(self) -> str:
         """Twelve hexadecimal digits of everything but the realizations: of values, not of their spelling."""
-        left_out = {*(ASPECT if self.shapes else ()), *left_at_default(self._plugins, self.values)}
-        rest = {name: values for name, values in self.values.items() if name not in left_out}
-        pairs = [self.spanned.paired] if self.spanned.paired else []
-        used = [*pairs, *([{"stop": self.ends_when}] if self.stop else [])]
+        rest = used_axes(self._plugins, self.values, ASPECT if self.shapes else ())
+        used = [self.spanned.paired] * bool(self.spanned.paired) + [{"stop": self.ends_when}] * bool(self.stop)
         return digest([*map(name_of, self._plugins), self.shapes, rest, self.times, self.observables, *used])
 
     @property

@@ -138,6 +138,16 @@ def test_the_bias_ratio_is_that_of_bias_and_norm():
     )
 
 
+def test_the_start_cosine_is_that_of_all_parameters():
+    training, path = given(), walk()
+    first = np.append(training.start.s, training.start.b)
+    theta = np.column_stack([path.s, path.b])
+    cosine = theta @ first / (np.linalg.norm(theta, axis=1) * np.linalg.norm(first))
+    np.testing.assert_allclose(observed("start_cosine", training, path), cosine, atol=1e-12)
+    tiny = Weights(1e-300 * path.s, 1e-300 * path.b)
+    np.testing.assert_allclose(observed("start_cosine", training, tiny), cosine, atol=1e-12)
+
+
 def test_the_weight_norm_is_that_of_all_parameters():
     path = walk()
     np.testing.assert_allclose(

@@ -1,0 +1,68 @@
+"""Four times of a training, first and sustained, censored where they never come."""
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.dataset as pds
+import pytest
+
+from sweepjax.columns import CLOCK, CURVE, FACT, LABEL, describing
+from sweepjax.reducers.phases import Phases
+
+STEPS = np.array([0, 1, 2, 5, 10, 100, 1000])
+
+
+def rows(train, test, **facts):
+    """Rows with these accuracies at STEPS, the same for every row or one list a row."""
+    train, test = (np.atleast_2d(np.asarray(each, dtype=float)) for each in (train, test))
+    count = max(len(train), len(test))
+    columns = {"seed": (LABEL, pa.array([0] * count)), "realization": (LABEL, pa.array(range(count)))}
+    columns |= {name: (LABEL if name == "p" else FACT, pa.array(values)) for name, values in facts.items()}
+    for name, values in (("step", np.tile(STEPS, (count, 1))), ("train_accuracy", train), ("test_accuracy", test)):
+        array = pa.FixedSizeListArray.from_arrays(pa.array(np.broadcast_to(values, (count, 7)).ravel()), 7)
+        columns[name] = (CLOCK if name == "step" else CURVE, array)
+    fields = [describing(pa.field(name, array.type), kind) for name, (kind, array) in columns.items()]
+    return pds.dataset(pa.table([array for _, array in columns.values()], schema=pa.schema(fields)))
+
+
+TRAIN = [0, 0.2, 0.5, 1, 0.98, 1, 1]
+TEST = [0, 0, 0.1, 0.1, 0.2, 0.5, 1]
+
+
+def test_four_times_are_first_and_sustained():
+    line = Phases(low=0.15)(rows(TRAIN, TEST)).iloc[0]
+    assert [line[name] for name in ("t1", "t2", "t3", "t4")] == [1, 5, 10, 1000]
+    assert [line[f"sustained_{name}"] for name in ("t1", "t2", "t3", "t4")] == [1, 100, 10, 1000]
+    assert (line["rows"], line["left_out"], line["memorised"], line["grokked"]) == (1, 0, 0, 1)
+
+
+def test_the_lower_threshold_is_three_guesses():
+    line = Phases()(rows(TRAIN, TEST, p=[6])).iloc[0]
+    assert (line["t1"], line["t3"]) == (2, 100)  # at 3/6
+
+
+def test_first_crossings_between_the_recorded_times_are_taken_where_there_are_any():
+    found = Phases(low=0.15)(rows(TRAIN, TEST, t_train_99=[3], t_test_99=[640])).iloc[0]
+    assert (found["t2"], found["t4"], found["sustained_t4"]) == (3, 640, 1000)
+
+
+def test_what_never_comes_is_censored_and_not_left_out():
+    line = Phases(low=0.15)(rows(TRAIN, [TEST, [0] * 7, [0] * 7])).iloc[0]
+    assert (line["t4_censored"], line["t3_censored"], line["left_out"], line["memorised"]) == (2, 2, 0, 2)
+    assert np.isnan(line["t4"])
+
+
+def test_a_column_of_crossings_that_is_null_is_censored():
+    line = Phases(low=0.15)(rows(TRAIN, [0] * 7, t_train_99=[3], t_test_99=pa.array([None], pa.int64()))).iloc[0]
+    assert (line["t4_censored"], line["t4_high"]) == (1, np.inf)
+
+
+def test_a_row_that_is_no_number_is_left_out_and_counted():
+    line = Phases(low=0.15)(rows([TRAIN, [np.nan] * 7], TEST)).iloc[0]
+    assert (line["rows"], line["kept"], line["left_out"], line["t2"]) == (2, 1, 1, 5)
+
+
+def test_a_threshold_that_no_accuracy_crosses_is_refused():
+    with pytest.raises(ValueError, match="threshold = 1 is not allowed"):
+        Phases(high=1.0)(rows(TRAIN, TEST))
+    assert isinstance(Phases(low=0.15)(rows(TRAIN, TEST)), pd.DataFrame)
