@@ -61,6 +61,10 @@ class Abilities(Protocol):
         """Draw what `training_loss` takes as its batch of so many samples."""
         ...
 
+    def check(self) -> None:
+        """Raise ValueError where integers, texts and truth values of the fields do not fit each other."""
+        ...
+
     def crossings(self, params: Params, data: Data) -> Columns:
         """Return numbers by the names of columns, each of which says when its number first was not negative.
 

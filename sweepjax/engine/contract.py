@@ -42,8 +42,11 @@ def check(sweep: Sweep) -> None:
     """Try the plug-ins of a sweep that are from outside: all of them in its first family, the model in others too.
 
     Raises:
-        ValueError: one of them fails, or returns what cannot be used.
+        ValueError: one of them fails, or returns what cannot be used; or fields of a model do not fit each other.
     """
+    if hasattr(sweep.model_class, "check"):
+        for family in islice(sweep.families(), TRIED):
+            family.tasks[0].model.check()
     if not (sweep.observables or sweep.stop or outside(sweep.model_class) or outside(sweep.solver_class)):
         return
     task: Task | None = None

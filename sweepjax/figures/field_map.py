@@ -41,7 +41,7 @@ def field_map(rows: Dataset) -> Figure:
         for axes, case in zip(line, cases, strict=True):
             image = _draw(axes, case[case["column"] == name], axes_of)
             said = words.say_all(others, case.iloc[0].to_dict()) if others else ""
-            _title(axes, case[case["column"] == name], said if line is panels[0] else "")
+            _title(axes, case[case["column"] == name], said if name == SHOWN[0] else "")
         line[0].set_ylabel(words.symbols.get(axes_of[1], axes_of[1].replace("_", " ")))
         figure.colorbar(image, ax=list(line), label=name.replace("_", " "), pad=0.01)
     for axes in panels[-1]:

@@ -45,6 +45,10 @@ class ModularTable:
         """All pairs of the operation."""
         return operation(self.operation, self.p)
 
+    def check(self) -> None:
+        """Refuse a modulus that the operation does not have."""
+        operation(self.operation, self.p)
+
     def sample(self, key: Key[Array, ""]) -> Table:
         shuffle, results, wrong = jax.random.split(key, 3)
         known, kinds = self.table, self.table.kinds

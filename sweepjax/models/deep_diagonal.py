@@ -49,6 +49,11 @@ class DeepDiagonal:
     figures: ClassVar[tuple[str, ...]] = ("curves",)
     word: ClassVar[str] = "deep diagonal network"
 
+    def check(self) -> None:
+        if self.sparsity > self.d:
+            what = f"labels depend on {self.sparsity} signs (sparsity), and an input has {self.d} (d)"
+            raise ValueError(f"{what}; give a sparsity of at most {self.d}")
+
     def sample(self, key: Key[Array, ""]) -> Signs:
         """Draw signs; of an even `sparsity` a tie is a label of +1."""
         x = jax.random.rademacher(key, (self.n + self.n_test, self.d), jnp.float32)

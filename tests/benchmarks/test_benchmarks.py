@@ -27,6 +27,7 @@ JOBS = {
     "gradient descent, 200 steps, n = 400, d = 192": 3,
     "gradient descent, 20 steps, n = 2400, d = 1110": 1,
     "gradient descent, 20000 steps, n = 400, d = 192, corrected": 1,
+    "modular addition, p = 23, width = 128, 50 steps": 2,
 }
 
 

@@ -10,9 +10,9 @@ from sweepjax.figures.field_map import field_map
 
 
 def rows(decays):
-    """Two draws at each of 3 × 2 points and some decays, with test accuracy fraction - noise at the end."""
+    """Two draws at each of 3 × 3 points and some decays, with test accuracy fraction - noise at the end."""
     fraction, noise, decay, draw = (
-        each.ravel() for each in np.meshgrid([0.2, 0.4, 0.6], [0.0, 0.1], decays, [0, 1], indexing="ij")
+        each.ravel() for each in np.meshgrid([0.2, 0.4, 0.6], [0.0, 0.05, 0.1], decays, [0, 1], indexing="ij")
     )
     single = {"model": ["quadratic_modular"] * len(draw), "fraction": fraction, "noise": noise}
     single |= {"weight_decay": decay, "realization": draw.astype(int), "seed": np.zeros(len(draw), int)}
@@ -31,7 +31,7 @@ def test_there_is_a_panel_for_each_accuracy_and_decay_whose_cells_are_means():
     panels = [axes for axes in figure.axes if axes.get_title()]
     assert len(panels) == 4
     values = np.asarray(panels[2].collections[0].get_array()).ravel()
-    np.testing.assert_allclose(np.sort(values), [0.1, 0.2, 0.3, 0.4, 0.5, 0.6], atol=1e-12)
+    np.testing.assert_allclose(np.sort(values), [0.1, 0.15, 0.2, 0.3, 0.35, 0.4, 0.5, 0.55, 0.6], atol=1e-12)
     assert "weight_decay = 5" in panels[1].get_title()
 
 

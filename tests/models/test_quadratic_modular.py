@@ -51,6 +51,12 @@ def test_division_leaves_out_a_divisor_of_zero():
     assert operation("a/b", P).result.size == 42
 
 
+@pytest.mark.parametrize("name", ["a/b", "parity"])
+def test_division_by_a_modulus_that_is_not_prime_is_refused_before_anything_is_computed(name):
+    with pytest.raises(ValueError, match="p = 24 is not prime; give a prime"):
+        sj.run(**FAST, operation=name, p=24, until=1.0)
+
+
 def test_permutations_of_five_things_are_a_group():
     table = operation("S5", P)
     square = table.result.reshape(120, 120)

@@ -64,6 +64,11 @@ def test_the_deep_network_is_a_difference_of_powers():
     assert one == pytest.approx(other, rel=1e-4)
 
 
+def test_labels_of_more_signs_than_there_are_are_refused():
+    with pytest.raises(ValueError, match="give a sparsity of at most 4"):
+        sj.run(model="deep_diagonal", solver="adam", d=4, sparsity=5, until=1.0)
+
+
 @pytest.mark.slow
 def test_the_deep_network_generalises_long_after_it_is_trained():
     frame = sj.run(
