@@ -1,7 +1,5 @@
 """Two fields across, what trainings reach in color: the map of a sweep, whatever the model."""
 
-from typing import Any
-
 import matplotlib as mpl
 import numpy as np
 import pandas as pd
@@ -39,20 +37,20 @@ def field_map(rows: Dataset) -> Figure:
     panels = figure.subplots(len(SHOWN), len(cases), squeeze=False, sharex=True, sharey=True)
     for line, name in zip(panels, SHOWN, strict=True):
         for axes, case in zip(line, cases, strict=True):
-            image = _draw(axes, case[case["column"] == name], axes_of)
-            said = words.say_all(others, case.iloc[0].to_dict()) if others else ""
-            _title(axes, case[case["column"] == name], said if name == SHOWN[0] else "")
+            shown = case.loc[case["column"] == name]
+            _draw(axes, shown, axes_of)
+            _title(axes, shown, words.say_all(others, case.iloc[0].to_dict()) if name == SHOWN[0] else "")
         line[0].set_ylabel(words.symbols.get(axes_of[1], axes_of[1].replace("_", " ")))
-        figure.colorbar(image, ax=list(line), label=name.replace("_", " "), pad=0.01)
+        figure.colorbar(line[-1].collections[0], ax=list(line), label=name.replace("_", " "), pad=0.01)
     for axes in panels[-1]:
         axes.set_xlabel(words.symbols.get(axes_of[0], axes_of[0].replace("_", " ")))
     return figure
 
 
-def _draw(axes: Axes, case: pd.DataFrame, names: list[str]) -> Any:
+def _draw(axes: Axes, case: pd.DataFrame, names: list[str]) -> None:
     square = case.pivot_table(index=names[1], columns=names[0], values="mean")
     x, y = (_edges(np.asarray(each, np.float64)) for each in (square.columns, square.index))
-    return axes.pcolormesh(x, y, square.to_numpy(), vmin=0, vmax=1, cmap=mpl.colormaps["viridis"], rasterized=True)
+    axes.pcolormesh(x, y, square.to_numpy(), vmin=0, vmax=1, cmap=mpl.colormaps["viridis"], rasterized=True)
 
 
 def _title(axes: Axes, case: pd.DataFrame, said: str) -> None:

@@ -105,4 +105,4 @@ def _grouped(table: pd.DataFrame, keys: list[str]) -> Iterator[tuple[dict, pd.Da
         yield {}, table
         return
     for key, group in table.groupby(keys, sort=True, dropna=False):
-        yield dict(zip(keys, key, strict=True)), group
+        yield dict(zip(keys, key, strict=True)), group  # pyright: ignore
