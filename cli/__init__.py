@@ -38,7 +38,8 @@ def _commands() -> typer.Typer:
     commands = typer.Typer(rich_markup_mode=None, context_settings={"help_option_names": ["-h", "--help"]})
     commands.callback(help=SUMMARY)(_root)
     for name in sorted(module.name for module in pkgutil.iter_modules(__path__) if module.name[0] != "_"):
-        commands.command(name)(getattr(import_module(f".{name}", __name__), name))
+        module = import_module(f".{name}", __name__)
+        commands.command(name, context_settings=getattr(module, "SETTINGS", None))(getattr(module, name))
     return commands
 
 

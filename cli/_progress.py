@@ -17,10 +17,10 @@ LANES = ("taken", "served")  # what the engine says of its lanes, for the footer
 class Progress:
     """Counts rows; those that were stored before are done but not in the rate."""
 
-    def __init__(self, total: int, stored: int, display: "Display") -> None:
+    def __init__(self, total: int, stored: int, display: "Display", pulse: Any = None) -> None:
         self.total, self.stored, self.computed, self.failed = total, stored, 0, 0
         self.start, self.display, self.doing = time.monotonic(), display, "starting"
-        self.stopped = False
+        self.stopped, self.pulse = False, pulse
 
     def watch(self, what: str, rows: int) -> None:
         """Take note of what the engine does; stop here if that was asked for."""
@@ -31,6 +31,8 @@ class Progress:
         if what == "rows":
             self.computed = min(self.computed + rows, self.total - self.stored)
         self.display.update(self)
+        if self.pulse:
+            self.pulse.tell(doing=self.doing, computed=self.computed, seconds=self.seconds)
 
     def stop(self, number: int, frame: Any) -> None:
         """Interrupt, now and at the next look: an exception in a signal handler may get lost in a callback."""
@@ -93,16 +95,18 @@ class Bar:
 
 
 @contextmanager
-def progress(total: int, stored: int) -> Iterator[Progress]:
-    """Show the progress of a run; Ctrl-C and a polite `kill` both interrupt it."""
+def progress(total: int, stored: int, pulse: Any = None) -> Iterator[Progress]:
+    """Show the progress of a run, and tell its pulse; Ctrl-C and a polite `kill` both interrupt it."""
     with _display(total, stored) as display:
-        shown = Progress(total, stored, display)
+        shown = Progress(total, stored, display, pulse)
         # A shell that starts a job in the background of a script has it ignore SIGINT, and so it should.
         heeded = [each for each in (signal.SIGINT, *POLITE) if signal.getsignal(each) != signal.SIG_IGN]
         before = {number: signal.signal(number, shown.stop) for number in heeded}
         try:
             yield shown
         finally:
+            if pulse:
+                pulse.end()
             for number, handler in before.items():
                 if not (shown.stopped and number in POLITE):
                     signal.signal(number, handler)

@@ -10,15 +10,16 @@ from ._errors import COMPLETE, UNFINISHED, say
 from ._options import groups, pairs, value
 from ._progress import Progress, progress
 from ._report import aligned, duration, size, uncertified
+from ._rounds import say_how_far
 
 if TYPE_CHECKING:
     from sweepjax.executors import Failed
     from sweepjax.plan import Plan
     from sweepjax.store.store import Store
     from sweepjax.sweep.sweep import Sweep
-    from sweepjax.target import Reached, Target
     from sweepjax.types import Chunk
 
+PLAIN = ("model", "solver", "record", "observe", "stop")
 APART = "`sweepjax verify` refuses rows of both in one place, so give another -o to keep them apart"
 
 
@@ -81,26 +82,42 @@ def run(  # noqa: PLR0913, PLR0917  one parameter an option
 
     An AXIS is 0.4:0.6 (21 points), 0.4:0.6:0.05 (a step), 1:2@30 (a count), log:1e-3:1@30, or such joined by commas.
     """
-    axes = {"lam": lam, "n": n, "d": d, "sigma": sigma, "seed": seed}
-    plain = {"model": model, "solver": solver, "record": record, "observe": observe, "stop": stop, "zip": groups(zips)}
-    numbers = {
-        "realizations": None if realizations is None else value("--realizations", realizations, int),
-        "until": None if until is None else value("--until", until, float),
+    sweep, how, path = asked(locals())
+    for note in sweep.notes():
+        say(note)
+    return _print_plan(sweep, how) if plan else _compute(sweep, how, path)
+
+
+def asked(options: dict[str, Any]) -> tuple["Sweep", _how.How, Path | None]:
+    """Return the sweep that the options of `run` describe, how it is to be computed, and where it is to be kept."""
+    plain = {name: options[name] for name in ("lam", "n", "d", "sigma", "seed", *PLAIN)} | {
+        "zip": groups(options["zips"])
     }
-    options = _merged(axes | plain | numbers, pairs(fields, "FIELD=AXIS"))
-    sweep = _base(file, preset).replaced(**options)
+    numbers = {
+        name: None if options[name] is None else value(f"--{name}", options[name], kind)
+        for name, kind in (("realizations", int), ("until", float))
+    }
+    file, workers = options["file"], {name: options[name] for name in ("scheduler", "workers", "device")}
+    sweep = _base(file and Path(file), options["preset"]).replaced(
+        **_merged(plain | numbers, pairs(options["fields"], "FIELD=AXIS"))
+    )
     how = _how.How(
-        engine=_how.engine(batch, device),
-        execute=_how.executor(executor, {"scheduler": scheduler, "workers": workers, "device": device}),
-        part=_how.part(part),
-        chunk=_how.chunk_rows(chunk),
-        target=_how.target(target_se, max_realizations, sweep),
+        engine=_how.engine(options["batch"], options["device"]),
+        execute=_how.executor(options["executor"], workers),
+        part=_how.part(options["part"]),
+        chunk=_how.chunk_rows(options["chunk"]),
+        target=_how.target(options["target_se"], options["max_realizations"], sweep),
     )
     if how.target and how.part.of > 1:
         raise ValueError("--target-se needs the rows of every part; leave --part out")
-    for note in sweep.notes():
-        say(note)
-    return _print_plan(sweep, how) if plan else _compute(sweep, how, out)
+    return sweep, how, options["out"] and Path(options["out"])
+
+
+def parsed(arguments: list[str], command: str) -> dict[str, Any]:
+    """Return the options of `run` among the arguments of another command."""
+    alone = typer.Typer(rich_markup_mode=None)
+    alone.command()(run)
+    return typer.main.get_command(alone).make_context(command, arguments).params
 
 
 def _merged(options: dict[str, Any], fields: dict[str, str]) -> dict[str, Any]:
@@ -146,13 +163,13 @@ def _compute(sweep: "Sweep", how: _how.How, out: Path | None) -> int:
 
     directory, code = locate(out or default_directory(sweep)), COMPLETE
     for each in how.target.rounds(sweep) if how.target else [sweep]:
-        store = _store(each, how, directory)
-        shown = _filled(store, each, how)
+        store = opened(each, how, directory)
+        shown = filled(store, each, how)
         code = _finish(store, shown)
         if not how.target or shown.failed:
             break
         far = how.target.reached(store, each)
-        _say_how_far(how.target, far, each)
+        say_how_far(how.target, far, each)
         if far.se <= how.target.se:
             break
         code = UNFINISHED
@@ -162,7 +179,7 @@ def _compute(sweep: "Sweep", how: _how.How, out: Path | None) -> int:
     return code
 
 
-def _store(sweep: "Sweep", how: _how.How, directory: Path) -> "Store":
+def opened(sweep: "Sweep", how: _how.How, directory: Path) -> "Store":
     """Start or resume the directory of a sweep."""
     from sweepjax.executors.local import Local  # noqa: PLC0415
     from sweepjax.run import open_store  # noqa: PLC0415
@@ -176,16 +193,20 @@ def _store(sweep: "Sweep", how: _how.How, directory: Path) -> "Store":
     return store
 
 
-def _filled(store: "Store", sweep: "Sweep", how: _how.How) -> Progress:
+def filled(store: "Store", sweep: "Sweep", how: _how.How) -> Progress:
     """Compute what the directory of a sweep lacks."""
     from sweepjax.run import account, fill, share  # noqa: PLC0415
+    from sweepjax.store.beats import Pulse, failure  # noqa: PLC0415
+    from sweepjax.store.footers import stem  # noqa: PLC0415
 
     total = sum(each.rows for each in share(sweep, store.chunk_rows, how.part))
     missing = sum(each.rows for each in store.missing(share(sweep, store.chunk_rows, how.part)))
-    with progress(total, total - missing) as shown:
+    pulse = Pulse(store.path, str(store.provenance.get("device", "")), f"{how.part.number}/{how.part.of}")
+    with progress(total, total - missing, pulse) as shown:
 
         def report(chunk: "Chunk", failed: "Failed") -> None:
             shown.failed += chunk.rows
+            pulse.fail(f"chunk {stem(chunk)}: {failure(failed.traceback)}")
             say(account(chunk, failed))
 
         chunks = share(sweep, store.chunk_rows, how.part)
@@ -203,25 +224,6 @@ def _finish(store: "Store", shown: Progress) -> int:
     failed = f"; {shown.failed} rows are missing, since their chunks failed" if shown.failed else ""
     say(f"{shown.total - shown.failed} rows{before}{speed}; {doubtful} uncertified{failed}")
     return UNFINISHED if doubtful or shown.failed else COMPLETE
-
-
-def _say_how_far(target: "Target", far: "Reached", sweep: "Sweep") -> None:
-    """Say how far a round has come."""
-    where = ", ".join(
-        f"{name} {key:.12g}" if isinstance(key, float) else f"{name} {key}" for name, key in far.point.items()
-    )
-    if not far.exists:
-        what = (
-            f"the tail of {target.column} falls off too slowly for a variance, so that no standard error can be reached"
-        )
-        say(f"at {where or 'its only point'}, {what}; give {target.column}_inverse_square, or read medians")
-        return
-    verdict = "at most" if far.se <= target.se else "not yet" if sweep.realizations < target.realizations else "not"
-    known = f"is {far.se:.3g}" if far.se < float("inf") else "does not exist"
-    say(
-        f"the standard error of {target.column} is {verdict} {target.se:g} after {sweep.realizations} realizations: "
-        f"at its worst, {where or 'at the only point'}, it {known}"
-    )
 
 
 def _print_plan(sweep: "Sweep", how: _how.How) -> int:

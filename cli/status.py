@@ -5,17 +5,26 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from . import _watch as looking
 from ._report import aligned, size, uncertified
 
 if TYPE_CHECKING:
-    from sweepjax.store.store import Summary
+    from sweepjax.store.store import Store, Summary
 
 
-def status(directory: Annotated[Path, typer.Argument(metavar="DIR", help="A directory that `run` made.")]) -> None:
+def status(
+    directory: Annotated[Path, typer.Argument(metavar="DIR", help="A directory that `run` made.")],
+    watch: Annotated[bool, typer.Option("--watch", help="Look on until it is complete; Ctrl-C leaves.")] = False,
+) -> None:
     """Say what a directory holds and what is missing."""
     from sweepjax.store.store import Store  # noqa: PLC0415
 
     store = Store.open(directory)
+    if watch:
+        from sweepjax.look import Watcher  # noqa: PLC0415
+
+        looking.watch(Watcher(store.path), f"{store.path}: model {store.sweep.model}, solver {store.sweep.solver}")
+        return
     sweep, held = store.sweep, store.summary()
     axes = [("", note) for note in sweep.notes()]
     lines = [
@@ -27,11 +36,23 @@ def status(directory: Annotated[Path, typer.Argument(metavar="DIR", help="A dire
         ("files", f"{held.files} of at most {store.chunk_rows} rows, {size(held.bytes)}"),
         *_sources(held, store.source),
         *_lanes(held),
+        *_observed(store, held),
         ("leftovers", f"{len(held.leftovers)}" + (", of writes under way or cut off" if held.leftovers else "")),
     ]
     if store.unplugged:
         lines.insert(1, ("", f"its plug-ins cannot be used here: {store.unplugged}"))
     typer.echo(aligned(lines))
+
+
+def _observed(store: "Store", held: "Summary") -> list[tuple[str, str]]:
+    """Return the columns that were observed of finished rows, and how many rows lack them."""
+    from sweepjax.store.beside import lacking  # noqa: PLC0415
+    from sweepjax.store.directory import chunk_files  # noqa: PLC0415
+
+    lines = [
+        f"{name}, of {held.rows - less} rows" for name, less in lacking(store.path, chunk_files(store.path)).items()
+    ]
+    return list(zip(["observed", *len(lines) * [""]], lines, strict=False))
 
 
 def _sources(held: "Summary", present: str) -> list[tuple[str, str]]:

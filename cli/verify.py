@@ -19,7 +19,7 @@ Lines = list[tuple[str, str]]
 
 
 def verify(
-    directory: Annotated[Path, typer.Argument(metavar="DIR", help="A directory that `run` made.")],
+    directory: Annotated[Path, typer.Argument(metavar="DIR", help="A directory that `run` made, or `publish`.")],
     recheck: Annotated[str | None, typer.Option(metavar="R", help="Compute R random rows again.")] = None,
     repair: Annotated[bool, typer.Option("--repair", help="Remove broken files, for `run` to fill in.")] = False,
 ) -> int:
@@ -27,12 +27,32 @@ def verify(
 
     Missing rows are no fault. Rows that are not found again by --recheck are only reported, never removed.
     """
-    from sweepjax.store import verify as library  # noqa: PLC0415
-    from sweepjax.store.store import Store  # noqa: PLC0415
+    from sweepjax.publish.checksums import runs_in  # noqa: PLC0415
 
     wanted = 0 if recheck is None else value("--recheck", recheck, int)
     if recheck is not None and wanted < 1:
         raise ValueError(f"--recheck {recheck} is not allowed; give a whole number from 1")
+    published = runs_in(directory)
+    return _published(directory, published, wanted, repair) if published else _verify(directory, wanted, repair)
+
+
+def _published(folder: Path, runs: list[Path], wanted: int, repair: bool) -> int:
+    """Check a folder that `publish` made: its checksums, and each of its runs."""
+    from sweepjax.publish.checksums import altered  # noqa: PLC0415
+
+    if repair:
+        raise ValueError(f"{folder} is published, and not to be repaired; publish the run again")
+    faults = altered(folder)
+    if faults:
+        typer.echo(aligned(faults))
+    typer.echo(f"checksums of {folder}: {len(faults)} files are not as they were published")
+    return max([DAMAGED if faults else COMPLETE, *(_verify(run, wanted, repair) for run in runs)])
+
+
+def _verify(directory: Path, wanted: int, repair: bool) -> int:
+    from sweepjax.store import verify as library  # noqa: PLC0415
+    from sweepjax.store.store import Store  # noqa: PLC0415
+
     store = Store.open(directory)
     if wanted and store.unplugged:
         raise ValueError(f"--recheck needs the plug-ins of the run: {store.unplugged}")
@@ -72,10 +92,15 @@ def _sentence(found: "Mismatch") -> str:
 
 def _notes(store: "Store", findings: "Findings") -> Lines:
     """Return what is no fault: what could not be checked, rows that are not there yet, temporaries."""
+    from sweepjax.store import beside  # noqa: PLC0415
     from sweepjax.store.verify import advice  # noqa: PLC0415
 
     plan = f"bytes and footers were checked, labels were not, since {store.unplugged}"
     unchecked = [("unchecked", plan)] if store.unplugged else []
     missing = [("missing", advice(store.path, findings.missing))] if findings.missing else []
+    lacking = beside.lacking(store.path, findings.sound)
+    again = [
+        (name, f"lacks {rows} rows; `sweepjax observe` goes on with them") for name, rows in lacking.items() if rows
+    ]
     left = [(file.name, "is left of a write under way or cut off") for file in findings.leftovers]
-    return unchecked + missing + left
+    return unchecked + missing + again + left

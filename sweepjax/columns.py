@@ -98,11 +98,17 @@ def limits(row: Mapping[str, Any]) -> dict[str, float]:
 
     A field that the row lacks has its default.
     """
+    model = model_at(row, "limits")
+    return model.limits() if model else {}
+
+
+def model_at(row: Mapping[str, Any], ability: str) -> Any:
+    """Return the model that a row is of, if it has such a method; a field that the row lacks has its default."""
     cls = plug_in("model", row["model"])
-    if not hasattr(cls, "limits"):
-        return {}
+    if not hasattr(cls, ability):
+        return None
     known = {field.name: row[field.name] for field in dataclasses.fields(cls) if field.name in row}
-    return cls(**{name: value.item() if hasattr(value, "item") else value for name, value in known.items()}).limits()
+    return cls(**{name: value.item() if hasattr(value, "item") else value for name, value in known.items()})
 
 
 def configured(rows: "Dataset") -> list[str]:

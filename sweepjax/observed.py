@@ -17,6 +17,11 @@ def observables_of(task: Task) -> dict[str, Any]:
     return {column_of(text): observable(text) for text in task.observables}
 
 
+def is_fact(text: str) -> bool:
+    """Whether an observable is of the dataset alone, and needs no training."""
+    return hasattr(find("observables", text), "fact")
+
+
 def column_of(text: str) -> str:
     """Return the column of an observable: the last part of its name."""
     return bare(text).rpartition(":")[2]

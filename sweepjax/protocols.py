@@ -103,6 +103,10 @@ class Abilities(Protocol):
         """Return how far columns that pass through 0 or jump may be apart, where trainings agree to `relative`."""
         ...
 
+    def separable_probability(self) -> float:
+        """Return the probability that a draw is separable from the origin, where its law is not Wendel's."""
+        ...
+
     def prepare(self, start: Params, data: Data) -> Any:
         """Return what `solution` needs for all times."""
         ...
@@ -165,6 +169,14 @@ class Observable(Protocol):
 
     def measure(self, problem: Problem, moment: Moment) -> Any:
         """Return what is kept of one recorded time: the quantity itself, or what `finish` needs of it."""
+        ...
+
+
+class Once(Protocol):
+    """A quantity of the dataset, which needs no training: it can be asked of finished rows, too."""
+
+    def fact(self, problem: Problem) -> Any:
+        """Return the quantity, or a pair (value, exists), of the dataset and the parameters at t = 0."""
         ...
 
 

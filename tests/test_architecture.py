@@ -17,8 +17,21 @@ FLOORS = [
     ["keys", "observed", "sources"],
     ["columns", "sweep", "models", "solvers", "observables", "executors"],
     ["engine", "store", "presets", "reducers"],
-    ["run", "plan", "target", "limit", "batch", "recheck", "figures", "templates"],
-    ["report", "doctor"],
+    [
+        "run",
+        "plan",
+        "target",
+        "limit",
+        "observe",
+        "solve",
+        "batch",
+        "recheck",
+        "figures",
+        "templates",
+        "topics",
+        "look",
+    ],
+    ["report", "publish", "doctor"],
     ["cli", "__main__"],
 ]
 FLOOR = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}

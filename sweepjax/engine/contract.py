@@ -14,7 +14,8 @@ import numpy as np
 
 from sweepjax.columns import CLOCKS, FIRST
 from sweepjax.engine.engine import outline
-from sweepjax.engine.kernel import clock_of, facts_of
+from sweepjax.engine.facts import facts_of
+from sweepjax.engine.kernel import clock_of
 from sweepjax.engine.looking import watches
 from sweepjax.engine.settings import settled
 from sweepjax.engine.shapes import Method, alike, column, columns, described, numbers, scalar, trainable
@@ -56,7 +57,8 @@ def check(sweep: Sweep) -> None:
                 first, task = task is None, family.tasks[0]
                 problem, sources = _of_model(task)
                 if first:
-                    found = [*_labels(task), *sources, _of_solver(task, problem), *_of_observables(task, problem)]
+                    seen = [*_of_facts(task, problem), *_of_observables(task, problem)]
+                    found = [*_labels(task), *sources, _of_solver(task, problem), *seen]
                     _check_names(found)
                     _check_stop(task, problem)
                     outline(family)
@@ -130,7 +132,8 @@ def _of_solver(task: Task, problem: Problem) -> Source:
         problem = problem._replace(view=Method("solvers", cls, "view").shapes(solver, problem))
     init, stages, info = (Method("solvers", cls, name) for name in ("init", "stages", "info"))
     state = numbers(init, init.shapes(solver, problem))
-    for number in range(_stages(stages, task.solver)):
+    # Ours may return a wider integer where the pool keeps a narrow one.
+    for number in range(_stages(stages, task.solver) if outside(cls) else 0):
         after = stages.traced(lambda solver, *rest, k=number: solver.stages[k](*rest), solver, problem, state, TIME)
         alike(stages, after, state, "the state of init")
     scalar(
@@ -158,12 +161,13 @@ def _stages(method: Method, solver: Any) -> int:
 
 def _of_observables(task: Task, problem: Problem) -> Iterator[Source]:
     """Try the observables on one recorded time and on all, and yield their columns."""
-    if not task.observables:
+    seen = {name: each for name, each in observables_of(task).items() if not hasattr(each, "fact")}
+    if not seen:
         return
     times = jax.ShapeDtypeStruct((len(task.times),), np.float64)
     clock = jax.eval_shape(clock_of, _traced(task.solver), times)
     metrics = Method("models", type(problem.model), "metrics").shapes(problem.model, problem.start, problem.data)
-    for name, observable in observables_of(task).items():
+    for name, observable in seen.items():
         measure, finish = (Method("observables", type(observable), each) for each in ("measure", "finish"))
         kept = measure.shapes(_traced(observable), problem, Moment(TIME, problem.start, metrics))
         trajectory = Trajectory(clock, *(_recorded(each, len(task.times)) for each in (metrics, kept)))
@@ -187,12 +191,21 @@ def _check_stop(task: Task, problem: Problem) -> None:
     seen = {
         name: Method("observables", type(each), "measure").shapes(_traced(each), problem, moment)
         for name, each in observables_of(task).items()
-        if not hasattr(each, "finish")
+        if hasattr(each, "measure") and not hasattr(each, "finish")
     }
     known = [name for name, value in (clock | metrics | seen).items() if getattr(value, "shape", None) == ()]
     for name in Stop.parse(task.stop).columns:
         if name not in known:
             raise ValueError("--stop: " + unknown("column", name, known))
+
+
+def _of_facts(task: Task, problem: Problem) -> Iterator[Source]:
+    """Try the observables that are of the dataset alone, and yield their columns."""
+    for name, observable in observables_of(task).items():
+        if hasattr(observable, "fact"):
+            method = Method("observables", type(observable), "fact")
+            column(method, method.shapes(_traced(observable), problem), "the column")
+            yield Source(f"the observable {name}", type(observable), [name])
 
 
 def _recorded(tree: Any, count: int) -> Any:

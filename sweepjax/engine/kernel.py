@@ -4,7 +4,6 @@ A row enters: its dataset is drawn. It waits for one stage of its solver after t
 that it reaches, and leaves. Between two stages it is a `Slot`: data and nothing else.
 """
 
-import inspect
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ from jax import lax
 from jaxtyping import Array, ArrayLike, Bool, Float, Int, Key, UInt32
 
 from sweepjax.engine.ending import begun, ending
+from sweepjax.engine.facts import completed, fact_of, facts_of
 from sweepjax.engine.looking import first_crossings, first_look, looked
 from sweepjax.keys import fingerprint, keys_of, restored
 from sweepjax.protocols import Observable
@@ -115,6 +115,11 @@ class Kernel:
         goes_on = (slot.recorded < self.times.size) & ~self._ended(slot)
         return jnp.where(goes_on, stage, len(self.stages)).astype(jnp.int32)
 
+    @property
+    def _along(self) -> dict[str, Any]:
+        """What is observed of the training."""
+        return {name: each for name, each in self.observables.items() if not hasattr(each, "fact")}
+
     def record(self, slot: Slot) -> Slot:
         """Take the metrics at the next few times, as far as the state has reached them."""
         problem, due = self.problem(slot), slot.recorded + jnp.arange(self._block)
@@ -129,7 +134,7 @@ class Kernel:
         count = jnp.sum(jnp.cumprod((reached & (due < self.times.size)).astype(jnp.int32))).astype(jnp.int32)
         if self.stop:
             columns, kept = seen
-            seen = clock_of(slot.row.solver, times) | columns | dict(zip(self.observables, kept, strict=True))
+            seen = clock_of(slot.row.solver, times) | columns | dict(zip(self._along, kept, strict=True))
             count, streak = ending(self.stop, slot.streak, seen, count)
             slot = slot._replace(streak=streak)
         return slot._replace(recorded=slot.recorded + count)
@@ -146,10 +151,12 @@ class Kernel:
         clock = clock_of(solver, self.times)
         columns, kept = jax.tree.map(lambda leaf: leaf[: self.times.size], slot.kept)
         curves = OrderedDict(columns)
-        for (name, observable), values in zip(self.observables.items(), kept, strict=True):
+        for (name, observable), values in zip(self._along.items(), kept, strict=True):
             curves[name] = completed(observable, problem, Trajectory(clock, columns, values))
+        once = {name: each for name, each in self.observables.items() if name not in self._along}
         facts, info = OrderedDict(facts_of(problem)), OrderedDict(solver.info(problem, slot.state))
         facts |= first_crossings(slot.looks, solver.clock) if self._looks else {}
+        facts |= {name: fact_of(each, problem, self.always) for name, each in once.items()}
         if self.stop:
             clock, curves = (begun(columns, slot.recorded) for columns in (clock, curves))
             info["stopped"] = self._ended(slot)
@@ -178,7 +185,7 @@ class Kernel:
         """Return the metrics of one moment, and what each observable keeps of it."""
         columns = OrderedDict(problem.model.metrics(params, problem.data))
         moment = Moment(time, params, columns)
-        return columns, [observable.measure(problem, moment) for observable in self.observables.values()]
+        return columns, [observable.measure(problem, moment) for observable in self._along.values()]
 
     def problem(self, slot: Slot) -> Problem:
         """Return what the solver of a row is given."""
@@ -219,15 +226,6 @@ def drawn(model: Any, key: Key[Array, ""], always: Bool[ArrayLike, ""] = True, u
     )
 
 
-def facts_of(problem: Problem) -> Columns:
-    """Return what a model says once a row; it may say nothing, or look at the data only."""
-    facts = getattr(problem.model, "facts", None)
-    if facts is None:
-        return {}
-    looks = len(inspect.signature(facts).parameters)
-    return facts(problem.data, problem.start) if looks > 1 else facts(problem.data)
-
-
 def clock_of(solver: Any, times: Float[Array, " t"]) -> Columns:
     """Return the columns that say when: the time of the flow, and the step where there are steps."""
     if solver.clock != "step":
@@ -235,9 +233,3 @@ def clock_of(solver: Any, times: Float[Array, " t"]) -> Columns:
     rate = getattr(solver, "learning_rate", None)
     steps = OrderedDict(step=times.astype(jnp.int64))
     return steps if rate is None else OrderedDict(time=rate * times) | steps
-
-
-def completed(observable: Observable, problem: Problem, trajectory: Trajectory) -> Array:
-    """Return the column of an observable: what it kept, or what it makes of that."""
-    finish = getattr(observable, "finish", None)
-    return finish(problem, trajectory) if finish else trajectory.kept

@@ -33,7 +33,8 @@ def rows_of(family: Family, index: np.ndarray) -> Row:
 def _width(task: Task) -> int | None:
     """Return the width of the model of a task; None where it is not padded."""
     model = task.model
-    if not (hasattr(model, "padded") and getattr(task.solver, "pads", False)):
+    # Observables know nothing of columns that are left out.
+    if task.observables or not (hasattr(model, "padded") and getattr(task.solver, "pads", False)):
         return None
     return model.width()
 

@@ -13,13 +13,15 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from sweepjax.engine.engine import Engine, Watch
+from sweepjax.engine.observing import observed
 from sweepjax.engine.redraw import dataset
 from sweepjax.identity import name_of
+from sweepjax.store.beside import fields_of, joined, name_in, of_files
 from sweepjax.store.chunkfile import in_memory, table
 from sweepjax.store.paths import content
 from sweepjax.store.same_rows import differences
 from sweepjax.store.verify import Findings
-from sweepjax.types import Chunk
+from sweepjax.types import Chunk, Columns
 
 ONE_AT_A_TIME = Engine(lanes=1)
 
@@ -39,13 +41,20 @@ def recheck(
 ) -> Iterator[Mismatch]:
     """Compute `rows` of the sound rows again and yield what differs; always the same ones, spread over the files."""
     for file, chunk, row in chosen(findings.sound, rows):
-        stored = pq.ParquetFile(in_memory(content(file))).read().slice(row, 1)
         alone = Chunk(chunk.family, chunk.start + row, chunk.start + row + 1)
-        again = table(engine.compute(alone, watch))
+        columns = [each for each in of_files([file]).get(name_in(file), []) if each.rows > row]
+        whole = pq.ParquetFile(in_memory(content(file))).read()
+        stored = joined(whole, columns, fields_of({"": columns})).slice(row, 1)
+        again = table(engine.compute(alone, watch) | _observed(alone, [each.text for each in columns], engine))
         for found in differences(stored, again):
             yield Mismatch(file, row, found.column, found.one, found.other)
         for found in _independently(alone, stored):
             yield Mismatch(file, row, found.column, found.stored, f"{found.found} by SciPy")
+
+
+def _observed(alone: Chunk, texts: list[str], engine: Engine) -> Columns:
+    """Return what was observed of a row after its run, computed again."""
+    return next(observed([alone], texts, engine=engine))[1] if texts else {}
 
 
 def chosen(sound: dict[Path, Chunk], rows: int) -> Iterator[tuple[Path, Chunk, int]]:

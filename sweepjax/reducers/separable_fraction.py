@@ -9,18 +9,22 @@ from numpy.typing import NDArray
 from pyarrow.dataset import Dataset
 from scipy.special import chdtrc
 
-from sweepjax.columns import plug_ins
+from sweepjax.columns import model_at, plug_ins
 from sweepjax.reducers._intervals import wilson
-from sweepjax.reducers._stream import Judgement, Piece, State, checked, fold, split
+from sweepjax.reducers._stream import Judgement, Piece, State, checked, fold, points, split
 from sweepjax.theory.separability import inseparable_probability, separable_probability
 
 Array = NDArray[np.float64]
 UNLIKELY = 1e-3
+WENDEL, LAW, ABILITY = "wendel", "law", "separable_probability"
+LAWS = {WENDEL: "Wendel's law", LAW: "the law of their model"}
 
 
 @dataclass(frozen=True)
 class SeparableFraction:
     """Separable fraction with its Wilson interval, Wendel's value and the z score: one line a group.
+
+    A model whose draws are not symmetric may know their law (`separable_probability`), which is then `law` instead.
 
     `fraction_low` and `fraction_high` enclose the fraction at 95 % if every decision stands;
     `bound_low` and `bound_high` are what it would be had every uncertified row gone one way or the other.
@@ -46,32 +50,50 @@ class SeparableFraction:
         table = pd.concat([groups, pd.DataFrame(states)], axis="columns")
         total, separable = (table[name].to_numpy(np.float64) for name in ("rows", "separable"))
         low, high = wilson(separable, total)
-        point = {name: table[name].to_numpy() for name in ("n", "d")}
-        expected, missing = total * separable_probability(**point), total * inseparable_probability(**point)
+        name, (expected, missing) = _law(rows, table)
+        expected, missing = total * expected, total * missing
         table = table.drop(columns=["sure", "possible"]).assign(
             fraction=separable / total,
             fraction_low=low,
             fraction_high=high,
             bound_low=table["sure"] / total,
             bound_high=table["possible"] / total,
-            wendel=expected / total,
+            **{name: expected / total},
             z=z_score(separable, expected, missing),
         )
-        once = ~table.duplicated([name for name in ("n", "d", "seed") if name in table]).to_numpy()
+        shared = ("n", "d", "seed") if name == WENDEL else table.columns[: table.columns.get_loc("rows")]
+        once = ~table.duplicated([each for each in shared if each in table]).to_numpy()
         table.attrs.update(chi_square(separable[once], expected[once], missing[once]))
         return table
 
     @staticmethod
     def judge(rows: Dataset, table: pd.DataFrame) -> Judgement | None:
         """Say whether the draws are as frequent as they must be; nothing of models whose draws are not symmetric."""
-        test, claim = table.attrs, "Separable draws are as frequent as Wendel's law says"
-        if not all(getattr(model, "is_symmetric", False) for model in plug_ins(rows, "model").values()):
+        test, claim = table.attrs, f"Separable draws are as frequent as {LAWS[WENDEL if WENDEL in table else LAW]} says"
+        known = plug_ins(rows, "model").values()
+        if not all(getattr(model, "is_symmetric", False) or hasattr(model, ABILITY) for model in known):
             return None
         if not test["chi_square_dof"]:
             return Judgement(claim, None, ["too few draws of the rarer kind are expected for a test"])
         chi = f"χ² = {test['chi_square']:.1f} in {test['chi_square_dof']} bins, p = {test['chi_square_p']:.2g}"
         furthest = f"largest |z| of {len(table)} points: {table['z'].abs().max():.1f}"
         return Judgement(claim, test["chi_square_p"] >= UNLIKELY, [chi, furthest])
+
+
+def _law(rows: Dataset, table: pd.DataFrame) -> tuple[str, tuple[Array, Array]]:
+    """Return the probability that a draw of each group is separable, and its complement: the model's, or Wendel's."""
+    every = points(rows)
+    models = [model_at(line, ABILITY) for line in every.to_dict("records")]
+    if not all(models):
+        point = {name: table[name].to_numpy() for name in ("n", "d")}
+        return WENDEL, (np.asarray(separable_probability(**point)), np.asarray(inseparable_probability(**point)))
+    every = every.assign(**{LAW: [model.separable_probability() for model in models]})
+    keys = [name for name in every.columns if name in table]
+    groups = every.groupby(keys, dropna=False, sort=False)[LAW].agg(["min", "max"]).reset_index()
+    if (groups["max"] - groups["min"] > 1e-12).any():
+        raise ValueError("a group has draws of different laws; group by every field that varies")
+    law = table[keys].merge(groups, how="left", on=keys)["min"].to_numpy(np.float64)
+    return LAW, (law, 1 - law)
 
 
 def z_score(separable: Array, expected: Array, missing: Array) -> Array:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pyarrow as pa
 
+from sweepjax.store.beside import best, copy
 from sweepjax.store.chunkfile import Damaged, footer, put
 from sweepjax.store.copies import Copy, Unsound, read_copy
 from sweepjax.store.directory import RECORD, Conflict, check_free, parquet_files
@@ -39,11 +40,14 @@ def merge(sources: Sequence[str | Path], out: str | Path) -> Store:
     first = max(stores, key=lambda store: (store.sweep.realizations, store.sweep.to_toml()))
     places = list(_places(first.sweep, [file for store in stores for file in parquet_files(store.path)]))
     _check(places, first.chunk_rows)
+    observed = list(best([store.path for store in stores]))
     target = Store(out, first.sweep, first.chunk_rows).create()
     for family, files in places:
-        best = _best(family, files)
-        if best:
-            _keep(out / files[0].name, best)
+        longest = _best(family, files)
+        if longest:
+            _keep(out / files[0].name, longest)
+    for file in observed:
+        copy(file, out / file.name)
     return target
 
 
@@ -75,11 +79,11 @@ def _check(places: Places, chunk_rows: int) -> None:
     """Refuse whatever does not fit together, before anything is written."""
     schemas: dict[pa.Schema, Path] = {}
     for family, files in places:
-        best = _best(family, files)
-        if best and not fits(best.chunk, chunk_rows):
+        longest = _best(family, files)
+        if longest and not fits(longest.chunk, chunk_rows):
             raise Damaged(f"{files[0]} is not cut every {chunk_rows} rows; {_advice(files[0])}")
-        if best:
-            schemas.setdefault(best.table.schema.remove_metadata(), files[0])
+        if longest:
+            schemas.setdefault(longest.table.schema.remove_metadata(), files[0])
         if len(schemas) > 1:
             one, other = schemas.values()
             raise Conflict(f"{one} and {other} have different columns; merge runs of one version of sweepjax")

@@ -10,6 +10,7 @@ import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 from pyarrow.fs import PyFileSystem
 
+from sweepjax.store.beside import Joined, fields_of, of_files
 from sweepjax.store.chunkfile import Snapshots, checksum_ok, damaged, footer, metadata
 from sweepjax.store.directory import chunk_files
 from sweepjax.store.earlier import saying
@@ -45,10 +46,18 @@ def scan(paths: Iterable[str | Path]) -> ds.FileSystemDataset:
         if not reading(pq.read_schema, other).equals(reading(pq.read_schema, first)):
             raise ValueError(f"{first} and {other} have different columns; read them one at a time")
     schema = saying(reading(pq.read_schema, first), metadata(first).metadata or {})
-    files, system = names([file for group in groups for file in group])
+    every = [file for group in groups for file in group]
+    files, system = names(every)
+    columns = of_files(every)
+    if columns:
+        fields = fields_of(columns)
+        handler = Joined(system, columns, fields)
+        schema = pa.schema([*schema, *fields], metadata=schema.metadata)
+    else:
+        handler = Snapshots(system) if system else None
     options = ds.ParquetFragmentScanOptions(page_checksum_verification=True)
     form = ds.ParquetFileFormat(default_fragment_scan_options=options)
-    return ds.dataset(files, schema, format=form, filesystem=system and PyFileSystem(Snapshots(system)))
+    return ds.dataset(files, schema, format=form, filesystem=handler and PyFileSystem(handler))
 
 
 def _readable(path: Path) -> list[Path]:

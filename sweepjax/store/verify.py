@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import pyarrow as pa
 
+from sweepjax.store.beside import beside, unsound
 from sweepjax.store.copies import UNPLANNED, Unsound, read_copy
 from sweepjax.store.directory import CHUNK_NAME, RECORD, leftovers, parquet_files
 from sweepjax.store.store import Store
@@ -53,6 +54,7 @@ def verify(store: Store) -> Findings:
             continue
         if copy:
             held[file], schemas[file], sources[file] = copy.chunk, copy.table.schema.remove_metadata(), copy.source
+    faults += [Fault(each.file, wrong, True) for each in beside(store.path) if (wrong := unsound(each))]
     faults += _odd(schemas) + _mixed(sources, store.source)
     held = _without(held, faults)
     faults += _misplaced(held, store.chunk_rows)

@@ -11,7 +11,7 @@ from types import FunctionType
 from typing import Any
 
 from sweepjax.plugins import defined, find, takes
-from sweepjax.protocols import Abilities, Finishing, Model, Observable, Solver, Viewing
+from sweepjax.protocols import Abilities, Finishing, Model, Observable, Once, Solver, Viewing
 from sweepjax.sweep.axes import parse_axis
 from sweepjax.sweep.times import CLOCKS
 from sweepjax.types import field_types, is_plugin
@@ -28,7 +28,7 @@ NEEDED = {
 PROTOCOLS: dict[str, tuple[type, ...]] = {
     "models": (Model, Abilities),
     "solvers": (Solver, Viewing),
-    "observables": (Observable, Finishing),
+    "observables": (Observable, Once, Finishing),
 }
 
 
@@ -106,6 +106,8 @@ def _check_fields(kind: str, cls: type) -> None:
         said = getattr(cls, name, ())
         if isinstance(said, str) or not all(isinstance(each, str) for each in said):
             raise wrong(cls, f"{name} of {cls.__name__} is {said!r}; give a tuple of names, such as ('name',)")
+    if kind == "observables" and hasattr(cls, "fact") and hasattr(cls, "measure"):
+        raise wrong(cls, f"observable {cls.__name__} has both fact and measure; keep one, and write two observables")
     if kind == "models":
         _check_usual_axes(cls)
 
@@ -127,7 +129,7 @@ def _check_method(kind: str, cls: type, protocol: type, method: str) -> None:
     written, declared = inspect.getattr_static(cls, method, None), getattr(protocol, method)
     what = f"{cls.__name__}.{method}"
     if written is None:
-        if method in NEEDED[kind]:
+        if method in NEEDED[kind] and not hasattr(cls, "fact"):
             raise wrong(cls, f"{kind[:-1]} {cls.__name__} lacks {method}; {missing(kind, cls, method)}")
         return
     if isinstance(declared, property):

@@ -8,7 +8,7 @@ from itertools import chain
 from typing import Any, Self
 
 from sweepjax.identity import digest, name_of
-from sweepjax.observed import canonical, check_columns
+from sweepjax.observed import canonical, check_columns, is_fact
 from sweepjax.sweep import spelling
 from sweepjax.sweep.contract import checked
 from sweepjax.sweep.fields import (
@@ -68,7 +68,7 @@ class Sweep:
         for text in self.observe:
             checked("observables", text)
         check_columns(self.observe)
-        for option, asked in (("observe", self.observe), ("stop", self.ends_when)):
+        for option, asked in (("observe", not all(map(is_fact, self.observe))), ("stop", self.ends_when)):
             if asked and self.solver_class.clock == "none":
                 raise ValueError(f"solver {self.solver!r} records no times to {option}; leave --{option} out")
 
@@ -233,14 +233,12 @@ class Sweep:
 
 def _check_realizations(realizations: Any) -> None:
     if not (type(realizations) is int and 1 <= realizations <= MOST_REALIZATIONS):
-        raise ValueError(
-            f"realizations = {realizations!r} is not allowed; give a whole number from 1 to {MOST_REALIZATIONS}"
-        )
+        allowed = f"a whole number from 1 to {MOST_REALIZATIONS}"
+        raise ValueError(f"realizations = {realizations!r} is not allowed; give {allowed}")
 
 
 def _check_size(sweep: Sweep) -> None:
-    largest = max(sweep.family_sizes)
-    if largest > MOST_IN_FAMILY:
+    if (largest := max(sweep.family_sizes)) > MOST_IN_FAMILY:
         raise ValueError(f"{largest} points differ only in floats and seeds; give at most {MOST_IN_FAMILY}")
     if sweep.points > MOST_POINTS:
         raise ValueError(f"the sweep has {sweep.points} points; give at most {MOST_POINTS}, or make it several sweeps")

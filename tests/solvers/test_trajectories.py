@@ -160,7 +160,7 @@ def test_a_rate_that_diverges_is_a_row_that_says_so():
         (["--until", "10", "--set", "tolerance=0"], "above 0"),
         (["--until", "10", "--observe", "nonsense"], "unknown observable"),
         (["--until", "10", "--model", "no_such"], "unknown model"),
-        (["--solver", "limit", "--observe", "bias_ratio"], "nothing to observe"),
+        (["--solver", "limit", "--observe", "bias_ratio"], "no times to observe"),
         (["--solver", "limit", "--model", "labelled"], "signed_rows"),
         (["--model", "two_gaussians", "--until", "10", "--observe", "bias_ratio"], "needs a bias b"),
         (["--model", "two_point", "--solver", "exact", "--until", "1", "--set", "loss=logistic"], "only at loss"),

@@ -1,0 +1,104 @@
+"""`sweepjax solve`: where a mean crosses a value."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from ._errors import COMPLETE, UNFINISHED, say
+from ._options import value
+from .run import asked, filled, opened, parsed
+
+if TYPE_CHECKING:
+    from sweepjax.solve import Line, Sample, Search
+
+    from ._how import How
+
+
+SETTINGS = {"allow_extra_args": True, "ignore_unknown_options": True}  # they are options of `run`
+
+
+def solve(
+    context: typer.Context,
+    target: Annotated[str, typer.Argument(metavar="COLUMN=VALUE", help="The mean, and what it is to be.")],
+    over: Annotated[str, typer.Option(metavar="FIELD=A:B", help="The field to solve for, and between which values.")],
+    se: Annotated[str, typer.Option(metavar="S", help="The standard error of the crossing point.")],
+    most: Annotated[str, typer.Option("--max-rows", metavar="R", help="Rows at most; default 1000000.")] = "1000000",
+) -> int:
+    """Find where the mean of a column crosses a value, and print the point and its interval at 95 %.
+
+    As in: sweepjax solve separable=0.5 --over lam=0.4:0.6 --se 0.001
+
+    Draws are put where they tell most, in rounds that are chosen from earlier rounds alone. All other options are
+    those of `run`, and all other fields have one value. Each point is a run of its own, with a seed of its own, in a
+    directory below -o; the same command again goes on.
+    """
+    from sweepjax.run import default_directory  # noqa: PLC0415
+    from sweepjax.solve import Goal, Line, Search  # noqa: PLC0415
+    from sweepjax.store.paths import locate  # noqa: PLC0415
+    from sweepjax.target import Target  # noqa: PLC0415
+
+    column, wanted = _pair("COLUMN=VALUE", target)
+    field, span = _pair("--over", over)
+    field = "lam" if field == "lambda" else field
+    sweep, how, out = asked(parsed(context.args, "sweepjax solve"))
+    points = Line.of(sweep, field, span)
+    goal = Goal(value(column, wanted, float), points.low, points.high, value("--se", se, float), points.snapped)
+    Target(column, goal.se, sweep.realizations).check(points.at(points.low))
+    search, rows = Search(goal), value("--max-rows", most, int)
+    home = locate(out or f"{default_directory(sweep.replaced(**{field: span}))}-solve")
+    draws = _Draws(points, how, home, column)
+    while (more := search.wanted()) and draws.rows_after(more) <= rows:
+        search.take({x: draws.sample(x, count) for x, count in more.items()})
+        _say(search, field, draws.rows)
+    found = search.crossing if len(search.seen) > 1 else None
+    if found is None:
+        raise ValueError(f"--max-rows {rows} is less than two points need; give more")
+    typer.echo(f"{field},low,high\n{found.x!r},{found.low!r},{found.high!r}")
+    if more:
+        say(
+            f"the standard error is {found.se:.3g} after {draws.rows} rows, and more than --max-rows are needed; {home}"
+        )
+    return UNFINISHED if more or draws.unfinished else COMPLETE
+
+
+class _Draws:
+    """The runs of the points, each in a directory of its own."""
+
+    def __init__(self, points: "Line", how: "How", home: Path, column: str) -> None:
+        self.points, self.how, self.home, self.column = points, how, home, column
+        self.counts, self.unfinished = dict[float, int](), False
+
+    @property
+    def rows(self) -> int:
+        """The rows of all points."""
+        return sum(self.counts.values())
+
+    def rows_after(self, more: dict[float, int]) -> int:
+        """Return the rows of all points once some have more."""
+        return sum((self.counts | more).values())
+
+    def sample(self, x: float, count: int) -> "Sample":
+        """Draw so many realizations at a point; those that are stored are not drawn again."""
+        from sweepjax.solve import sampled  # noqa: PLC0415
+
+        order = [*self.counts, x].index(x)
+        self.counts[x] = count
+        one = self.points.at(x, order).replaced(realizations=count)
+        store = opened(one, self.how, self.home / f"{self.points.field}-{x:.12g}")
+        self.unfinished |= bool(filled(store, one, self.how).failed)
+        return sampled(store, self.column, count)
+
+
+def _pair(option: str, text: str) -> tuple[str, str]:
+    name, equals, rest = (word.strip() for word in text.partition("="))
+    if not (name and equals and rest):
+        raise ValueError(f"{option} {text!r} is not understood; write it as NAME=VALUE, as in separable=0.5")
+    return name, rest
+
+
+def _say(search: "Search", field: str, rows: int) -> None:
+    if search.window is None:
+        return
+    found: Any = search.crossing
+    say(f"{rows} rows: {field} {found.x:.6g} ± {found.se:.2g}")

@@ -1,0 +1,142 @@
+"""Runs as a folder that others take as it is."""
+
+import json
+import subprocess
+
+import pandas as pd
+import pytest
+from stored_runs import LIMIT, curves_run, limit_run
+from sweepjax_cli import app
+from tampering import everything
+
+pytest.importorskip("rocrate", reason="not installed with this checkout")
+
+RUNS = ("limit", "curves")
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    home = tmp_path_factory.mktemp("publish")
+    limit_run(home / "limit")
+    curves_run(home / "curves")
+    told = ["--title", 'Draws "at the edge"', "--author", "Ada L.", "--license", "CC-BY-4.0"]
+    assert app(["publish", *(str(home / name) for name in RUNS), "-o", str(home / "folder"), *told]) == 0
+    return home / "folder"
+
+
+@pytest.fixture
+def copy(tmp_path):
+    limit_run(tmp_path / "run")
+    assert app(["publish", str(tmp_path / "run"), "-o", str(tmp_path / "folder")]) == 0
+    return tmp_path / "folder"
+
+
+def test_rows_are_there_byte_for_byte(folder):
+    for name in RUNS:
+        assert everything(folder / "data" / name) == everything(folder.parent / name)
+
+
+def test_pandas_reads_them(folder):
+    assert len(pd.read_parquet(folder / "data" / "limit")) == LIMIT.rows_total
+
+
+def test_checksums_are_those_of_the_usual_tool(folder):
+    assert subprocess.run(["sha256sum", "-c", "--quiet", "checksums.sha256"], cwd=folder, check=False).returncode == 0
+
+
+def test_a_stranger_verifies_the_folder(folder, capsys):
+    assert app(["verify", str(folder)]) == 0
+    assert capsys.readouterr().out.count("faulty files: 0") == len(RUNS)
+
+
+def test_a_file_that_was_changed_is_named(copy, capsys):
+    (copy / "README.md").write_text("better than ever")
+    (copy / "new.txt").write_text("mine")
+    assert app(["verify", str(copy)]) == 5
+    out = capsys.readouterr().out
+    assert "not as it was published" in out
+    assert "none of the published files" in out
+
+
+def test_a_missing_file_is_named(copy, capsys):
+    next((copy / "data" / "run").glob("*.parquet")).unlink()
+    assert app(["verify", str(copy)]) == 5
+    assert "is missing" in capsys.readouterr().out
+
+
+def test_a_published_folder_is_not_repaired(copy, capsys):
+    assert app(["verify", str(copy), "--repair"]) == 2
+    assert "publish the run again" in capsys.readouterr().err
+
+
+def test_the_card_says_what_each_column_is_and_how_it_is_computed_again(folder):
+    card = (folder / "README.md").read_text()
+    assert "| `s_norm` | double | fact |" in card
+    assert "sweepjax run data/limit/_sweep.toml" in card
+    assert card.startswith("---\npretty_name: ")
+
+
+def test_the_crate_knows_every_file_and_the_command(folder):
+    from rocrate.rocrate import ROCrate  # noqa: PLC0415
+
+    crate = ROCrate(folder)
+    known = {entity.id for entity in crate.data_entities}
+    assert {f"data/limit/{file.name}" for file in (folder / "data" / "limit").iterdir()} <= known
+    actions = [entity for entity in crate.contextual_entities if entity.type == "CreateAction"]
+    assert sorted("_sweep.toml" in action["description"] for action in actions) == [True, True]
+
+
+def test_croissant_knows_every_column_of_the_files(folder):
+    told = json.loads((folder / "croissant.json").read_text())
+    (limit,) = (records for records in told["recordSet"] if records["name"] == "limit")
+    stored = pd.read_parquet(folder / "data" / "limit")
+    assert [field["name"] for field in limit["field"]] == list(stored)
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_croissant_is_valid_by_the_library_of_the_standard(folder):
+    mlcroissant = pytest.importorskip("mlcroissant")
+    found = mlcroissant.Dataset(jsonld=str(folder / "croissant.json"))
+    assert not found.metadata.issues.errors
+
+
+@pytest.mark.slow
+def test_the_citation_keeps_to_its_schema(folder):
+    yaml = pytest.importorskip("yaml")
+    told = yaml.safe_load((folder / "CITATION.cff").read_text())
+    assert {"cff-version", "message", "title", "authors"} <= told.keys()
+    assert told["title"] == 'Draws "at the edge"'
+
+
+def test_what_the_people_alone_know_is_asked_for(tmp_path, capsys):
+    limit_run(tmp_path / "run", stored=2)
+    assert app(["publish", str(tmp_path / "run"), "-o", str(tmp_path / "folder")]) == 0
+    said = capsys.readouterr().err
+    assert "give --author" in said
+    assert "give --license" in said
+    assert "incomplete" in said
+
+
+@pytest.mark.parametrize("case", ["there", "same name", "no rows", "no sweep"])
+def test_what_cannot_be_published_is_refused_and_nothing_is_written(case, tmp_path):
+    run, out = limit_run(tmp_path / "run", stored=0 if case == "no rows" else 1), tmp_path / "folder"
+    runs = [run]
+    if case == "there":
+        out.mkdir()
+        (out / "mine").touch()
+    if case == "same name":
+        runs.append(limit_run(tmp_path / "other" / "run", stored=1))
+    if case == "no sweep":
+        runs = [tmp_path]
+    before = sorted(out.rglob("*"))
+    assert app(["publish", *map(str, runs), "-o", str(out)]) == 2
+    assert sorted(out.rglob("*")) == before
+    assert not [*tmp_path.glob("_*")]
+
+
+def test_a_run_that_is_damaged_is_not_published(tmp_path):
+    run = limit_run(tmp_path / "run")
+    file = next(run.glob("*.parquet"))
+    file.write_bytes(file.read_bytes()[:-9])
+    assert app(["publish", str(run), "-o", str(tmp_path / "folder")]) == 5
