@@ -8,13 +8,13 @@ import typer
 from . import _complete, _how
 from ._errors import COMPLETE, UNFINISHED, say
 from ._options import groups, pairs, value
+from ._plan import print_plan
 from ._progress import Progress, progress
-from ._report import aligned, duration, size, uncertified
+from ._report import duration, uncertified
 from ._rounds import say_how_far
 
 if TYPE_CHECKING:
     from sweepjax.executors import Failed
-    from sweepjax.plan import Plan
     from sweepjax.store.store import Store
     from sweepjax.sweep.sweep import Sweep
     from sweepjax.types import Chunk
@@ -85,7 +85,7 @@ def run(  # noqa: PLR0913, PLR0917  one parameter an option
     sweep, how, path = asked(locals())
     for note in sweep.notes():
         say(note)
-    return _print_plan(sweep, how) if plan else _compute(sweep, how, path)
+    return print_plan(sweep, how) if plan else _compute(sweep, how, path)
 
 
 def asked(options: dict[str, Any]) -> tuple["Sweep", _how.How, Path | None]:
@@ -224,28 +224,3 @@ def _finish(store: "Store", shown: Progress) -> int:
     failed = f"; {shown.failed} rows are missing, since their chunks failed" if shown.failed else ""
     say(f"{shown.total - shown.failed} rows{before}{speed}; {doubtful} uncertified{failed}")
     return UNFINISHED if doubtful or shown.failed else COMPLETE
-
-
-def _print_plan(sweep: "Sweep", how: _how.How) -> int:
-    """Print what a sweep would take; nothing is made."""
-    from sweepjax.plan import plan  # noqa: PLC0415
-
-    if how.target:
-        sweep = sweep.replaced(realizations=how.target.realizations)
-        say(f"this is for all of the {sweep.realizations} realizations that --target-se may take")
-    say("timing a few rows of at most three families; nothing is stored")
-    made: Plan = plan(sweep, engine=how.engine, chunk_rows=how.chunk)
-    lines = [
-        ("points", made.points),
-        ("families", f"{made.families}, each compiled once"),
-        ("chunks", f"{made.chunks} of at most {made.chunk_rows} rows"),
-        ("rows", made.rows),
-        ("batch", f"{made.batch_rows} rows: {made.devices} devices, {made.lanes} lanes on each"),
-        ("lanes", f"{100 * made.lane_efficiency:.3g} % full, until the last rows are done"),
-        ("memory", f"{size(made.batch_bytes)} a batch"),
-        ("time", f"about {duration(made.compiling + made.computing)}, estimated from {made.pilots} families"),
-        ("", f"{duration(made.compiling)} of it compiling, less what earlier runs have compiled"),
-        ("disk", f"about {size(made.stored_bytes)}"),
-    ]
-    typer.echo(aligned(lines))
-    return COMPLETE

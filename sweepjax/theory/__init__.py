@@ -1,7 +1,7 @@
 """Closed forms and exact asymptotics: what sweeps are held against. NumPy only, numbers or arrays of λ."""
 
-from sweepjax.theory import two_gaussians as two_gaussians
 from sweepjax.theory import logistic_signal as logistic_signal
+from sweepjax.theory import two_gaussians as two_gaussians
 from sweepjax.theory import two_point as two_point
 from sweepjax.theory.critical import CRITICAL_AMPLITUDE as CRITICAL_AMPLITUDE
 from sweepjax.theory.critical import CRITICAL_POSITIVE_FRACTION as CRITICAL_POSITIVE_FRACTION

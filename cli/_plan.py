@@ -1,0 +1,38 @@
+"""What a sweep would take, in a table."""
+
+from typing import TYPE_CHECKING
+
+import typer
+
+from ._errors import COMPLETE, say
+from ._how import How
+from ._report import aligned, duration, size
+
+if TYPE_CHECKING:
+    from sweepjax.plan import Plan
+    from sweepjax.sweep.sweep import Sweep
+
+
+def print_plan(sweep: "Sweep", how: How) -> int:
+    """Print what a sweep would take; nothing is made."""
+    from sweepjax.plan import plan  # noqa: PLC0415
+
+    if how.target:
+        sweep = sweep.replaced(realizations=how.target.realizations)
+        say(f"this is for all of the {sweep.realizations} realizations that --target-se may take")
+    say("timing a few rows of at most three families; nothing is stored")
+    made: Plan = plan(sweep, engine=how.engine, chunk_rows=how.chunk)
+    lines = [
+        ("points", made.points),
+        ("families", f"{made.families}, each compiled once"),
+        ("chunks", f"{made.chunks} of at most {made.chunk_rows} rows"),
+        ("rows", made.rows),
+        ("batch", f"{made.batch_rows} rows: {made.devices} devices, {made.lanes} lanes on each"),
+        ("lanes", f"{100 * made.lane_efficiency:.3g} % full, until the last rows are done"),
+        ("memory", f"{size(made.batch_bytes)} a batch"),
+        ("time", f"about {duration(made.compiling + made.computing)}, estimated from {made.pilots} families"),
+        ("", f"{duration(made.compiling)} of it compiling, less what earlier runs have compiled"),
+        ("disk", f"about {size(made.stored_bytes)}"),
+    ]
+    typer.echo(aligned(lines))
+    return COMPLETE
