@@ -1,5 +1,6 @@
 """How a sweep is computed: what the options of `run` say that changes nothing in its rows."""
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ._options import value
@@ -22,6 +23,7 @@ class How(NamedTuple):
     part: "Part"
     chunk: int  # rows; 0: automatic
     target: "Target | None"
+    most: int = 0  # realizations of a point of an adaptive sweep; 0: they are decided already
 
 
 def part(text: str) -> "Part":
@@ -71,6 +73,34 @@ def executor(name: str, options: dict[str, str | None]) -> "Executor":
         if given["workers"] < 1:
             raise ValueError(f"--workers {given['workers']} is not allowed; give a whole number from 1")
     return cls(**given)
+
+
+def is_adaptive(options: Mapping[str, Any], sweep: "Sweep") -> bool:
+    """Whether each point is to have the draws that it needs."""
+    from sweepjax.sweep.adaptive import Adaptive  # noqa: PLC0415
+
+    return options["adaptive"] is not None or isinstance(sweep, Adaptive)
+
+
+def adaptive(options: Mapping[str, Any], sweep: "Sweep", how: How) -> tuple["Sweep", How]:
+    """Return the sweep with the rule that the options give, and the most realizations of a point."""
+    from sweepjax.sweep.adaptive import Adaptive, Rule  # noqa: PLC0415
+    from sweepjax.target import Target  # noqa: PLC0415
+
+    if options["target_se"] is not None:
+        raise ValueError("--adaptive and --target-se are two rules; give one of them")
+    if how.part.of > 1:
+        raise ValueError("--adaptive needs the rows of every part; leave --part out")
+    most = options["max_realizations"]
+    if options["adaptive"] is None and most is None:
+        return sweep, how
+    if most is None:
+        raise ValueError("--adaptive COLUMN=SE and --max-realizations R need each other; give both")
+    found = Adaptive.of(sweep, Rule.parse(options["adaptive"])) if options["adaptive"] is not None else sweep
+    assert isinstance(found, Adaptive)
+    target = Target(*found.rule, value("--max-realizations", most, int))
+    target.check(sweep)
+    return found, how._replace(most=target.realizations)
 
 
 def target(text: str | None, most: str | None, sweep: "Sweep") -> "Target | None":

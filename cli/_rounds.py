@@ -1,12 +1,19 @@
 """How far rounds of draws have come, in sentences."""
 
+from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ._errors import say
+from ._errors import UNFINISHED, say
+from ._fill import filled, finish, opened
+from ._how import How
 
 if TYPE_CHECKING:
+    from sweepjax.sweep.adaptive import Adaptive
     from sweepjax.sweep.sweep import Sweep
     from sweepjax.target import Reached, Target
+
+PILOT = "_pilot"  # the rows of an adaptive run that are to decide how many there are
 
 
 def say_how_far(target: "Target", far: "Reached", sweep: "Sweep") -> None:
@@ -26,3 +33,26 @@ def say_how_far(target: "Target", far: "Reached", sweep: "Sweep") -> None:
         f"the standard error of {target.column} is {verdict} {target.se:g} after {sweep.realizations} realizations: "
         f"at its worst, {where or 'at the only point'}, it {known}"
     )
+
+
+def run_adaptive(sweep: "Adaptive", how: How, directory: Path) -> int:
+    """Draw the pilot, decide how many realizations each point needs, and fill the directory."""
+    from sweepjax import adaptive  # noqa: PLC0415
+    from sweepjax.store.rounds import keep_counts  # noqa: PLC0415
+
+    store = opened(sweep, how, directory)
+    if how.most:
+        first = adaptive.pilot(sweep)
+        before = opened(first, how, directory / PILOT)
+        if filled(before, first, how).failed:
+            return UNFINISHED
+        sweep = replace(sweep, counts=adaptive.counts(sweep, how.most, before.dataset()))
+        keep_counts(store.path, sweep.counts)
+        store = replace(store, sweep=sweep)
+    for note in store.sweep.notes()[-1:]:
+        say(note)
+    code = finish(store, filled(store, store.sweep, how))
+    if how.most and (short := adaptive.capped(sweep, how.most)):
+        say(f"{short} points have {how.most} realizations and may need more; give a larger --max-realizations")
+        return UNFINISHED
+    return code

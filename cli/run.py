@@ -7,20 +7,15 @@ import typer
 
 from . import _complete, _how
 from ._errors import COMPLETE, UNFINISHED, say
+from ._fill import filled, finish, opened
 from ._options import groups, pairs, value
 from ._plan import print_plan
-from ._progress import Progress, progress
-from ._report import duration, uncertified
-from ._rounds import say_how_far
+from ._rounds import run_adaptive, say_how_far
 
 if TYPE_CHECKING:
-    from sweepjax.executors import Failed
-    from sweepjax.store.store import Store
     from sweepjax.sweep.sweep import Sweep
-    from sweepjax.types import Chunk
 
 PLAIN = ("model", "solver", "record", "observe", "stop")
-APART = "`sweepjax verify` refuses rows of both in one place, so give another -o to keep them apart"
 
 
 def run(  # noqa: PLR0913, PLR0917  one parameter an option
@@ -74,7 +69,12 @@ def run(  # noqa: PLR0913, PLR0917  one parameter an option
     target_se: Annotated[
         str | None, typer.Option(metavar="COLUMN=SE", help="Double the draws until each mean is known this well.")
     ] = None,
-    max_realizations: Annotated[str | None, typer.Option(metavar="R", help="The most draws for --target-se.")] = None,
+    adaptive: Annotated[
+        str | None, typer.Option(metavar="COLUMN=SE", help="As many draws of each point as it needs for this.")
+    ] = None,
+    max_realizations: Annotated[
+        str | None, typer.Option(metavar="R", help="The most draws for --target-se or --adaptive.")
+    ] = None,
 ) -> int:
     """Run a sweep, or go on with one.
 
@@ -101,13 +101,16 @@ def asked(options: dict[str, Any]) -> tuple["Sweep", _how.How, Path | None]:
     sweep = _base(file and Path(file), options["preset"]).replaced(
         **_merged(plain | numbers, pairs(options["fields"], "FIELD=AXIS"))
     )
+    adaptive = _how.is_adaptive(options, sweep)
     how = _how.How(
         engine=_how.engine(options["batch"], options["device"]),
         execute=_how.executor(options["executor"], workers),
         part=_how.part(options["part"]),
         chunk=_how.chunk_rows(options["chunk"]),
-        target=_how.target(options["target_se"], options["max_realizations"], sweep),
+        target=None if adaptive else _how.target(options["target_se"], options["max_realizations"], sweep),
     )
+    if adaptive:
+        sweep, how = _how.adaptive(options, sweep, how)
     if how.target and how.part.of > 1:
         raise ValueError("--target-se needs the rows of every part; leave --part out")
     return sweep, how, options["out"] and Path(options["out"])
@@ -137,6 +140,7 @@ def _base(file: Path | None, preset: str | None) -> "Sweep":
     """Return the sweep that the options change."""
     from sweepjax import presets  # noqa: PLC0415
     from sweepjax.store.paths import locate  # noqa: PLC0415
+    from sweepjax.sweep.adaptive import sweep_of  # noqa: PLC0415
     from sweepjax.sweep.sweep import Sweep  # noqa: PLC0415
 
     if file and preset:
@@ -149,7 +153,7 @@ def _base(file: Path | None, preset: str | None) -> "Sweep":
     if not file.is_file():
         raise ValueError(f"{file} {'is a directory' if file.is_dir() else 'does not exist'}; give a TOML file")
     try:
-        return Sweep.from_toml(file.read_text(encoding="utf-8"))
+        return sweep_of(file.read_text(encoding="utf-8"))
     except UnicodeDecodeError:
         raise ValueError(f"{file} is not text; give a TOML file") from None
     except ValueError as error:
@@ -160,12 +164,17 @@ def _compute(sweep: "Sweep", how: _how.How, out: Path | None) -> int:
     """Fill the directory of a sweep, round by round if there is a target, and print it."""
     from sweepjax.run import default_directory  # noqa: PLC0415
     from sweepjax.store.paths import locate  # noqa: PLC0415
+    from sweepjax.sweep.adaptive import Adaptive  # noqa: PLC0415
 
     directory, code = locate(out or default_directory(sweep)), COMPLETE
+    if isinstance(sweep, Adaptive):
+        code = run_adaptive(sweep, how, directory)
+        typer.echo(directory)
+        return code
     for each in how.target.rounds(sweep) if how.target else [sweep]:
         store = opened(each, how, directory)
         shown = filled(store, each, how)
-        code = _finish(store, shown)
+        code = finish(store, shown)
         if not how.target or shown.failed:
             break
         far = how.target.reached(store, each)
@@ -177,50 +186,3 @@ def _compute(sweep: "Sweep", how: _how.How, out: Path | None) -> int:
             break
     typer.echo(directory)
     return code
-
-
-def opened(sweep: "Sweep", how: _how.How, directory: Path) -> "Store":
-    """Start or resume the directory of a sweep."""
-    from sweepjax.executors.local import Local  # noqa: PLC0415
-    from sweepjax.run import open_store  # noqa: PLC0415
-
-    chunk = how.chunk or (how.target.chunk_rows(sweep) if how.target else 0)
-    store = open_store(sweep, directory, chunk_rows=chunk, engine=how.engine if how.execute == Local() else None)
-    for code in store.other_code():
-        say(f"{store.path} holds rows of other code ({code}, now {store.source}); {APART}")
-    if how.chunk not in (0, store.chunk_rows):
-        say(f"{store.path} keeps its chunks of {store.chunk_rows} rows; --chunk is for new directories")
-    return store
-
-
-def filled(store: "Store", sweep: "Sweep", how: _how.How) -> Progress:
-    """Compute what the directory of a sweep lacks."""
-    from sweepjax.run import account, fill, share  # noqa: PLC0415
-    from sweepjax.store.beats import Pulse, failure  # noqa: PLC0415
-    from sweepjax.store.footers import stem  # noqa: PLC0415
-
-    total = sum(each.rows for each in share(sweep, store.chunk_rows, how.part))
-    missing = sum(each.rows for each in store.missing(share(sweep, store.chunk_rows, how.part)))
-    pulse = Pulse(store.path, str(store.provenance.get("device", "")), f"{how.part.number}/{how.part.of}")
-    with progress(total, total - missing, pulse) as shown:
-
-        def report(chunk: "Chunk", failed: "Failed") -> None:
-            shown.failed += chunk.rows
-            pulse.fail(f"chunk {stem(chunk)}: {failure(failed.traceback)}")
-            say(account(chunk, failed))
-
-        chunks = share(sweep, store.chunk_rows, how.part)
-        fill(store, chunks, engine=how.engine, execute=how.execute, watch=shown.watch, report=report)
-    return shown
-
-
-def _finish(store: "Store", shown: Progress) -> int:
-    """Say what was done, and whether every row is there and certified."""
-    from sweepjax.store.directory import parquet_files  # noqa: PLC0415
-
-    doubtful = uncertified(store.path) if parquet_files(store.path) else 0
-    before = f" ({shown.stored} of them stored before)" if shown.stored else ""
-    speed = f" in {duration(shown.seconds)}, {shown.rate:.3g} rows/s" if shown.computed else ""
-    failed = f"; {shown.failed} rows are missing, since their chunks failed" if shown.failed else ""
-    say(f"{shown.total - shown.failed} rows{before}{speed}; {doubtful} uncertified{failed}")
-    return UNFINISHED if doubtful or shown.failed else COMPLETE

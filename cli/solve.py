@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ._errors import COMPLETE, UNFINISHED, say
+from ._fill import filled, opened
 from ._options import value
-from .run import asked, filled, opened, parsed
+from .run import asked, parsed
 
 if TYPE_CHECKING:
     from sweepjax.solve import Line, Sample, Search

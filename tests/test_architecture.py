@@ -23,6 +23,7 @@ FLOORS = [
         "target",
         "limit",
         "observe",
+        "adaptive",
         "solve",
         "batch",
         "recheck",

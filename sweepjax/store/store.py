@@ -19,7 +19,9 @@ from sweepjax.store.chunkfile import Damaged, encode, footer, put, table
 from sweepjax.store.directory import RECORD, Conflict, check_free, chunk_files, leftovers
 from sweepjax.store.footers import FORMAT, origin, software, stem
 from sweepjax.store.paths import AT_ONCE, Overtaken, answers, locate, remote, tag
+from sweepjax.store.rounds import counted, keep_counts
 from sweepjax.store.rows import scan
+from sweepjax.sweep.adaptive import Adaptive, sweep_of
 from sweepjax.sweep.recorded import Recorded, recorded
 from sweepjax.sweep.sweep import Sweep
 from sweepjax.types import Chunk, Columns
@@ -91,7 +93,7 @@ class Store:
             raise ValueError(f"{path} holds no sweep ({RECORD} is missing); give a directory that `sweepjax run` made")
         table, chunk_rows, kept = _contents(record)
         try:
-            sweep = Sweep.from_toml(table)
+            sweep = counted(path, sweep_of(table))
         except ValueError as error:
             sweep = recorded(table, error, kept=kept.id, count=kept.points)
         if kept[:2] != (FORMAT, sweep.id):
@@ -172,6 +174,8 @@ class Store:
             put(self.path / RECORD, tomli_w.dumps(tomllib.loads(self.sweep.to_toml()) | own).encode(), seen)
         except Overtaken:
             return self.create()
+        if isinstance(self.sweep, Adaptive) and self.sweep.counts:
+            keep_counts(self.path, self.sweep.counts)
         return self
 
 

@@ -160,7 +160,7 @@ def _overlap(file: Path, chunk: Chunk, others: list[tuple[Path, Chunk]], chunk_r
 
 def _planned_rows(chunk: Chunk, sweep: Sweep) -> int:
     """Return how many rows of a chunk the plan asks for; a run of more realizations may have left more."""
-    return max(0, min(chunk.stop, len(chunk.family.tasks) * sweep.realizations) - chunk.start)
+    return max(0, min(chunk.stop, sweep.rows_of(chunk.family)) - chunk.start)
 
 
 def _without(held: dict[Path, Chunk], faults: list[Fault]) -> dict[Path, Chunk]:

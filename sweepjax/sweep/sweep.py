@@ -170,6 +170,10 @@ class Sweep:
         """The number of rows: every realization of every task."""
         return self.points * self.realizations
 
+    def rows_of(self, family: Family) -> int:
+        """Return the rows of a family."""
+        return len(family.tasks) * self.realizations
+
     def chunk_count(self, rows: int) -> int:
         """Return the number of chunks of at most `rows` rows."""
         return sum(families * -(-size * self.realizations // rows) for size, families in self.family_sizes.items())
@@ -189,7 +193,7 @@ class Sweep:
     def chunks(self, rows: int) -> Iterator[Chunk]:
         """Yield the chunks of at most `rows` rows, family by family."""
         for family in self.families():
-            total = len(family.tasks) * self.realizations
+            total = self.rows_of(family)
             yield from (Chunk(family, start, min(start + rows, total)) for start in range(0, total, rows))
 
     def notes(self) -> list[str]:

@@ -1,0 +1,64 @@
+"""The directory of a sweep, filled under everybody's eyes."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ._errors import COMPLETE, UNFINISHED, say
+from ._how import How
+from ._progress import Progress, progress
+from ._report import duration, uncertified
+
+if TYPE_CHECKING:
+    from sweepjax.executors import Failed
+    from sweepjax.store.store import Store
+    from sweepjax.sweep.sweep import Sweep
+    from sweepjax.types import Chunk
+
+APART = "`sweepjax verify` refuses rows of both in one place, so give another -o to keep them apart"
+
+
+def opened(sweep: "Sweep", how: How, directory: Path) -> "Store":
+    """Start or resume the directory of a sweep."""
+    from sweepjax.executors.local import Local  # noqa: PLC0415
+    from sweepjax.run import open_store  # noqa: PLC0415
+
+    chunk = how.chunk or (how.target.chunk_rows(sweep) if how.target else 0)
+    store = open_store(sweep, directory, chunk_rows=chunk, engine=how.engine if how.execute == Local() else None)
+    for code in store.other_code():
+        say(f"{store.path} holds rows of other code ({code}, now {store.source}); {APART}")
+    if how.chunk not in (0, store.chunk_rows):
+        say(f"{store.path} keeps its chunks of {store.chunk_rows} rows; --chunk is for new directories")
+    return store
+
+
+def filled(store: "Store", sweep: "Sweep", how: How) -> Progress:
+    """Compute what the directory of a sweep lacks."""
+    from sweepjax.run import account, fill, share  # noqa: PLC0415
+    from sweepjax.store.beats import Pulse, failure  # noqa: PLC0415
+    from sweepjax.store.footers import stem  # noqa: PLC0415
+
+    total = sum(each.rows for each in share(sweep, store.chunk_rows, how.part))
+    missing = sum(each.rows for each in store.missing(share(sweep, store.chunk_rows, how.part)))
+    pulse = Pulse(store.path, str(store.provenance.get("device", "")), f"{how.part.number}/{how.part.of}")
+    with progress(total, total - missing, pulse) as shown:
+
+        def report(chunk: "Chunk", failed: "Failed") -> None:
+            shown.failed += chunk.rows
+            pulse.fail(f"chunk {stem(chunk)}: {failure(failed.traceback)}")
+            say(account(chunk, failed))
+
+        chunks = share(sweep, store.chunk_rows, how.part)
+        fill(store, chunks, engine=how.engine, execute=how.execute, watch=shown.watch, report=report)
+    return shown
+
+
+def finish(store: "Store", shown: Progress) -> int:
+    """Say what was done, and whether every row is there and certified."""
+    from sweepjax.store.directory import parquet_files  # noqa: PLC0415
+
+    doubtful = uncertified(store.path) if parquet_files(store.path) else 0
+    before = f" ({shown.stored} of them stored before)" if shown.stored else ""
+    speed = f" in {duration(shown.seconds)}, {shown.rate:.3g} rows/s" if shown.computed else ""
+    failed = f"; {shown.failed} rows are missing, since their chunks failed" if shown.failed else ""
+    say(f"{shown.total - shown.failed} rows{before}{speed}; {doubtful} uncertified{failed}")
+    return UNFINISHED if doubtful or shown.failed else COMPLETE
