@@ -32,7 +32,7 @@ FLOORS = [
         "topics",
         "look",
     ],
-    ["report", "publish", "doctor"],
+    ["report", "publish", "explore", "doctor"],
     ["cli", "__main__"],
 ]
 FLOOR = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
