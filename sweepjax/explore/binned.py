@@ -1,7 +1,8 @@
 """What a page shows of some rows: at each point a histogram and the moments of each column, and mean curves."""
 
 import math
-from functools import partial
+from functools import partial, reduce
+from operator import add
 from typing import Any
 
 import numpy as np
@@ -59,14 +60,18 @@ def _seeds(rows: Dataset) -> list[int]:
 
 def _axes(groups: pd.DataFrame) -> list[str]:
     """List what varies over the points; d says nothing new beside λ and n."""
-    varying = [name for name in groups.columns if groups[name].nunique(dropna=False) > 1]
+    varying = [name for name in groups.columns if len(set(groups[name])) > 1]
     return [name for name in varying if not _follows(groups, name, varying)]
 
 
 def _follows(groups: pd.DataFrame, name: str, varying: list[str]) -> bool:
     """Whether n or d follows from those of λ and n that vary and come first."""
     first = [other for other in ("lam", "n") if other in varying and other != name]
-    return name == "d" and bool(first) and int(groups.groupby(first)[name].nunique().max()) == 1
+    return (
+        name == "d"
+        and bool(first)
+        and len(groups.drop_duplicates([*first, name])) == len(groups.drop_duplicates(first))
+    )
 
 
 def _ranges(rows: Dataset, columns: list[str]) -> dict[str, tuple[float, float]]:
@@ -74,7 +79,7 @@ def _ranges(rows: Dataset, columns: list[str]) -> dict[str, tuple[float, float]]
     _, states = fold(rows, "model", columns, lambda piece: {name: _sketch(piece[name]) for name in columns})
     found = {}
     for name in columns:
-        sketch = sum((state[name] for state in states[1:]), states[0][name])
+        sketch: Quantiles = reduce(add, [state[name] for state in states])
         low, high = (sketch.quantile(fraction) for fraction in (EDGES, 1 - EDGES))
         if not (math.isfinite(low) and math.isfinite(high)):
             low, high = 0.0, 1.0

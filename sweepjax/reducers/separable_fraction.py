@@ -90,7 +90,7 @@ def _law(rows: Dataset, table: pd.DataFrame) -> tuple[str, tuple[Array, Array]]:
     every = every.assign(**{LAW: [model.separable_probability() for model in models]})
     keys = [name for name in every.columns if name in table]
     groups = every.groupby(keys, dropna=False, sort=False)[LAW].agg(["min", "max"]).reset_index()
-    if (groups["max"] - groups["min"] > 1e-12).any():
+    if np.any(groups["max"].to_numpy() - groups["min"].to_numpy() > 1e-12):
         raise ValueError("a group has draws of different laws; group by every field that varies")
     law = table[keys].merge(groups, how="left", on=keys)["min"].to_numpy(np.float64)
     return LAW, (law, 1 - law)

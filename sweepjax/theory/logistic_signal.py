@@ -13,7 +13,7 @@ Source:
 """
 
 import functools
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -66,7 +66,8 @@ def _edge(gamma: float) -> Edge:
     def second(t: float) -> float:
         return mean(_second(t * fine))
 
-    t = float(minimize_scalar(second, bounds=(-20.0 - gamma, 1.0), method="bounded", options={"xatol": 1e-10}).x)
+    found: Any = minimize_scalar(second, bounds=(-20.0 - gamma, 1.0), method="bounded", options={"xatol": 1e-10})
+    t = float(found.x)
     h = second(t)
     shift = mean(fine**2 * _second(t * fine)) / mean(fine**2 * ndtr(t * fine))
     return Edge(h, shift, mean(_fourth(t * fine)) - h**2 - 2 * h)
