@@ -2,12 +2,18 @@
 
 import json
 import subprocess
+from dataclasses import replace
 
+import numpy as np
 import pandas as pd
 import pytest
-from stored_runs import LIMIT, curves_run, limit_run
+from stored_runs import CHUNK_ROWS, LIMIT, MACHINE, curves_run, limit_run
 from sweepjax_cli import app
 from tampering import everything
+
+from sweepjax.columns import labels
+from sweepjax.store.store import Store
+from sweepjax.sweep.adaptive import Adaptive, Rule
 
 pytest.importorskip("rocrate", reason="not installed with this checkout")
 
@@ -34,6 +40,16 @@ def copy(tmp_path):
 def test_rows_are_there_byte_for_byte(folder):
     for name in RUNS:
         assert everything(folder / "data" / name) == everything(folder.parent / name)
+
+
+def test_an_adaptive_run_is_published_with_its_counts(tmp_path):
+    sweep = Adaptive.of(LIMIT.replaced(lam="0.4", realizations=4), Rule("margin", 0.1))
+    (family,) = sweep.families()
+    store = Store(tmp_path / "run", replace(sweep, counts={family.id: 6}), CHUNK_ROWS, MACHINE).create()
+    for chunk in store.sweep.chunks(CHUNK_ROWS):
+        store.write(chunk, labels(chunk) | {"margin": np.ones(chunk.rows)})
+    assert app(["publish", str(tmp_path / "run"), "-o", str(tmp_path / "folder")]) == 0
+    assert Store.open(tmp_path / "folder" / "data" / "run").sweep.rows_total == 6
 
 
 def test_pandas_reads_them(folder):

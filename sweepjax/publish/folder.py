@@ -17,6 +17,7 @@ from sweepjax.store.beside import beside
 from sweepjax.store.chunkfile import Damaged, footer
 from sweepjax.store.directory import RECORD
 from sweepjax.store.paths import content, remote
+from sweepjax.store.rounds import ROUNDS
 from sweepjax.store.rows import scan
 from sweepjax.store.store import Store
 from sweepjax.store.verify import Findings, advice, verify
@@ -106,7 +107,8 @@ def _examined(name: str, store: Store) -> Published:
 
 def _copy(run: Published, folder: Path) -> None:
     folder.mkdir(parents=True)
-    for file in [run.store.path / RECORD, *run.findings.sound, *(each.file for each in beside(run.store.path))]:
+    records = [file for name in (RECORD, ROUNDS) if (file := run.store.path / name).exists()]
+    for file in [*records, *run.findings.sound, *(each.file for each in beside(run.store.path))]:
         (folder / file.name).write_bytes(content(file))
 
 
