@@ -16,7 +16,7 @@ from sweepjax.types import Chunk, Columns, Task
 if TYPE_CHECKING:
     import pandas as pd
 
-HERE, UNITS = Engine(), 1e9
+HERE, UNITS = Engine(), 1e100
 
 
 def limit(x: Any, y: Any = None, *, engine: Engine = HERE) -> "pd.Series | pd.DataFrame":

@@ -69,7 +69,7 @@ def test_arrays_of_jax_are_data(frame):
         (np.ones(3), None, "shape"),
         (np.ones((0, 3)), None, "at least one"),
         (np.full((2, 2), np.nan), None, "not finite"),
-        (np.full((2, 2), 1e-20), None, "closer to 1"),
+        (np.full((2, 2), 1e-200), None, "closer to 1"),
         (np.ones((2, 2), complex), None, "real numbers"),
         (np.array([["a", "b"]]), None, "real numbers"),
         (np.ones((2, 2)), [0, 1, 1], "one label a sample"),
