@@ -46,7 +46,11 @@ def run_adaptive(sweep: "Adaptive", how: How, directory: Path) -> int:
         before = opened(first, how, directory / PILOT)
         if filled(before, first, how).failed:
             return UNFINISHED
-        sweep = replace(sweep, counts=adaptive.counts(sweep, how.most, before.dataset()))
+        try:
+            sweep = replace(sweep, counts=adaptive.counts(sweep, how.most, before.dataset()))
+        except adaptive.Unreachable as error:
+            say(str(error))
+            return UNFINISHED
         keep_counts(store.path, sweep.counts)
         store = replace(store, sweep=sweep)
     for note in store.sweep.notes()[-1:]:

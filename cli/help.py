@@ -25,18 +25,23 @@ def help(
     if topic is None:
         found = topics()
         lines = [f"{name:<{max(map(len, found))}}  {heading}" for name, heading in found.items()]
-        typer.echo("\n".join([*lines, "", "sweepjax help TOPIC prints a page; sweepjax --help lists the commands"]))
+        _write("\n".join([*lines, "", "sweepjax help TOPIC prints a page; sweepjax --help lists the commands\n"]))
     elif topic in getattr(group, "commands", {}) and topic not in topics():
         command = group.commands[topic]
-        typer.echo(command.get_help(typer.Context(command, info_name=topic, parent=context.parent)))
+        _write(command.get_help(typer.Context(command, info_name=topic, parent=context.parent)) + "\n")
     else:
         _print(page(check(topic)))
+
+
+def _write(text: str) -> None:
+    # Typer's own way out writes UTF-8 where a terminal reads ASCII.
+    sys.stdout.write(text)
 
 
 def _print(text: str) -> None:
     """Print Markdown: set on a terminal, as it is elsewhere."""
     if not sys.stdout.isatty():
-        typer.echo(text, nl=False)
+        _write(text)
         return
     from rich.console import Console  # noqa: PLC0415
     from rich.markdown import Markdown  # noqa: PLC0415

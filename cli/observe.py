@@ -69,7 +69,6 @@ def _cost(store: "Store", texts: Sequence[str], engine: "Engine") -> str:
         return (
             f"{names} is of a training, and solver {store.sweep.solver!r} has none; choose an observable of the dataset"
         )
-    say("timing a few rows of at most three families; nothing is stored")
     made = plan(store.sweep, engine=engine, chunk_rows=store.chunk_rows)
     seen = ",".join(dict.fromkeys([*store.sweep.observables, *texts]))
     record, other = store.path / RECORD, f"{str(store.path).rstrip('/')}-observed"

@@ -35,7 +35,7 @@ def solve(
     directory below -o; the same command again goes on.
     """
     from sweepjax.run import default_directory  # noqa: PLC0415
-    from sweepjax.solve import Goal, Line, Search  # noqa: PLC0415
+    from sweepjax.solve import Goal, Line, Search, Unsolved  # noqa: PLC0415
     from sweepjax.store.paths import locate  # noqa: PLC0415
     from sweepjax.target import Target  # noqa: PLC0415
 
@@ -47,20 +47,28 @@ def solve(
     goal = Goal(value(column, wanted, float), points.low, points.high, value("--se", se, float), points.snapped)
     Target(column, goal.se, sweep.realizations).check(points.at(points.low))
     search, rows = Search(goal), value("--max-rows", most, int)
+    if rows < sum(search.wanted().values()):
+        raise ValueError(f"--max-rows {most} is not allowed, since the first round has more; give 1000 or more")
     home = locate(out or f"{default_directory(sweep.replaced(**{field: span}))}-solve")
     draws = _Draws(points, how, home, column)
+    try:
+        more = _searched(search, draws, rows, field)
+    except Unsolved as error:
+        say(f"{error}; {home}")
+        return UNFINISHED
+    found = search.crossing
+    typer.echo(f"{field},low,high\n{found.x!r},{found.low!r},{found.high!r}")
+    if more:
+        say(f"the standard error is {found.se:.3g} after {draws.rows} rows; give more --max-rows to go on with {home}")
+    return UNFINISHED if more or draws.unfinished else COMPLETE
+
+
+def _searched(search: "Search", draws: "_Draws", rows: int, field: str) -> dict[float, int]:
+    """Draw round by round; return what more would be drawn, were so many rows not enough."""
     while (more := search.wanted()) and draws.rows_after(more) <= rows:
         search.take({x: draws.sample(x, count) for x, count in more.items()})
         _say(search, field, draws.rows)
-    found = search.crossing if len(search.seen) > 1 else None
-    if found is None:
-        raise ValueError(f"--max-rows {rows} is less than two points need; give more")
-    typer.echo(f"{field},low,high\n{found.x!r},{found.low!r},{found.high!r}")
-    if more:
-        say(
-            f"the standard error is {found.se:.3g} after {draws.rows} rows, and more than --max-rows are needed; {home}"
-        )
-    return UNFINISHED if more or draws.unfinished else COMPLETE
+    return more
 
 
 class _Draws:

@@ -24,6 +24,10 @@ SAFETY = 1.2  # more draws than the variance of the pilot asks for, since it may
 SEEDS = 2**32
 
 
+class Unreachable(Exception):  # noqa: N818  named for what happened
+    """No number of draws makes a mean as well known as was asked for; the text says why."""
+
+
 def pilot(sweep: Adaptive) -> Sweep:
     """Return the sweep of the pilot: the same points with seeds of their own, and no rule."""
     plain = Sweep(**{name: getattr(sweep, name) for name in Sweep.__dataclass_fields__})
@@ -35,15 +39,13 @@ def counts(sweep: Adaptive, most: int, rows: Dataset) -> dict[str, int]:
     """Return the realizations of each family, by its digits, from the rows of the pilot.
 
     Raises:
-        ValueError: the law of the column has no variance somewhere, as far as its tail tells.
+        Unreachable: the law of the column has no variance somewhere, as far as its tail tells.
     """
     rule = sweep.rule
     table = Mean(column=rule.column, quantiles="", sketch=SMALLEST_SKETCH)(rows)
     if without_variance(table).any():
-        what = (
-            f"the tail of {rule.column} falls off too slowly for a variance, so that no standard error can be reached"
-        )
-        raise ValueError(f"{what}; give {rule.column}_inverse_square")
+        what = f"the tail of {rule.column} falls off too slowly for a variance"
+        raise Unreachable(f"{what}, so that no standard error can be reached; give {rule.column}_inverse_square")
     keys = list(table.columns[: table.columns.get_loc("column")])
     truth = pa.types.is_boolean(rows.schema.field(source(rule.column)).type)
     wanted: dict[tuple[Any, ...], float] = {}

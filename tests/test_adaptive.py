@@ -6,7 +6,7 @@ from stored_runs import CHUNK_ROWS, MACHINE
 from sweepjax_cli import app
 
 import sweepjax as sj
-from sweepjax.adaptive import SAFETY, counts, pilot
+from sweepjax.adaptive import SAFETY, Unreachable, counts, pilot
 from sweepjax.columns import labels
 from sweepjax.reducers.mean import Mean
 from sweepjax.store.rounds import ROUNDS
@@ -144,5 +144,5 @@ def test_a_law_without_a_variance_is_refused(tmp_path):
     rows = stored(
         tmp_path, pilot(SWEEP.replaced(realizations=400)), lambda columns, rng: rng.pareto(1, len(columns["d"]))
     )
-    with pytest.raises(ValueError, match="falls off too slowly"):
+    with pytest.raises(Unreachable, match="falls off too slowly"):
         counts(SWEEP, 10**6, rows)

@@ -5,7 +5,7 @@ import pytest
 from scipy.stats import binom
 from sweepjax_cli import app
 
-from sweepjax.solve import Goal, Line, Sample, Search
+from sweepjax.solve import Goal, Line, Sample, Search, Unsolved
 from sweepjax.sweep.sweep import Sweep
 from sweepjax.theory.separability import separable_probability
 
@@ -93,7 +93,7 @@ def test_a_round_depends_on_earlier_rounds_alone():
 
 
 def test_ends_between_which_the_mean_does_not_cross_are_refused():
-    with pytest.raises(ValueError, match=r"does not cross 0\.5 between them"):
+    with pytest.raises(Unsolved, match=r"does not cross 0\.5 between them"):
         searched(LAM._replace(low=0.1, high=0.3), separable, 0)
 
 

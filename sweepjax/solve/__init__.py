@@ -6,3 +6,4 @@ from sweepjax.solve.line import Line as Line
 from sweepjax.solve.line import sampled as sampled
 from sweepjax.solve.search import Goal as Goal
 from sweepjax.solve.search import Search as Search
+from sweepjax.solve.search import Unsolved as Unsolved

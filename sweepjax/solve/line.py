@@ -10,6 +10,7 @@ from sweepjax.columns import curves
 from sweepjax.plugins import unknown
 from sweepjax.reducers import ends
 from sweepjax.solve.fit import Sample
+from sweepjax.solve.search import Unsolved
 from sweepjax.store.store import Store
 from sweepjax.sweep.fields import as_typed
 from sweepjax.sweep.sweep import Sweep
@@ -64,13 +65,17 @@ class Line(NamedTuple):
 
 
 def sampled(store: Store, column: str, count: int) -> Sample:
-    """Return the mean and the variance of a column over the first realizations; of a curve its last value counts."""
+    """Return the mean and the variance of a column over the first realizations; of a curve its last value counts.
+
+    Raises:
+        Unsolved: the column exists in none of them.
+    """
     rows = store.dataset().filter(pc.field("realization") < count)
     rows = ends(rows) if column in curves(rows) else rows
     values = rows.to_table(columns=[column])[column].drop_null().to_numpy().astype(np.float64)
     values = values[~np.isnan(values)]
     if not len(values):
-        raise ValueError(f"{column} exists in none of {count} rows of {store.path}; choose another column")
+        raise Unsolved(f"{column} exists in none of {count} rows of {store.path}; choose another column")
     return Sample(len(values), float(values.mean()), float(values.var()))
 
 

@@ -22,6 +22,10 @@ MOST_AT_ENDS = 4096  # draws that are to show on which side of the value a mean 
 ADJUSTMENTS = 6  # of the window at most
 
 
+class Unsolved(Exception):  # noqa: N818  named for what happened
+    """The draws show that there is nothing to find; the text says why."""
+
+
 class Goal(NamedTuple):
     """What is looked for: where the mean is `value` between two points, to a standard error of the crossing."""
 
@@ -52,7 +56,7 @@ class Search:
         """Return how many draws each point is to have after the next round; nothing where the goal is reached.
 
         Raises:
-            ValueError: the mean does not cross the value between the two points.
+            Unsolved: the mean does not cross the value between the two points.
         """
         if not {self.low, self.high} <= self.seen.keys():
             return dict.fromkeys((self.low, self.high), PILOT)
@@ -98,7 +102,7 @@ class Search:
         low, high = self.seen[self.low].mean, self.seen[self.high].mean
         if (low - self.goal.value) * (high - self.goal.value) >= 0:
             at = f"the mean is {low:.4g} at {self.low:.6g} and {high:.4g} at {self.high:.6g}"
-            raise ValueError(f"{at}, and does not cross {self.goal.value:g} between them; give other ends")
+            raise Unsolved(f"{at}, and does not cross {self.goal.value:g} between them; give other ends")
 
     def _rising(self) -> tuple[np.ndarray, np.ndarray]:
         """Return the points and their means from the value on, turned and pooled so that they rise."""

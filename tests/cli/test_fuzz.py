@@ -3,11 +3,14 @@
 import contextlib
 import os
 import shutil
+import time
 from collections import Counter
 from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from types import SimpleNamespace
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -18,13 +21,14 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from surroundings import ENVIRONMENTS, OPEN, SILENT, STREAMS, UNREAD, surrounded
 from surroundings import lines as lines_of
-from sweepjax_cli import app
+from sweepjax_cli import _watch, app
 from tampering import chunks, flipped
 
 from sweepjax.columns import FIRST, labels
 from sweepjax.engine.engine import Engine
 from sweepjax.executors.dask import Dask
 from sweepjax.identity import name_of
+from sweepjax.observed import column_of
 from sweepjax.plan import Pilot
 
 COMMANDS = typer.main.get_command(sweepjax_cli._commands()).commands
@@ -99,7 +103,17 @@ GOOD = {
     "cpus": ["1"],
     "memory": ["16G"],
     "dask": ["2"],
+    "topic": ["models", "axes", "run"],
+    "columns": ["mean_norm", "gram_extremes", "weight_norm"],
+    "adaptive": ["separable=0.2", "margin=0.01", "certified=1"],
+    "target": ["separable=0.5", "s_norm=3", "margin=0.1"],
+    "over": ["lam=0.4:0.6", "lambda=0.1:0.9", "sigma=1:2"],
+    "se": ["0.1", "0.05"],
+    "most": ["100", "300"],
+    "explore out": ["r.html", "run/r.html", "p.png"],
+    "license": ["CC-BY-4.0"],
 }
+DEFAULTS = {"run": "results", "solve": "results", "report": "report.html", "explore": "explore.html"}
 NONSENSE = [
     *("", " ", "nan", "-inf", "1e999", "1e308", "1e30", "1e-300", "-1", "0", "1.5", "0.4:0.6:0", "1:0", "log:0:1@3"),
     *("0:1:1e-9", "0:1@1e9", "1:2:3:4", ":", "::", "@", ",", "1,,2", "=", "a=b=c", "lam=", "0x10", "1_0", "٣", "½"),
@@ -165,6 +179,8 @@ def computed(engine, chunk, watch=lambda what, rows: None):
         return known | stored_runs._limit(known, 0)
     if task.times == stored_runs.CURVES.times:
         return known | stored_runs._curves(known)
+    if task.observables and not task.times:
+        return {column_of(text): np.zeros(chunk.rows) for text in task.observables}
     return known | {"bits": known["realization"]}
 
 
@@ -176,6 +192,11 @@ def refused(self, compute, chunks, watch):
     raise OSError(111, "Connection refused")
 
 
+def left(seconds):
+    """Whoever looks on hits Ctrl-C."""
+    raise KeyboardInterrupt
+
+
 @pytest.fixture(autouse=True)
 def nothing_long(monkeypatch):
     monkeypatch.setattr(Engine, "compute", computed)
@@ -183,6 +204,7 @@ def nothing_long(monkeypatch):
     monkeypatch.setattr(Engine, "prepare", lambda self, family: None)
     monkeypatch.setattr("sweepjax.plan.pilot", lambda family, engine: Pilot(1.0, 1e-3, 1000, 1000.0, 10.0))
     monkeypatch.setattr(Dask, "__call__", refused)
+    monkeypatch.setattr(_watch, "time", SimpleNamespace(sleep=left, strftime=time.strftime))
 
 
 @pytest.fixture(scope="module")
@@ -242,14 +264,13 @@ def check_rows(before, after):
 
 def check_places(arguments, out, before, after):
     """Only where the command is told to write, and what `verify --repair` removes, may have changed."""
-    target = os.path.normpath(
-        out if out is not None else {"run": "results", "report": "report.html"}.get(arguments[0], "-")
-    )
+    target = os.path.normpath(out if out is not None else DEFAULTS.get(arguments[0], "-"))
     for name in before.keys() | after.keys():
         if before.get(name) != after.get(name):
             made = after.get(name) is False and f"{target}/".startswith(f"{name}/")
             removed = "--repair" in arguments and name not in after and name.partition("/")[0] in ("flipped", "cut")
-            assert made or removed or f"{name}/".startswith(f"{target}/"), (name, target)
+            added = arguments[0] == "observe" and name.endswith(".observed")
+            assert made or removed or added or f"{name}/".startswith(f"{target}/"), (name, target)
 
 
 def check(master, arguments, out, around=(OPEN, OPEN, {})):
