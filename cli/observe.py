@@ -37,7 +37,7 @@ def observe(
     from sweepjax.store.store import Store  # noqa: PLC0415
 
     store, engine = Store.open(directory), _how.engine(batch, device)
-    texts = library.check(store, columns)
+    texts = library.check(store, [text for column in columns for text in column.split(",")])
     if path := library.along(texts):
         raise ValueError(_cost(store, path, engine))
     chunks = library.missing(store, texts)
