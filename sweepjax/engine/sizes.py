@@ -205,5 +205,6 @@ def _shapes(model: Any, *, start: bool = True) -> tuple[Any, Any]:
 
 
 def effort(solver: Any, times: tuple[float, ...]) -> int:
-    """Return how much longer a training takes than one of the usual length: it tells where steps are many."""
-    return max(1, int(times[-1]) // STEPS) if solver.clock == "step" else 1
+    """Return how much longer a training takes than one of the usual length: it tells where many steps are taken."""
+    walks = solver.clock == "step" and getattr(solver, "needs", "") == "training_loss"
+    return max(1, int(times[-1]) // STEPS) if walks else 1

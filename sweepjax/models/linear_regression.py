@@ -1,10 +1,10 @@
 """A linear student of a linear teacher, trained by the squared error: grokking without features or classes.
 
 x ~ N(0, I_d), labels are those of the teacher T, without noise; both T and the student's start S₀ have entries of
-variance 1/(2 d outputs). With D = S - T and Σ = XᵀX/n the training loss is tr DᵀΣD/outputs, to which a weight decay adds
-γ‖S‖²/(2 outputs); that of fresh samples is ‖D‖²/outputs. A sample counts as correct where its squared error, a mean over
-the outputs, is below a tolerance: accuracy generalizes later than it trains, since the modes of Σ that are slow in the
-test loss hardly show in the training loss.
+variance 1/(2 d outputs). With D = S - T and Σ = XᵀX/n the training loss is tr DᵀΣD/outputs, to which weight decay
+adds γ‖S‖²/(2 outputs); the loss of fresh samples is ‖D‖²/outputs. A sample counts as correct where its squared error,
+a mean over the outputs, is below a tolerance. Accuracy generalizes later than it trains, since the slow modes of Σ
+hardly show in the training loss.
 
 Source:
     Levi, Beck, Bar-Sinai, "Grokking in Linear Estimators – A Solvable Model that Groks without Understanding",

@@ -11,12 +11,14 @@ from jaxtyping import Array, Float
 
 from sweepjax.primitives.lapack import eigh
 
+Theta = Float[Array, "*p"]  # p numbers, or columns of p
+
 
 class Quadratic(NamedTuple):
     """The loss ½θ·Hθ - c·θ + const of parameters θ [p], or the sum of this over columns θ [p m]."""
 
     hessian: Float[Array, "p p"]
-    pull: Float[Array, "p *m"]  # c
+    pull: Theta  # c
 
 
 class Modes(NamedTuple):
@@ -24,11 +26,11 @@ class Modes(NamedTuple):
 
     rates: Float[Array, " p"]  # ν, none negative
     axes: Float[Array, "p p"]
-    start: Float[Array, "p *m"]  # z₀
-    speed: Float[Array, "p *m"]  # c - νz₀, dz/dt at the start
+    start: Theta  # z₀
+    speed: Theta  # c - νz₀, dz/dt at the start
 
 
-def modes(loss: Quadratic, start: Float[Array, "p *m"]) -> Modes:
+def modes(loss: Quadratic, start: Theta) -> Modes:
     """Find the basis of a loss; rounding may have made a rate that is 0 negative."""
     rates, axes = eigh(loss.hessian)
     rates = jnp.maximum(rates, 0)
@@ -36,7 +38,7 @@ def modes(loss: Quadratic, start: Float[Array, "p *m"]) -> Modes:
     return Modes(rates, axes, origin, axes.T @ loss.pull - _each(rates, origin) * origin)
 
 
-def moved(each: Modes, spans: Float[Array, " p"]) -> Float[Array, "p *m"]:
+def moved(each: Modes, spans: Float[Array, " p"]) -> Theta:
     """Return the parameters after what `flow_spans` or `descent_spans` returns."""
     return each.axes @ (each.start + _each(spans, each.speed) * each.speed)
 
@@ -62,6 +64,6 @@ def _over(shrunk: Float[Array, " p"], rates: Float[Array, " p"], limit: Float[Ar
     return jnp.where(tiny, limit, shrunk / jnp.where(tiny, 1, rates))
 
 
-def _each(values: Float[Array, " p"], like: Float[Array, "p *m"]) -> Array:
+def _each(values: Float[Array, " p"], like: Theta) -> Array:
     """Return a number a row, for columns if there are any."""
     return values.reshape(-1, *(1,) * (like.ndim - 1))
