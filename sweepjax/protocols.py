@@ -115,6 +115,14 @@ class Abilities(Protocol):
         """Return the parameters of the gradient flow at one time, in closed form."""
         ...
 
+    def quadratic(self, data: Data) -> Any:
+        """Return the training loss as a `Quadratic` of parameters that are one array."""
+        ...
+
+    def penalized(self, data: Data) -> Any:
+        """Return the training loss as a `Quadratic` with an L1 penalty, of parameters that are one array."""
+        ...
+
 
 class Solver(Protocol):
     """A way from t = 0 to the recorded times, cut into stages of bounded and nearly equal work.

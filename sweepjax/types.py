@@ -38,7 +38,7 @@ class Allowed:
     at_most: float | int | None = None
     choices: tuple[Any, ...] = ()
     draws: bool = True  # False: this text field does not change how a dataset is drawn
-    rules_out: str = ""  # the method of the model that exists only at this field's default
+    rules_out: tuple[str, ...] = ()  # the methods of the model that exist only at this field's default
 
     def admits(self, value: float | int | str) -> bool:
         """Whether `value` is one of the choices, if there are any, and a number lies within the bounds."""

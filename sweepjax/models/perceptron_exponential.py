@@ -16,6 +16,8 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int, Key
 
 from sweepjax.primitives.batches import with_replacement
+from sweepjax.primitives.orthants import Penalized
+from sweepjax.primitives.quadratic import Quadratic
 from sweepjax.types import Columns, parameter, plugin
 
 
@@ -91,6 +93,10 @@ class PerceptronExponential:
 
     def batch(self, key: Key[Array, ""], data: Inputs, size: int) -> Int[Array, " size"]:
         return with_replacement(key, data.y.size, size)
+
+    def penalized(self, data: Inputs) -> Penalized:
+        smooth = Quadratic(jnp.full((1, 1), 1 + self.l2, jnp.float64), jnp.mean(data.x)[None])
+        return Penalized(smooth, jnp.asarray(self.l1, jnp.float64))
 
     def prepare(self, start: Bias, data: Inputs) -> "tuple[Array, Path]":
         return _path(self, start, data)

@@ -41,7 +41,7 @@ class TwoPoint:
     lam: float = parameter(0.48, at_least=0, at_most=1, symbol="λ")
     sigma: float = parameter(1.0, above=0, symbol="σ")
     loss: str = parameter(
-        "exponential", choices=("exponential", "logistic"), words=WORDS, draws=False, rules_out="solution"
+        "exponential", choices=("exponential", "logistic"), words=WORDS, draws=False, rules_out=("solution",)
     )
     init_norm: float = parameter(0.0, at_least=0, symbol="‖S₀‖")
     init_bias: float = parameter(0.0, symbol="b₀")

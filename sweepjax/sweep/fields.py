@@ -177,7 +177,7 @@ def check_default(model: tuple[str, Any], solver: tuple[str, Any], values: dict[
     """Refuse values of the model's fields at which the method the solver needs does not exist."""
     needs = getattr(solver[1], "needs", None)
     for name, field in fields_of(model[1]).items():
-        if field.allowed.rules_out and field.allowed.rules_out == needs and values[name] != (field.default,):
+        if needs in field.allowed.rules_out and values[name] != (field.default,):
             given = ", ".join(str(value) for value in values[name][:6])
             raise ValueError(
                 f"{name} = {given} is not allowed with solver {solver[0]!r}, whose {needs} model {model[0]!r} has only "

@@ -1,0 +1,191 @@
+"""A perceptron in D dimensions whose inputs of either label fill a ball: grokking with an exponent (D + 1)/2.
+
+N inputs of either label are uniform in the unit ball, moved by ±ε along the first axis; sgn(w·x) is trained by the mean
+of ½(w·x - y)² + ½λ₂‖w‖² + λ₁‖w‖₁ from w ~ N(0, I). With h = ε w₁/‖w‖ the error of fresh inputs is that of a cap of the
+ball, and 0 from h = 1 on.
+
+Source:
+    Žunkovič, Ilievski, "Grokking phase transitions in learning local rules with gradient descent",
+    arXiv 2210.15435, section 3.2.
+"""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+from jax.scipy.special import betainc
+from jaxtyping import Array, Bool, Float, Int, Key
+
+from sweepjax.models._quadratic import QuadraticLoss
+from sweepjax.primitives import orthants
+from sweepjax.primitives.batches import with_replacement
+from sweepjax.primitives.orthants import Penalized
+from sweepjax.primitives.quadratic import Quadratic, flow_spans, modes, moved
+from sweepjax.types import Columns, parameter, plugin
+
+PLACES = 256  # times at which a flow is looked at, evenly in the logarithm
+EARLY, LATE = 1e-3, 40.0  # the first and the last, over the fastest and the slowest relaxation
+HALVINGS = 40  # to find a time between two of them
+MOST_STEPS = 100_000  # of a flow with a penalty, which rests long before
+
+
+class Inputs(NamedTuple):
+    """One draw: n inputs of label 1, then n of label -1, and these labels; float64, since they are few."""
+
+    x: Float[Array, "2*n d"]
+    y: Float[Array, " 2*n"]
+
+
+class Weights(NamedTuple):
+    """The trained parameters."""
+
+    w: Float[Array, " d"]
+
+
+@plugin
+class PerceptronBall(QuadraticLoss):
+    """n inputs of either label in balls around ±ε on the first axis, classified by the sign of w·x."""
+
+    n: int = parameter(10, at_least=1, symbol="N")
+    d: int = parameter(10, at_least=1, symbol="D")
+    epsilon: float = parameter(1.01, at_least=0, symbol="ε")
+    l1: float = parameter(0.0, at_least=0, symbol="λ₁", rules_out=("solution", "quadratic"))
+    l2: float = parameter(0.1, at_least=0, symbol="λ₂")
+
+    def sample(self, key: Key[Array, ""]) -> Inputs:
+        direction, size = jax.random.split(key)
+        noise = jax.random.normal(direction, (2 * self.n, self.d), dtype=jnp.float32).astype(jnp.float64)
+        radius = jax.random.uniform(size, (2 * self.n, 1), dtype=jnp.float32).astype(jnp.float64) ** (1 / self.d)
+        y = jnp.repeat(jnp.array([1.0, -1.0], jnp.float64), self.n)
+        shift = self.epsilon * y[:, None] * (jnp.arange(self.d) == 0)
+        return Inputs(radius * noise / jnp.linalg.norm(noise, axis=1, keepdims=True) + shift, y)
+
+    def init(self, key: Key[Array, ""], data: Inputs) -> Weights:
+        return Weights(jax.random.normal(key, (self.d,), dtype=jnp.float32).astype(jnp.float64))
+
+    def training_loss(self, params: Weights, data: Inputs, batch: Array | None = None) -> Float[Array, ""]:
+        part = data if batch is None else jax.tree.map(lambda leaf: leaf[batch], data)
+        penalty = 0.5 * self.l2 * jnp.sum(params.w**2) + self.l1 * jnp.sum(jnp.abs(params.w))
+        return _loss(params, part) + penalty
+
+    def metrics(self, params: Weights, data: Inputs) -> Columns:
+        w, e = params.w, self.epsilon
+        fresh = jnp.sum(w**2) / (self.d + 2) + (e * w[0] - 1) ** 2
+        return {
+            "train_loss": _loss(params, data),
+            "train_accuracy": jnp.mean((_margins(w, data) > 0).astype(jnp.float64)),
+            "test_loss": 0.5 * fresh,
+            "test_accuracy": 1 - self._error(w),
+        }
+
+    def facts(self, data: Inputs, start: Weights) -> Columns:
+        """Return when nothing is wrong for the first time: on the samples, and on fresh inputs.
+
+        A draw generalizes where nothing is wrong in the end; only such a draw has a time to generalize.
+        """
+        penalized = jnp.asarray(self.l1 > 0)
+        walked, foreseen = self._walked(data, start, penalized), self._foreseen(data, start)
+        generalizes, (t_train, t_test) = jax.tree.map(lambda a, b: jnp.where(penalized, a, b), walked, foreseen)
+        return {
+            "generalizes": generalizes,
+            "t_train": _if(jnp.isfinite(t_train), t_train),
+            "t_test": _if(generalizes, t_test),
+            "t_grok": _if(generalizes, t_test - t_train),
+        }
+
+    def absolute(self, relative: float) -> dict[str, float]:
+        return dict.fromkeys(("t_train", "t_test", "t_grok"), 1e-3 * relative)
+
+    def batch(self, key: Key[Array, ""], data: Inputs, size: int) -> Int[Array, " size"]:
+        return with_replacement(key, data.y.size, size)
+
+    def quadratic(self, data: Inputs) -> Quadratic:
+        return self.penalized(data).smooth
+
+    def penalized(self, data: Inputs) -> Penalized:
+        moment = data.x.T @ data.x / data.y.size + self.l2 * jnp.eye(self.d)
+        return Penalized(Quadratic(moment, data.y @ data.x / data.y.size), jnp.asarray(self.l1, jnp.float64))
+
+    def _error(self, w: Float[Array, " d"]) -> Float[Array, ""]:
+        """Return the share of a ball beyond a plane at the distance h = ε w₁/‖w‖ from its centre."""
+        h = self.epsilon * w[0] / jnp.maximum(jnp.linalg.norm(w), 1e-300)
+        cap = 0.5 * betainc(0.5 * (self.d + 1), 0.5, jnp.maximum(1 - h**2, 0))
+        return jnp.where(h < 0, 1 - cap, cap)
+
+    def _heights(self, w: Float[Array, " d"], data: Inputs) -> Float[Array, "2"]:
+        """Return what is not negative where nothing is wrong: on the samples, and on fresh inputs (h ≥ 1)."""
+        ahead = self.epsilon**2 * w[0] * jnp.abs(w[0]) - jnp.sum(w**2)
+        return jnp.stack([jnp.min(_margins(w, data)), jnp.where(w[0] > 0, ahead, -1.0)])
+
+    def _foreseen(self, data: Inputs, start: Weights) -> tuple[Bool[Array, ""], Float[Array, "2"]]:
+        """Return whether fresh inputs are right in the end, and both times, from the flow in closed form."""
+        each = modes(self.quadratic(data), start.w)
+
+        def heights(time: Float[Array, ""]) -> Float[Array, "2"]:
+            return self._heights(moved(each, flow_spans(each.rates, time)), data)
+
+        ends = jnp.log(EARLY / each.rates[-1]), jnp.log(LATE / jnp.maximum(each.rates[0], 1e-9 * each.rates[-1]))
+        times = jnp.append(0.0, jnp.exp(jnp.linspace(*ends, PLACES)))
+        right = jax.vmap(heights)(times) >= 0
+        before = jnp.maximum(jnp.argmax(right, axis=0) - 1, 0)
+        first = jax.vmap(lambda which, place: _between(lambda time: heights(time)[which], times, place))(
+            jnp.arange(2), before
+        )
+        first = jnp.where(jnp.any(right, axis=0), first, jnp.inf)
+        return right[-1, 1], jnp.where(right[0], 0.0, first)
+
+    def _walked(self, data: Inputs, start: Weights, penalized: Array) -> tuple[Bool[Array, ""], Float[Array, "2"]]:
+        """Return the same of a flow with an L1 penalty, walked until it rests; not a step is taken of another."""
+        loss = self.penalized(data)
+
+        def step(carry: tuple[orthants.Path, Array]) -> tuple[orthants.Path, Array]:
+            path, first = carry
+            path = orthants.advance(loss, path)
+            return path, self._first(path, first, data)
+
+        begin = orthants.start(loss, start.w, ~penalized)
+        first = jnp.where(self._heights(start.w, data) >= 0, 0.0, jnp.inf)
+        path, first = lax.while_loop(
+            lambda carry: ~carry[0].resting & (carry[0].steps < MOST_STEPS), step, (begin, first)
+        )
+        return self._heights(path.theta, data)[1] >= 0, first
+
+    def _first(self, path: orthants.Path, first: Float[Array, "2"], data: Inputs) -> Float[Array, "2"]:
+        """Return the times of the first crossings after one more step; infinity where there is none yet."""
+        found = (self._heights(path.theta, data) >= 0) & jnp.isinf(first)
+
+        def crossing(which: Int[Array, ""], halvings: Int[Array, ""]) -> Float[Array, ""]:
+            ends = jnp.stack([path.before, path.now])
+            return _between(lambda time: self._heights(orthants.position(path, time), data)[which], ends, 0, halvings)
+
+        times = jax.vmap(crossing)(jnp.arange(2), jnp.where(found, HALVINGS, 0))
+        return jnp.where(found, times, first)
+
+
+def _loss(params: Weights, data: Inputs) -> Float[Array, ""]:
+    return 0.5 * jnp.mean((data.x @ params.w - data.y) ** 2)
+
+
+def _margins(w: Float[Array, " d"], data: Inputs) -> Float[Array, " 2*n"]:
+    return data.y * (data.x @ w)
+
+
+def _between(
+    height: Callable[[Array], Array], times: Float[Array, " k"], place: Array | int, halvings: Array | int = HALVINGS
+) -> Float[Array, ""]:
+    """Return when a height rises to 0 between two neighbours of the times."""
+    ends = times[place], times[jnp.minimum(place + 1, times.size - 1)]
+
+    def halve(_: Array, ends: tuple[Array, Array]) -> tuple[Array, Array]:
+        middle = 0.5 * (ends[0] + ends[1])
+        wrong = height(middle) < 0
+        return jnp.where(wrong, middle, ends[0]), jnp.where(wrong, ends[1], middle)
+
+    return lax.fori_loop(0, halvings, halve, ends)[1]
+
+
+def _if(true: Bool[Array, ""], value: Float[Array, ""]) -> tuple[Array, Array]:
+    """Return a column that exists where something is true."""
+    return jnp.where(true, value, 0), true

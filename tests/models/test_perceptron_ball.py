@@ -1,0 +1,172 @@
+"""The perceptron on balls: who generalizes and when, with and without an L1 penalty."""
+
+import jax
+import numpy as np
+import pytest
+
+import sweepjax as sj
+from sweepjax.engine.rows import model_of
+from sweepjax.keys import realization_keys
+from sweepjax.sweep.sweep import Sweep
+from sweepjax.theory import perceptron_ball as theory
+
+BASE = {"model": "perceptron_ball", "n": 10, "d": 5, "record": "0,0.1,1,10"}
+DRAWS = 1000
+
+
+@pytest.fixture(scope="module")
+def frame():
+    return sj.run(**BASE, solver="exact", epsilon="1.01,2", l2="0.01,0.1", realizations=DRAWS)
+
+
+@pytest.fixture(scope="module")
+def penalized():
+    return sj.run(**BASE, solver="proximal_flow", epsilon="1,1.01", l1="0,0.1,0.5", l2=0.1, realizations=100)
+
+
+def of(frame, **fields):
+    for name, value in fields.items():
+        frame = frame[frame[name] == value]
+    return frame.sort_values("realization")
+
+
+def drawn(row):
+    """Draw the inputs of a row again, times their labels, and its start."""
+    data, model = sj.dataset(row), model_of(row)
+    with jax.enable_x64(True):
+        key = realization_keys(model, np.uint32(row["seed"]), np.uint32(row["realization"])).init
+        start = np.asarray(model.init(key, None).w)
+    return np.asarray(data.x * data.y[:, None]), start
+
+
+def parts(row, z):
+    """Return the Hessian and the pull of the loss without its L1 penalty."""
+    return z.T @ z / len(z) + row["l2"] * np.eye(z.shape[1]), z.mean(0)
+
+
+def first(times, good):
+    """Return the time at which something is true for the first time."""
+    return times[np.argmax(good)]
+
+
+def test_as_many_generalize_as_the_specification_says(frame):
+    share = of(frame, epsilon=1.01, l2=0.1)["generalizes"].mean()
+    assert abs(share - 0.080) < 3 * np.sqrt(0.08 * 0.92 / DRAWS)
+
+
+def test_times_have_the_quantiles_of_the_specification(frame):
+    rows = of(frame, epsilon=2.0, l2=0.01)
+    # Of 500 draws, by other random numbers.
+    assert rows["t_train"].median() == pytest.approx(0.89, rel=0.1)
+    assert rows["t_test"].median() == pytest.approx(5.52, rel=0.1)
+    np.testing.assert_allclose(rows["t_grok"].quantile([0.1, 0.5, 0.9]), [0, 3.12, 9.1], rtol=0.15, atol=1e-6)
+
+
+@pytest.mark.parametrize(("epsilon", "l2"), [(1.01, 0.1), (2.0, 0.01)])
+def test_times_are_those_of_the_flow(frame, epsilon, l2):
+    for _, row in of(frame, epsilon=epsilon, l2=l2).head(30).iterrows():
+        z, start = drawn(row)
+        hessian, pull = parts(row, z)
+        rates, axes = np.linalg.eigh(hessian)
+        end = np.linalg.solve(hessian, pull)
+        times = np.append(0, np.geomspace(1e-3, 1e3, 6001))
+        w = end + (np.exp(-np.outer(times, rates)) * (axes.T @ (start - end))) @ axes.T
+        tested = epsilon * w[:, 0] >= np.linalg.norm(w, axis=1)
+        trained = (w @ z.T > 0).all(1)
+        assert row["generalizes"] == tested[-1]
+        for name, good, known in (("t_train", trained, trained.any()), ("t_test", tested, tested[-1])):
+            assert np.isnan(row[name]) == (not known)
+            if known:
+                assert row[name] == pytest.approx(first(times, good), rel=3e-3, abs=2e-3)
+
+
+def test_training_comes_before_generalization(frame):
+    known = frame.dropna(subset=["t_train", "t_test"])
+    np.testing.assert_allclose(known["t_grok"], known["t_test"] - known["t_train"], atol=1e-12)
+    assert frame["t_train"].notna().sum() > frame["t_test"].notna().sum()
+
+
+def test_curves_are_those_of_the_start(frame):
+    row = of(frame, epsilon=2.0, l2=0.01).iloc[0]
+    z, w = drawn(row)
+    assert row["train_loss"][0] == pytest.approx(0.5 * np.mean((z @ w - 1) ** 2))
+    assert row["test_accuracy"][0] == pytest.approx(1 - theory.test_error(2 * w[0] / np.linalg.norm(w), d=5))
+    assert row["test_loss"][0] == pytest.approx(0.5 * (w @ w / 7 + (2 * w[0] - 1) ** 2))
+
+
+def test_a_penalty_makes_every_draw_generalize(penalized):
+    share = penalized.groupby(["epsilon", "l1"])["generalizes"].mean()
+    assert share[1.0, 0.0] == 0
+    assert share[1.0, 0.5] == 1
+    assert share[1.01, 0.1] > 0.98
+
+
+def test_the_flow_with_a_penalty_is_that_of_small_proximal_steps(penalized):
+    for _, row in of(penalized, epsilon=1.01, l1=0.1).head(3).iterrows():
+        z, w = drawn(row)
+        hessian, pull = parts(row, z)
+        step, late = 1e-3, []
+        for k in range(10_001):
+            if k * step in (0.1, 1.0, 10.0):
+                late.append(0.5 * np.mean((z @ w - 1) ** 2))
+            w = w - step * (hessian @ w - pull)
+            w = np.sign(w) * np.maximum(np.abs(w) - step * 0.1, 0)
+        np.testing.assert_allclose(row["train_loss"][1:], late, rtol=5e-3)
+
+
+def test_without_a_penalty_both_solvers_agree(frame, penalized):
+    exact = of(frame, epsilon=1.01, l2=0.1).head(100)
+    walked = of(penalized, epsilon=1.01, l1=0.0)
+    for name in ("train_loss", "test_loss", "test_accuracy"):
+        np.testing.assert_allclose(np.stack(exact[name]), np.stack(walked[name]), rtol=1e-6, atol=1e-9)
+
+
+@pytest.mark.parametrize("solver", ["exact", "exact_descent"])
+def test_a_penalty_has_no_closed_form(solver):
+    with pytest.raises(ValueError, match=r"l1 = 0\.1 is not allowed with solver"):
+        Sweep.from_toml({"model": "perceptron_ball", "solver": solver, "until": 10, "l1": 0.1})
+
+
+def test_the_bias_that_a_penalty_holds_is_walked_as_its_closed_form_says():
+    options = {"model": "perceptron_exponential", "n": 5, "epsilon": 0.2, "l1": "0.05,0.5,3", "l2": 0.3}
+    options |= {"record": "0,0.5,1,2,4,8", "realizations": 20, "init_bias": "4,-1,0"}
+    exact, walked = (
+        sj.run(**options, solver=solver).sort_values(["l1", "init_bias", "realization"])
+        for solver in ("exact", "proximal_flow")
+    )
+    np.testing.assert_allclose(np.stack(walked["b"]), np.stack(exact["b"]), atol=1e-7)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("d", "share"), [(2, 0.591), (3, 0.324), (10, 0.0022)])
+def test_the_share_falls_exponentially_with_the_dimension(d, share):
+    found = sj.run(model="perceptron_ball", solver="exact", d=d, until=1.0, record="2", realizations=4000)
+    assert abs(found["generalizes"].mean() - share) < 3 * np.sqrt(2 * share * (1 - share) / 4000)
+
+
+@pytest.mark.slow
+def test_more_samples_and_a_wider_gap_make_more_draws_generalize():
+    options = {"model": "perceptron_ball", "solver": "exact", "until": 1.0, "record": "2", "realizations": 1000}
+    many = sj.run(**options, n=100)["generalizes"].mean()
+    wide = sj.run(**options, epsilon="1.01,1.5", l2="0.1,1,10").groupby(["epsilon", "l2"])["generalizes"].mean()
+    assert many == pytest.approx(0.928, abs=0.03)
+    assert wide[1.5, 0.1] == 1
+    assert wide[1.01, 1.0] == pytest.approx(0.146, abs=0.035)
+    assert wide[1.01, 10.0] == pytest.approx(0.154, abs=0.035)
+
+
+@pytest.mark.slow
+def test_the_slow_branch_has_the_corrected_delay():
+    rows = sj.run(
+        model="perceptron_ball",
+        solver="exact",
+        n=2000,
+        d=5,
+        epsilon=2.0,
+        l2=0.01,
+        until=1.0,
+        record="2",
+        realizations=200,
+    )
+    late = rows["t_grok"][rows["t_train"] > 0]
+    assert late.median() == pytest.approx(theory.slow_delay(2.0, d=5, l2=0.01), rel=0.15)
