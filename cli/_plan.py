@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 def print_plan(sweep: "Sweep", how: How) -> int:
     """Print what a sweep would take; nothing is made."""
+    from sweepjax.oracle import sentences  # noqa: PLC0415
     from sweepjax.plan import plan  # noqa: PLC0415
 
     if how.target:
@@ -34,5 +35,5 @@ def print_plan(sweep: "Sweep", how: How) -> int:
         ("", f"{duration(made.compiling)} of it compiling, less what earlier runs have compiled"),
         ("disk", f"about {size(made.stored_bytes)}"),
     ]
-    typer.echo(aligned(lines))
+    typer.echo(aligned([*lines, *(("theory", line) for line in sentences(sweep))]))
     return COMPLETE

@@ -99,6 +99,10 @@ class Abilities(Protocol):
         """Return what columns tend to as n → ∞ and t → ∞, in almost every draw."""
         ...
 
+    def limit_known(self) -> dict[str, float]:
+        """Return what is known before a run, by columns: means at the end, `generalizes`, a share; 0 if none can."""
+        ...
+
     def absolute(self, relative: float) -> dict[str, float]:
         """Return how far columns that pass through 0 or jump may be apart, where trainings agree to `relative`."""
         ...

@@ -16,7 +16,7 @@ FLOORS = [
     ["protocols", "plugins", "primitives", "theory"],
     ["keys", "observed", "sources"],
     ["columns", "sweep", "models", "solvers", "observables", "executors"],
-    ["engine", "store", "presets", "reducers"],
+    ["engine", "oracle", "store", "presets", "reducers"],
     [
         "run",
         "plan",

@@ -11,6 +11,7 @@ Source:
     arXiv 2310.16441.
 """
 
+import math
 from typing import ClassVar, NamedTuple
 
 import jax
@@ -22,7 +23,10 @@ from sweepjax.models._linear_model import product
 from sweepjax.models._quadratic import QuadraticLoss
 from sweepjax.primitives.batches import with_replacement
 from sweepjax.primitives.quadratic import Quadratic
+from sweepjax.theory import linear_regression as theory
 from sweepjax.types import Columns, parameter, plugin
+
+SHORT = 1e-3  # a learning rate at which descent is the flow
 
 
 class Taught(NamedTuple):
@@ -47,6 +51,7 @@ class LinearRegression(QuadraticLoss):
     outputs: int = parameter(1, at_least=1, symbol="outputs")
     l2: float = parameter(0.0, at_least=0, symbol="γ")
     tolerance: float = parameter(1e-3, above=0, symbol="ε")
+    figures: ClassVar[tuple[str, ...]] = ("foretold",)
     overrides: ClassVar[tuple[str, ...]] = ("tolerance",)
 
     def sample(self, key: Key[Array, ""]) -> Taught:
@@ -81,6 +86,21 @@ class LinearRegression(QuadraticLoss):
             "train_loss_inf": jnp.mean((x @ end) ** 2),
             "test_loss_inf": jnp.sum(end**2) / self.outputs,
         }
+
+    def limit_known(self) -> dict[str, float]:
+        """Return losses and accuracies at the end as n → ∞, and times to an accuracy of 0.95, in units of the flow.
+
+        Where the test loss ends above what this accuracy needs, no draw of many samples generalizes.
+        """
+        training = theory.Training(self.d / self.n, SHORT, self.l2, self.outputs, self.tolerance)
+        ends, steps = theory.losses(math.inf, training), theory.crossing_steps(training)
+        accuracies = (theory.accuracy(loss, tolerance=self.tolerance, outputs=self.outputs) for loss in ends)
+        found = dict(zip(("train_accuracy", "test_accuracy"), map(float, accuracies), strict=True))
+        found |= {"train_loss_inf": float(ends.train), "test_loss_inf": float(ends.test)}
+        if math.isinf(steps.test):
+            return {"generalizes": 0.0} | found
+        times = {"t_train": SHORT * steps.train, "t_test": SHORT * steps.test}
+        return found | times | {"grokking_time": times["t_test"] - times["t_train"]}
 
     def absolute(self, relative: float) -> dict[str, float]:
         losses = ("train_loss", "test_loss", "train_loss_inf", "test_loss_inf")

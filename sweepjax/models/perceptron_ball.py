@@ -95,6 +95,11 @@ class PerceptronBall(QuadraticLoss):
             "t_grok": _if(generalizes, t_test - t_train),
         }
 
+    def limit_known(self) -> dict[str, float]:
+        """Return that no draw generalizes, where h = ε w₁/‖w‖ stays below 1; beyond it depends on the samples."""
+        touching = self.epsilon == 1 and self.l1 == 0 and self.d > 1
+        return {"generalizes": 0.0} if self.epsilon < 1 or touching else {}
+
     def absolute(self, relative: float) -> dict[str, float]:
         return dict.fromkeys(("t_train", "t_test", "t_grok"), 1e-3 * relative)
 

@@ -18,7 +18,10 @@ from jaxtyping import Array, Bool, Float, Int, Key
 from sweepjax.primitives.batches import with_replacement
 from sweepjax.primitives.orthants import Penalized
 from sweepjax.primitives.quadratic import Quadratic
+from sweepjax.theory import perceptron_exponential as theory
 from sweepjax.types import Columns, parameter, plugin
+
+SURE = 10  # the smallest input of a label is beyond the start of the bias in e^-10 of all draws
 
 
 class Inputs(NamedTuple):
@@ -43,7 +46,7 @@ class PerceptronExponential:
     l1: float = parameter(0.0, at_least=0, symbol="λ₁")
     l2: float = parameter(0.0, at_least=0, symbol="λ₂")
     init_bias: float = parameter(4.0, symbol="b₀")
-    figures: ClassVar[tuple[str, ...]] = ()
+    figures: ClassVar[tuple[str, ...]] = ("foretold",)
 
     def sample(self, key: Key[Array, ""]) -> Inputs:
         excess = jax.random.exponential(key, (2, self.n), dtype=jnp.float32).astype(jnp.float64)
@@ -87,6 +90,16 @@ class PerceptronExponential:
             "t_test": _if(generalizes, t_test),
             "t_grok": _if(generalizes, t_test - t_train),
         }
+
+    def limit_known(self) -> dict[str, float]:
+        """Return means over draws: who generalizes, their delay if the bias starts beyond all inputs, the accuracy."""
+        gap = float(theory.effective_gap(self.epsilon, l1=self.l1, l2=self.l2))
+        found = {
+            "generalizes": float(theory.generalizing_probability(gap, n=self.n)),
+            "test_accuracy": theory.mean_accuracy(gap, n=self.n, l2=self.l2),
+        }
+        beyond = self.n * (abs(self.init_bias) - self.epsilon) > SURE
+        return found | ({"t_grok": theory.mean_grokking_time(gap, n=self.n, l2=self.l2)} if beyond and gap > 0 else {})
 
     def absolute(self, relative: float) -> dict[str, float]:
         return dict.fromkeys(("b", "b_inf"), relative)

@@ -1,6 +1,9 @@
 """Closed forms and exact asymptotics: what sweeps are held against. NumPy only, numbers or arrays of λ."""
 
+from sweepjax.theory import linear_regression as linear_regression
 from sweepjax.theory import logistic_signal as logistic_signal
+from sweepjax.theory import perceptron_ball as perceptron_ball
+from sweepjax.theory import perceptron_exponential as perceptron_exponential
 from sweepjax.theory import two_gaussians as two_gaussians
 from sweepjax.theory import two_point as two_point
 from sweepjax.theory.critical import CRITICAL_AMPLITUDE as CRITICAL_AMPLITUDE

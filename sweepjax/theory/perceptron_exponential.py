@@ -72,6 +72,15 @@ def generalizing_probability_hypergeometric(gap: float, *, n: int) -> float:
     return float(even + odd)
 
 
+def mean_accuracy(gap: float, *, n: int, l2: float = 0.0) -> float:
+    """Return the mean accuracy on fresh inputs at the end of training, over all draws."""
+
+    def error(beyond: float) -> float:
+        return float(-np.expm1(-beyond / (1 + l2)) * mean_density(gap + beyond, n=n))
+
+    return 1 - quad(error, 0, LATEST, epsabs=1e-12, limit=200)[0]
+
+
 def grokking_time_density(time: ArrayLike, gap: float, *, n: int, l2: float = 0.0) -> Numbers:
     """Return the density of the delay between training and generalization, over draws that generalize.
 

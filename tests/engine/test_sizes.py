@@ -47,6 +47,7 @@ ROWS = {
     "margins": 16,
     "s_statistics": 32,
     "symmetric_laws": 1024,
+    **dict.fromkeys(("ball_penalties", "ball_share", "ball_times"), 4096),
     **dict.fromkeys(("perceptron_penalties", "perceptron_probability", "perceptron_times"), 4096),
     **dict.fromkeys(("critical_window", "two_point", "two_point_delay", "two_point_times"), 4096),
 }
