@@ -7,6 +7,7 @@ from sweepjax_cli import app
 
 import sweepjax as sj
 from sweepjax import oracle
+from sweepjax.figures.foretold import foretold
 from sweepjax.presets import preset, preset_names
 from sweepjax.reducers.foretold import Foretold
 from sweepjax.store.rows import scan
@@ -67,6 +68,18 @@ def test_no_draw_generalizes_of_which_it_was_said_that_it_cannot(rows):
     accuracies = table[(table["verdict"] == "cannot generalize") & (table["quantity"] == "test_accuracy")]
     assert len(accuracies) >= 2
     assert (accuracies["mean"] < 0.95).all()
+
+
+def test_a_figure_draws_theory_through_the_rows(rows):
+    figure = foretold(rows)
+    assert {axes.get_ylabel() for axes in figure.axes} >= {"test loss inf", "test accuracy"}
+    assert all(axes.lines for axes in figure.axes)
+
+
+def test_a_single_point_has_no_axis_to_draw_over(tmp_path):
+    sj.run(Sweep.from_toml(SMALL | {"n": 10, "realizations": 1}), out=tmp_path)
+    with pytest.raises(ValueError, match="one point"):
+        foretold(scan([tmp_path]))
 
 
 def test_rows_of_a_model_without_theory_are_refused(rows):

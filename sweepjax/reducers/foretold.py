@@ -13,6 +13,7 @@ from sweepjax.reducers.mean import Mean
 
 MOST = 500  # points
 NEVER = "cannot generalize"
+STATISTICS = ("column", "mean", "se", "kept")
 
 
 @dataclass(frozen=True)
@@ -54,7 +55,7 @@ def _means(rows: Dataset, names: list[str], keys: list[str]) -> pd.DataFrame:
     tables = []
     for source, able in ((rows, measured(rows)), (ends(rows), curves(rows))):
         if wanted := [name for name in names if name in able]:
-            table = Mean(column=",".join(wanted), by=",".join(keys), quantiles="")(source)
+            table = Mean(column=",".join(wanted), by=",".join(keys), quantiles="")(source)[[*keys, *STATISTICS]]
             tables.append(table.rename(columns={"column": "quantity", "kept": "rows"}))
     empty = pd.DataFrame(columns=pd.Index([*keys, "quantity", "mean", "se", "rows"]), dtype=np.float64)
     found = pd.concat(tables) if tables else empty

@@ -7,6 +7,7 @@ import pytest
 import sweepjax as sj
 from sweepjax.engine.rows import model_of
 from sweepjax.keys import realization_keys
+from sweepjax.recheck.linear_regression import contradictions
 from sweepjax.reducers.grokking_time import GrokkingTime
 from sweepjax.store.rows import scan
 from sweepjax.theory import linear_regression as theory
@@ -14,7 +15,8 @@ from sweepjax.theory.linear_regression import Training
 
 BASE = {"model": "linear_regression", "solver": "exact_descent"}
 STEPS = (0, 1, 2, 3, 10, 100, 1000)
-SHAPES = [(12, 8, 1), (8, 12, 2)]  # n, d, outputs
+SHAPES = [(12, 8, 1), (8, 12, 2)]  # n, d, outputs; the second is compiled again
+EACH = [SHAPES[0], pytest.param(SHAPES[1], marks=pytest.mark.slow)]
 
 
 def rows(n, d, outputs, **axes):
@@ -43,7 +45,7 @@ def start_of(row):
         return np.asarray(model.init(key, None).s)
 
 
-@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("shape", EACH)
 def test_the_recursion_is_plain_descent(shape):
     frame = rows(*shape, l2="0,0.1", learning_rate=0.05, tolerance=0.01)
     for _, row in frame.iterrows():
@@ -53,7 +55,7 @@ def test_the_recursion_is_plain_descent(shape):
         np.testing.assert_allclose(row["train_accuracy"], accuracy, rtol=1e-12)
 
 
-@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("shape", EACH)
 def test_the_optimum_is_where_descent_ends(shape):
     frame = rows(*shape, l2="0,0.1", record=f"0,1,2,3,10,100,{10**9}", learning_rate=0.05)
     for side in ("train", "test"):
@@ -66,6 +68,7 @@ def test_a_step_that_is_too_long_is_said_to_diverge():
     assert frame.groupby("learning_rate")["diverged"].agg(["min", "max"]).to_numpy().tolist() == [[0, 0], [1, 1]]
 
 
+@pytest.mark.slow
 def test_descent_is_the_flow_where_steps_are_short():
     descent = rows(*SHAPES[0], learning_rate=1e-4, record="0,1,2,3,10,1000,100000")
     flow = rows(*SHAPES[0], solver="exact", record="0,1e-4,2e-4,3e-4,1e-3,0.1,10")
@@ -96,6 +99,15 @@ def test_accuracy_on_fresh_samples_is_that_of_normal_errors():
     correct = np.mean(np.mean((x @ difference) ** 2, axis=1) < 0.1)
     # Two outputs of unlike variances: the formula is exact for d → ∞ only.
     assert row["test_accuracy"][0] == pytest.approx(correct, abs=0.05)
+
+
+@pytest.mark.parametrize("shape", EACH)
+def test_least_squares_find_rows_again_and_see_what_is_wrong(shape):
+    row = rows(*shape, l2=0.1).iloc[0].to_dict()
+    assert list(contradictions(row, None, sj.dataset(row))) == []
+    wrong = row | {"test_loss_inf": 1.001 * row["test_loss_inf"], "test_accuracy": 0.9 * row["test_accuracy"]}
+    found = {each.column.partition("[")[0] for each in contradictions(wrong, None, sj.dataset(row))}
+    assert found == {"test_loss_inf", "test_accuracy"}
 
 
 @pytest.mark.slow

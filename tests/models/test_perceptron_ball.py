@@ -7,6 +7,7 @@ import pytest
 import sweepjax as sj
 from sweepjax.engine.rows import model_of
 from sweepjax.keys import realization_keys
+from sweepjax.recheck.perceptron_ball import contradictions
 from sweepjax.sweep.sweep import Sweep
 from sweepjax.theory import perceptron_ball as theory
 
@@ -127,6 +128,7 @@ def test_a_penalty_has_no_closed_form(solver):
         Sweep.from_toml({"model": "perceptron_ball", "solver": solver, "until": 10, "l1": 0.1})
 
 
+@pytest.mark.slow
 def test_the_bias_that_a_penalty_holds_is_walked_as_its_closed_form_says():
     options = {"model": "perceptron_exponential", "n": 5, "epsilon": 0.2, "l1": "0.05,0.5,3", "l2": 0.3}
     options |= {"record": "0,0.5,1,2,4,8", "realizations": 20, "init_bias": "4,-1,0"}
@@ -135,6 +137,14 @@ def test_the_bias_that_a_penalty_holds_is_walked_as_its_closed_form_says():
         for solver in ("exact", "proximal_flow")
     )
     np.testing.assert_allclose(np.stack(walked["b"]), np.stack(exact["b"]), atol=1e-7)
+
+
+@pytest.mark.parametrize("l1", [0.0, 0.1, 0.5])
+def test_coordinate_descent_finds_rows_again_and_sees_what_is_wrong(penalized, l1):
+    for _, row in of(penalized, epsilon=1.01, l1=l1).head(10).iterrows():
+        assert list(contradictions(row, None, sj.dataset(row))) == []
+        wrong = row.to_dict() | {"generalizes": not row["generalizes"]}
+        assert [each.column for each in contradictions(wrong, None, sj.dataset(row))] == ["generalizes"]
 
 
 @pytest.mark.slow

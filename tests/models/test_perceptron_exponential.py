@@ -8,6 +8,7 @@ import pytest
 import sweepjax as sj
 from sweepjax.keys import realization_keys
 from sweepjax.models.perceptron_exponential import PerceptronExponential
+from sweepjax.recheck.perceptron_exponential import contradictions
 from sweepjax.sweep.sweep import Sweep
 from sweepjax.theory import perceptron_exponential as theory
 
@@ -151,8 +152,18 @@ def test_a_phase_diagram_is_one_program_for_each_number_of_inputs():
     assert (sweep.points, sweep.family_count) == (10_000, 5)
 
 
+@pytest.mark.slow
 def test_gradient_flow_agrees_where_there_is_no_kink():
     options = AXES | {"l1": 0, "l2": 0.3, "realizations": 3, "init_bias": 4.0}
     exact, flow = (sj.run(**options | {"solver": solver}) for solver in ("exact", "gradient_flow"))
     for name in ("b", "train_loss", "test_loss"):
         np.testing.assert_allclose(np.stack(exact[name]), np.stack(flow[name]), rtol=2e-4, atol=2e-4)
+
+
+@pytest.mark.parametrize("l1", [0.0, 0.05])
+def test_scipy_finds_rows_again_and_sees_what_is_wrong(frame, l1):
+    row = of(frame, l1=l1, l2=0.3).query("generalizes").iloc[0].to_dict()
+    assert list(contradictions(row, None, sj.dataset(row))) == []
+    wrong = row | {"b_inf": row["b_inf"] + 1e-3, "generalizes": False, "t_test": row["t_test"] + 0.1}
+    found = {each.column for each in contradictions(wrong, None, sj.dataset(row))}
+    assert found == {"b_inf", "generalizes", "t_test"}
