@@ -99,7 +99,7 @@ class LinearRegression(QuadraticLoss):
         found |= {"train_loss_inf": float(ends.train), "test_loss_inf": float(ends.test)}
         if math.isinf(steps.test):
             return {"generalizes": 0.0} | found
-        times = {"t_train": SHORT * steps.train, "t_test": SHORT * steps.test}
+        times = {"t_train": SHORT * float(steps.train), "t_test": SHORT * float(steps.test)}
         return found | times | {"grokking_time": times["t_test"] - times["t_train"]}
 
     def absolute(self, relative: float) -> dict[str, float]:

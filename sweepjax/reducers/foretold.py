@@ -31,7 +31,7 @@ class Foretold:
         if not any(hasattr(model, "limit_known") for model in plug_ins(rows, "model").values()):
             raise ValueError("the model of these rows knows nothing of them beforehand")
         every = points(rows)
-        keys = split(self.by) or [name for name in every if every[name].nunique() > 1 and name not in CLOCKS]
+        keys = split(self.by) or [str(name) for name in every if len(set(every[name])) > 1 and name not in CLOCKS]
         first = every.drop_duplicates(keys) if keys else every.head(1)
         if len(first) > MOST:
             raise ValueError(f"{len(first)} points are too many to ask theory for; give at most {MOST}, or --by")
@@ -40,7 +40,7 @@ class Foretold:
         means = _means(rows, sorted(set(table["quantity"])), keys)
         table = table.merge(means, how="left", on=[*keys, "quantity"])
         table["z"] = (table["mean"] - table["theory"]) / table["se"].where(table["se"] > 0)
-        return table[[*keys, "quantity", "theory", "mean", "se", "z", "rows", "verdict"]]
+        return table.filter(items=[*keys, "quantity", "theory", "mean", "se", "z", "rows", "verdict"])
 
 
 def _lines(point: dict[Any, Any], keys: list[str]) -> list[dict[str, Any]]:
@@ -55,8 +55,9 @@ def _means(rows: Dataset, names: list[str], keys: list[str]) -> pd.DataFrame:
     tables = []
     for source, able in ((rows, measured(rows)), (ends(rows), curves(rows))):
         if wanted := [name for name in names if name in able]:
-            table = Mean(column=",".join(wanted), by=",".join(keys), quantiles="")(source)[[*keys, *STATISTICS]]
-            tables.append(table.rename(columns={"column": "quantity", "kept": "rows"}))
+            table = Mean(column=",".join(wanted), by=",".join(keys), quantiles="")(source)
+            named = table.filter(items=[*keys, *STATISTICS]).rename(columns={"column": "quantity", "kept": "rows"})
+            tables.append(named)
     empty = pd.DataFrame(columns=pd.Index([*keys, "quantity", "mean", "se", "rows"]), dtype=np.float64)
     found = pd.concat(tables) if tables else empty
-    return found[[*keys, "quantity", "mean", "se", "rows"]]
+    return found.filter(items=[*keys, "quantity", "mean", "se", "rows"])
