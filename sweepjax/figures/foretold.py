@@ -40,7 +40,7 @@ def foretold(rows: Dataset) -> Figure:
     for color, lines in colored(groups):
         entries |= {words.say_all(hues, lines.iloc[0].to_dict()): drawing.handle(color, marker="o")} if hues else {}
         for name, axes in panels.items():
-            _draw(axes, lines[lines["quantity"] == name].sort_values(axis), axis, color)
+            _draw(axes, lines.query(f"quantity == '{name}'").sort_values(axis), axis, color)
     _scale(figure, table[axis].to_numpy(np.float64))
     figure.legend(list(entries.values()), list(entries), loc="outside upper center", ncols=2)
     return figure
