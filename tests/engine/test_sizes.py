@@ -35,6 +35,16 @@ class Net:
 
 
 ROWS = {
+    "completion_collapse": 4096,
+    "completion_published": 64,
+    "deep_diagonal": 64,
+    "diagonal_collapse": 1024,
+    "diagonal_grokking": 128,
+    "diagonal_misgrokking": 256,
+    "estimate_existence": 1024,
+    "misgrokking_published": 16,
+    "relu_modular_smoke": 128,
+    "xor_relu_smoke": 16,
     "critical": 2048,
     "exponential_times": 1024,
     "grokking_times": 512,
