@@ -70,6 +70,8 @@ class Phases:
             name = f"t_{side}_{100 * self.high:g}"
             if name in exact:
                 found[TIMES[2 * k + 1]] = np.where(null | bad, nan, piece[name].filled(np.inf))
+            # An accuracy passes the lower threshold first, however far apart the recorded times are.
+            found[TIMES[2 * k]] = np.minimum(found[TIMES[2 * k]], found[TIMES[2 * k + 1]])
         found["memorised"] = (recorded["train_accuracy"][:, -1] >= self.high) & (
             recorded["test_accuracy"][:, -1] < self.high
         )

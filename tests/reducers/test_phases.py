@@ -46,6 +46,11 @@ def test_first_crossings_between_the_recorded_times_are_taken_where_there_are_an
     assert (found["t2"], found["t4"], found["sustained_t4"]) == (3, 640, 1000)
 
 
+def test_a_training_begins_to_be_right_before_it_is_right_however_coarse_the_record():
+    found = Phases(low=0.15)(rows([0, 0, 0, 0, 0, 1, 1], TEST, t_train_99=[17], t_test_99=[640])).iloc[0]
+    assert (found["t1"], found["t2"]) == (17, 17)
+
+
 def test_what_never_comes_is_censored_and_not_left_out():
     line = Phases(low=0.15)(rows(TRAIN, [TEST, [0] * 7, [0] * 7])).iloc[0]
     assert (line["t4_censored"], line["t3_censored"], line["left_out"], line["memorised"]) == (2, 2, 0, 2)
