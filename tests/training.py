@@ -6,6 +6,7 @@ import numpy as np
 from scipy.integrate import solve_ivp
 from scipy.special import expit
 
+from sweepjax.keys import realization_keys
 from sweepjax.models._regression import Dataset, Weights
 from sweepjax.models.logistic import Logistic
 from sweepjax.solvers._flat import alike
@@ -51,6 +52,21 @@ def recorded(solver, given, times, measure=measure):
         records.append(measure(params))
     record = {name: np.stack([np.asarray(each[name]) for each in records]) for name in records[0]}
     return record, jax.jit(lambda state: solver.info(given, state))(state)
+
+
+def first_draw(model):
+    """Realization 0 of a model, ready to be trained."""
+    with jax.enable_x64(True):
+        keys = realization_keys(model, np.uint32(0), np.uint32(0))
+        data = jax.jit(lambda model: model.sample(keys.data))(model)
+        return Problem(model, data, model.init(keys.init, data), None)
+
+
+def metrics_at(solver, given, times, look=None):
+    """Record the metrics of a model at `times`, or what `look` says of its parameters."""
+    look = look or (lambda params: given.model.metrics(params, given.data))
+    with jax.enable_x64(True):
+        return recorded(solver, given, times, jax.jit(look))[0]
 
 
 @jax.jit

@@ -5,6 +5,7 @@ decays meanwhile as e^(-λt); near λt = log α the network turns to the largest
 labels depend on few features this is grokking; where they do not, it is its opposite.
 
 The gradient flow is solved in n variables, whatever d: u and v are u₀ e^(-λt ± 2 xᵀq), and dq_i/dt = y_i σ(-y_i f_i)/n.
+They are kept as α²q, which is of the size of the margins.
 
 Source:
     Lyu, Jin, Li, Du, Lee, Hu, "Dichotomy of Early and Late Phase Implicit Biases Can Provably Induce Grokking",
@@ -119,10 +120,10 @@ class DiagonalNetwork:
 
     def velocity(self, q: Float[Array, " n"], data: Examples, time: Float[Array, ""]) -> Float[Array, " n"]:
         w = self.predictor(self.expanded(q, data, time))
-        return data.y * jax.nn.sigmoid(-data.y * product(data.x, w)) / data.y.size
+        return jnp.square(self.alpha) * data.y * jax.nn.sigmoid(-data.y * product(data.x, w)) / data.y.size
 
     def expanded(self, q: Float[Array, " n"], data: Examples, time: Float[Array, ""]) -> Layers:
-        pull, level = 2 * combination(data.x, q), self._log_start() - self.l2 * time
+        pull, level = 2 * combination(data.x, q / jnp.square(self.alpha)), self._log_start() - self.l2 * time
         return Layers(jnp.exp(level + pull), jnp.exp(level - pull))
 
     def predictor(self, params: Layers) -> Float[Array, " d"]:
