@@ -99,7 +99,9 @@ def test_numpy_finds_rows_again_and_sees_what_is_wrong(solver, request):
 def test_the_kernel_fits_what_is_observed_and_its_mirror_image():
     problem = training(alpha=30.0, l2=0.0)
     loss = metrics_at(GradientFlow(), problem, [20.0])["test_loss"][0]
-    assert loss == pytest.approx(float(problem.model.facts(problem.data)["kernel_plateau"]), rel=0.01)
+    with jax.enable_x64(True):
+        plateau = float(problem.model.facts(problem.data)["kernel_plateau"])
+    assert loss == pytest.approx(plateau, rel=0.01)
 
 
 @pytest.fixture(scope="module")
@@ -113,7 +115,7 @@ def turning(tmp_path_factory):
 @pytest.mark.slow
 def test_the_turn_comes_when_the_factors_have_decayed(turning):
     half = SwitchTime(column="test_loss", threshold=0.5, share_of="kernel_plateau", falling=True)(turning)
-    assert half.attrs["slope"] == pytest.approx(1.0, abs=0.03)
+    assert half.attrs["slope"] == pytest.approx(1.0, abs=0.003)
     assert half["time"].to_list() == pytest.approx([173, 294, 404], rel=0.2)
 
 
@@ -128,4 +130,4 @@ def test_the_size_of_the_paper_groks_at_half_a_million_steps():
     assert row["train_loss"][1] < 1e-4
     np.testing.assert_allclose(loss[1:3], 1, atol=0.01)
     assert 0.3 < loss[5] < 0.7
-    assert row["test_loss"][-1] == pytest.approx(0.0045, rel=0.5)
+    assert row["test_loss"][-1] < 0.05 * row["kernel_plateau"]
