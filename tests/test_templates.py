@@ -33,6 +33,8 @@ def test_what_is_written_passes_its_own_test(kind, here):
         (["model", "Student"], "'Student' is no name of a Python module; give small letters"),
         (["model", "a/b"], "no name of a Python module"),
         (["model", "class"], "no name of a Python module"),
+        (["solver", "jax"], "jax is the name of a module that is installed; give another, such as my_jax"),
+        (["figure", "random"], "random is the name of a module that is installed"),
         (["modell", "a"], "unknown kind 'modell'; did you mean 'model'?"),
     ],
 )

@@ -109,7 +109,7 @@ def columns(method: Method, found: Any, *, scalars: bool) -> list[str]:
         raise method.wrong(f"returns {described(found)} instead of a dict")
     for name, value in found.items():
         if not (isinstance(name, str) and name.isprintable() and name.strip() == name != "" and name[0] != "_"):
-            raise method.wrong(f"returns a column of the name {name!r}; give a text that does not begin with '_'")
+            raise method.wrong(f"returns a column of the name {name!r}; give a word that begins with no '_'")
         array = column(method, value, repr(name))
         if scalars and array.shape:
             raise method.wrong(

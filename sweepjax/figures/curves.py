@@ -18,6 +18,8 @@ from sweepjax.reducers.mean import Mean
 
 TRAIN, TEST = "train_", "test_"
 DASHED = (0, (3, 1.5))
+LETTERS = 5.0  # of a label, for an inch of the figure, with which two columns of the legend fit
+LINE, SPARE = 0.2, 3  # inches of a line of the legend, and how many lines a figure has room for
 DECADES = 2.0  # a curve that spans more has a logarithmic axis
 
 
@@ -93,5 +95,9 @@ def _explain(figure: Figure, colors: Mapping[str, str], points: int) -> None:
         entries |= {"training set": drawing.handle(INK, linestyle=DASHED)}
     title = f"{len(colors)} of {points} points" if len(colors) < points else None
     if entries:
-        look: dict[str, Any] = {"loc": "outside upper center", "ncols": 2, "title": title, "alignment": "left"}
+        columns = 2 if max(map(len, entries)) <= figure.get_figwidth() * LETTERS else 1
+        # The panels keep their height below however many lines there are.
+        lines = -(-len(entries) // columns) + bool(title)
+        figure.set_figheight(figure.get_figheight() + LINE * max(0, lines - SPARE))
+        look: dict[str, Any] = {"loc": "outside upper center", "ncols": columns, "title": title, "alignment": "left"}
         figure.legend(list(entries.values()), list(entries), **look)

@@ -157,7 +157,7 @@ def check_ability(model: tuple[str, Any], solver: tuple[str, Any]) -> None:
             fitting = [name for name in names("solvers") if _fits(model[1], find("solvers", name))]
             where = f" ({defined(solver[1])})" if outside(solver[1]) else ""
             need = f"solver {solver[0]!r}{where} needs {method}, which model {model[0]!r} lacks"
-            way = f"choose one of: {', '.join(fitting) or 'none of the built-in solvers fits'}"
+            way = "choose one of: " + ", ".join(fitting) if fitting else "no built-in solver does without it"
             if outside(model[1]):
                 raise wrong(model[1], f"{need}; {way}, or write it: {missing('models', model[1], method)}")
             raise ValueError(f"{need}; {way}")

@@ -106,7 +106,7 @@ def _texts(value: str | Iterable[str]) -> tuple[str, ...]:
 
 
 def _condition(value: Any) -> str:
-    if isinstance(value, str):
+    if isinstance(value, str) and value.strip():
         return value
     raise ValueError(f"stop = {value!r} is not allowed; give a text such as 'test_accuracy>=0.99'")
 

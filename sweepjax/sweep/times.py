@@ -43,11 +43,12 @@ def asked_times(clock: Clock, until: float | None = None, record: str | None = N
 
 
 def time_notes(clock: Clock, until: float | None, record: str | None) -> list[str]:
-    """Say what is recorded, and how many equal times were merged."""
+    """Say what is recorded, and how many equal times were merged of those asked for."""
     asked, kept = asked_times(clock, until, record), recorded_times(clock, until, record)
     if not kept:
         return []
-    merged = f"; {len(asked) - len(kept)} equal {clock}s are merged" if len(asked) > len(kept) else ""
+    equal = len(asked) - len(kept) if record is not None else 0
+    merged = f"; {equal} equal {clock}s are merged" if equal else ""
     return [f"record {len(kept)} {clock}s, {kept[0]:g} to {kept[-1]:.12g}{merged}"]
 
 

@@ -2,6 +2,7 @@
 
 import keyword
 import re
+from importlib.util import find_spec
 from pathlib import Path
 
 from sweepjax.plugins import unknown
@@ -28,6 +29,8 @@ def write(kind: str, name: str, folder: Path) -> list[Path]:
         raise ValueError(unknown("kind", kind, [*KINDS]))
     if not re.fullmatch(r"[a-z][a-z0-9_]*", name) or keyword.iskeyword(name):
         raise ValueError(f"{name!r} is no name of a Python module; give small letters, digits and _, such as my_{kind}")
+    if find_spec(name) and not (folder / f"{name}.py").exists():
+        raise ValueError(f"{name} is the name of a module that is installed; give another, such as my_{name}")
     files = {folder / f"{name}.py": kind, folder / f"test_{name}.py": f"test_{kind}"}
     for path in files:
         if path.exists():
