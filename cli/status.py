@@ -18,6 +18,7 @@ def status(
 ) -> None:
     """Say what a directory holds and what is missing."""
     from sweepjax.store.store import Store  # noqa: PLC0415
+    from sweepjax.sweep.adaptive import draws  # noqa: PLC0415
 
     store = Store.open(directory)
     if watch:
@@ -30,7 +31,7 @@ def status(
     lines = [
         ("sweep", f"model {sweep.model}, solver {sweep.solver}"),
         *axes,
-        ("points", f"{sweep.points or 'unknown'}, of {sweep.realizations} realizations each"),
+        ("points", f"{sweep.points or 'unknown'}, of {draws(sweep)}"),
         ("rows", _share(held)),
         ("uncertified", uncertified(directory) if held.files else 0),
         ("files", f"{held.files} of at most {store.chunk_rows} rows, {size(held.bytes)}"),

@@ -96,7 +96,9 @@ def test_rows_of_points_that_have_unlike_many_are_one_table_and_sound(tmp_path, 
     assert does("verify", out) == 0
     assert "missing" not in capsys.readouterr().out
     assert does("status", out) == 0
-    assert "had a say" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "had a say" in said
+    assert f"{sizes.min()} to {sizes.max()} realizations" in said
 
 
 def test_the_same_command_again_computes_nothing_and_a_file_repeats_the_rule(tmp_path):

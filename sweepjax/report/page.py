@@ -23,6 +23,7 @@ from sweepjax.store.paths import answers
 from sweepjax.store.rows import scan
 from sweepjax.store.store import Store
 from sweepjax.store.verify import Findings, verify
+from sweepjax.sweep.adaptive import draws
 
 PLACE = ("chunk", "start", "stop", "family", "checksum")  # what a footer tells of its own file alone
 NAMES = {"version": "sweepjax", "jax": "JAX", "git": "git commit", "matmul_precision": "precision of products"}
@@ -114,7 +115,7 @@ def _facts(store: Store, findings: Findings) -> Facts:
     return [
         *_plug_ins(store),
         ("axes", sweep.notes()),
-        ("points", [f"{text(sweep.points or 'unknown')}, of {text(sweep.realizations)} realizations each"]),
+        ("points", [f"{text(sweep.points or 'unknown')}, of {draws(sweep)}"]),
         ("rows", [f"{text(findings.rows)} stored of {text(findings.planned)} planned"]),
         ("files", [f"{text(len(findings.sound))}, {size / 1e6:.3g} MB"]),
     ]

@@ -104,6 +104,12 @@ class Adaptive(Sweep):
         return super().to_toml() + tomli_w.dumps({KEY: self.adaptive})
 
 
+def draws(sweep: Sweep) -> str:
+    """Say how many realizations the points of a sweep have."""
+    counts = sweep.counts.values() if isinstance(sweep, Adaptive) else ()
+    return f"{min(counts)} to {max(counts)} realizations" if counts else f"{sweep.realizations} realizations each"
+
+
 def sweep_of(source: str | Mapping[str, Any]) -> Sweep:
     """Return the sweep of a TOML text or table, with its rule if it has one."""
     if isinstance(source, str):
