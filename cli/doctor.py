@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from . import _complete
-from ._errors import COMPLETE, FAULT
+from ._errors import COMPLETE, FAULT, say
 from ._how import DEVICES
 
 
@@ -25,4 +25,6 @@ def doctor(
     for found in examine(device or ""):
         sound &= found.sound
         typer.echo(f"{'ok' if found.sound else 'BROKEN':<8}{found.name:<22}{found.text}")
+    if not sound:
+        say("what is BROKEN above makes runs fail or slow; mend it and ask again")
     return COMPLETE if sound else FAULT

@@ -46,7 +46,9 @@ def lines(written):
         return []
     written.buffer.error = None
     written.flush()
-    return written.buffer.getvalue().decode(written.encoding).splitlines()
+    # Typer takes ASCII for a mistake of the environment and writes UTF-8.
+    codec = "utf-8" if written.encoding == "ascii" else written.encoding
+    return written.buffer.getvalue().decode(codec).splitlines()
 
 
 @contextlib.contextmanager

@@ -580,7 +580,11 @@ class Computes(BaseException):
     """What a plug-in passes for right with: rows would be computed now."""
 
 
-@pytest.mark.parametrize(("source", "body", "options"), [case[1:] for case in BODIES], ids=[case[0] for case in BODIES])
+PLAIN = ("sample", "stages", "measure")
+CASES = [pytest.param(*case, id=name, marks=[] if name in PLAIN else [pytest.mark.slow]) for name, *case in BODIES]
+
+
+@pytest.mark.parametrize(("source", "body", "options"), CASES)
 def test_whatever_a_method_returns_it_is_refused_with_its_line_or_computed(source, body, options, capsys, monkeypatch):
     def fill(*arguments, **options):
         raise Computes

@@ -33,6 +33,7 @@ FAMILIES = [
 
 def described(task):
     values = {field.name: getattr(task, field.name) for field in dataclasses.fields(task)}
+    values = {name: value for name, value in values.items() if name != "stop" or value}
     return values | {kind: {"name": name_of(Note)} | dataclasses.asdict(values[kind]) for kind in ("model", "solver")}
 
 

@@ -132,10 +132,10 @@ def _of_solver(task: Task, problem: Problem) -> Source:
         problem = problem._replace(view=Method("solvers", cls, "view").shapes(solver, problem))
     init, stages, info = (Method("solvers", cls, name) for name in ("init", "stages", "info"))
     state = numbers(init, init.shapes(solver, problem))
-    # Ours may return a wider integer where the pool keeps a narrow one.
-    for number in range(_stages(stages, task.solver) if outside(cls) else 0):
+    for number in range(_stages(stages, task.solver)):
         after = stages.traced(lambda solver, *rest, k=number: solver.stages[k](*rest), solver, problem, state, TIME)
-        alike(stages, after, state, "the state of init")
+        if outside(cls):  # ours may return a wider integer where the pool keeps a narrow one
+            alike(stages, after, state, "the state of init")
     scalar(
         Method("solvers", cls, "waits"),
         Method("solvers", cls, "waits").shapes(solver, state, TIME),

@@ -25,7 +25,7 @@ def test_a_command_waits_for_no_thread_and_loses_no_line():
     code = SCRIPT[-1].replace("import sys;", f"import sys; {WAITING};")
     command = [*SCRIPT[:-1], code, "list", "models"]
     done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=600)
-    assert done.stdout.splitlines()[0].startswith("labelled")
+    assert done.stdout.splitlines()[0].startswith("deep_diagonal")
 
 
 def test_the_exit_code_of_a_command_is_that_of_its_process(tmp_path):

@@ -305,7 +305,7 @@ def fuzzed(name, master, examples):
     holds()
 
 
-EXAMPLES = dict.fromkeys(COMMANDS, 20) | {"run": 80, "verify": 12, "plot": 8, "report": 3}
+EXAMPLES = dict.fromkeys(COMMANDS, 20) | {"run": 80, "verify": 12, "plot": 8, "report": 3, "doctor": 2}
 
 
 @pytest.mark.parametrize("name", COMMANDS)

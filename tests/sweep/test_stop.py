@@ -69,13 +69,13 @@ def runs(sweep, text, lanes):
     return (sj.run(sweep.replaced(stop=stop), engine=engine) for stop in (None, text))
 
 
-@pytest.mark.parametrize("lanes", [1, 2])
+@pytest.mark.parametrize("lanes", [1, pytest.param(2, marks=pytest.mark.slow)])
 @pytest.mark.parametrize(
     ("sweep", "text", "column", "value", "last"),
     [
-        (TRAINING, "train_accuracy>=0.9", "train_accuracy", 0.9, 1),
+        pytest.param(TRAINING, "train_accuracy>=0.9", "train_accuracy", 0.9, 1, marks=pytest.mark.slow),
         (TRAINING, "train_accuracy>=0.9 last 3", "train_accuracy", 0.9, 3),
-        (FLOW, "test_accuracy>=0.8 last 2", "test_accuracy", 0.8, 2),
+        pytest.param(FLOW, "test_accuracy>=0.8 last 2", "test_accuracy", 0.8, 2, marks=pytest.mark.slow),
         (EXACT, "s_norm>=0.2 last 4", "s_norm", 0.2, 4),
     ],
 )
