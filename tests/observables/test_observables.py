@@ -257,7 +257,7 @@ def test_rotating_data_and_direction_changes_nothing(name):
     path, times = walk(), decades(5)[:20] if name == "conformal_time" else None
     turned = path._replace(s=path.s @ ROTATION)
     one, other = given(), given((DATA @ ROTATION).astype(np.float32))
-    other = other._replace(start=one.start._replace(s=one.start.s @ ROTATION))
+    other = other._replace(start=one.start._replace(s=np.asarray(one.start.s) @ ROTATION))
     np.testing.assert_allclose(
         observed(name, one, path, times), observed(name, other, turned, times), rtol=1e-5, atol=1e-7
     )
