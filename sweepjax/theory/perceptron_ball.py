@@ -1,7 +1,8 @@
 """The perceptron on balls: its error, and how long after training it generalizes when there are many samples.
 
 With N → ∞ the flow relaxes towards the first axis alone: along it at the rate ε² + λ, across it at λ = λ₂ + 1/(D + 2).
-Training is done where the angle to the axis has cos ≥ 1/√(1 + ε²), generalization where cos ≥ 1/ε.
+Here training counts as done where the angle to the axis has cos ≥ 1/√(1 + ε²), generalization where cos ≥ 1/ε. In
+rows training is done when every sample is right, so that their delay vanishes as N → ∞.
 
 Source:
     Žunkovič, Ilievski, "Grokking phase transitions in learning local rules with gradient descent",

@@ -163,20 +163,3 @@ def test_more_samples_and_a_wider_gap_make_more_draws_generalize():
     assert wide[1.5, 0.1] == 1
     assert wide[1.01, 1.0] == pytest.approx(0.146, abs=0.035)
     assert wide[1.01, 10.0] == pytest.approx(0.154, abs=0.035)
-
-
-@pytest.mark.slow
-def test_the_slow_branch_has_the_corrected_delay():
-    rows = sj.run(
-        model="perceptron_ball",
-        solver="exact",
-        n=2000,
-        d=5,
-        epsilon=2.0,
-        l2=0.01,
-        until=1.0,
-        record="2",
-        realizations=200,
-    )
-    late = rows["t_grok"][rows["t_train"] > 0]
-    assert late.median() == pytest.approx(theory.slow_delay(2.0, d=5, l2=0.01), rel=0.15)
