@@ -12,7 +12,7 @@ from jaxtyping import Array, Float
 
 from benchmarks.reference import Start
 from benchmarks.timing import limited
-from sweepjax.engine.dealing import dealt
+from sweepjax.engine.dealing import deal
 from sweepjax.engine.engine import Engine
 from sweepjax.engine.kernel import Kernel, Row, Slot, drawn
 from sweepjax.engine.pool import Queue, advance, empty
@@ -47,7 +47,7 @@ class Batch(NamedTuple):
 def solved(calls: list[Call]) -> dict[str, np.ndarray]:
     """Return the columns of all calls, one after the other; masked where a quantity does not exist."""
     with limited(1, "blas"):
-        parts = dict(dealt([_hand for _ in ENGINE.hands], enumerate(calls)))
+        parts = dict(deal([_hand for _ in ENGINE.hands], enumerate(calls)))
     found = jax.tree.map(lambda *leaves: np.concatenate(leaves), *(parts[place] for place in range(len(calls))))
     return {name: _masked(value) for name, value in found.items()}
 

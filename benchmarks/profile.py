@@ -22,7 +22,7 @@ from benchmarks.hardware import hardware
 from benchmarks.kernel import ENGINE, Call
 from benchmarks.roofline import FOLDER, Machine, circumstances, kernels, markdown, tally, title, write
 from benchmarks.timing import seconds
-from sweepjax.engine.dealing import dealt
+from sweepjax.engine.dealing import deal
 from sweepjax.engine.kernel import drawn
 from sweepjax.keys import realization_keys
 from sweepjax.types import Chunk, Family
@@ -93,7 +93,7 @@ def _executed(calls: list[Call]) -> list[Any]:
         for program, arguments in calls:
             give(jax.block_until_ready(program(*arguments)))
 
-    return list(dealt([hand for _ in ENGINE.hands], calls))
+    return list(deal([hand for _ in ENGINE.hands], calls))
 
 
 def main() -> None:
