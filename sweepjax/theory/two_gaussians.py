@@ -10,7 +10,7 @@ Source:
     Montanari et al. (2019), arXiv:1911.01544.
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -72,7 +72,7 @@ def _separator(lam: float, widths: Widths) -> Separator:
     grid = np.linspace(scales[0] - BEYOND, scales[1] + BEYOND, 400)
     best = int(np.argmax(_margin(grid, lam, widths)))
     bounds = grid[max(best - 1, 0)], grid[min(best + 1, grid.size - 1)]
-    found = minimize_scalar(
+    found: Any = minimize_scalar(
         lambda u: -_margin(u, lam, widths), bounds=bounds, method="bounded", options={"xatol": 1e-9}
     )
     return Separator(-found.fun, np.exp(found.x)) if found.fun < 0 else Separator(np.nan, np.nan)
