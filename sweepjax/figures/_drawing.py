@@ -12,7 +12,7 @@ from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import MaxNLocator, NullFormatter
 from numpy.typing import NDArray
 from pyarrow.dataset import Dataset
 
@@ -174,6 +174,15 @@ def tag(axes: Axes, text: str, *, at: tuple[float, float], shift: tuple[float, f
 def critical_line(axes: Axes) -> None:
     """Mark λ = 1/2."""
     axes.axvline(CRITICAL, color=FAINT, linewidth=0.6, linestyle=(0, (1, 2)), zorder=0)
+
+
+def decimal_ticks(axes: Axes) -> None:
+    """Label a logarithmic axis of few decades with 1, 2 and 5 times the powers of ten."""
+    low, high = axes.get_xlim()
+    places = [digit * 10.0**power for power in range(-6, 1) for digit in (1, 2, 5)]
+    axes.set_xticks([place for place in places if low <= place <= high])
+    axes.xaxis.set_major_formatter("{x:g}")
+    axes.xaxis.set_minor_formatter(NullFormatter())
 
 
 def below(axes: Axes) -> Array:

@@ -43,7 +43,7 @@ def accuracy_time(rows: Dataset | None = None) -> Figure:
     axes.set_xticks([1, 2, 5, 10, 20], labels=["1", "2", "5", "10", "20"])
     axes.minorticks_off()
     axes.text(0.87, 1e-3, "never below", rotation=90, ha="center", va="center", fontsize=7, color=INK)
-    figure.colorbar(mesh, label=f"time to accuracy {ACCURACY}", extend="max").minorticks_off()
+    figure.colorbar(mesh, label=f"time to accuracy {ACCURACY} (η = 1)", extend="max").minorticks_off()
     return figure
 
 

@@ -102,7 +102,7 @@ def _limits(upper: Axes, lower: Axes, training: Training, *, color: str) -> None
 
 def _finish(upper: Axes, lower: Axes, named: dict[str, Any]) -> None:
     upper.set(xscale="log", xlabel=r"conformal time $\tau = \int e^{b}\,dt$", ylabel=r"$\Vert S\Vert$")
-    lower.set(xscale="log", yscale="log", xlabel="time t", ylabel=r"$|b|\,/\,\Vert S\Vert$", ylim=(0.05, None))
+    lower.set(xscale="log", yscale="log", xlabel="time t (η = 1)", ylabel=r"$|b|\,/\,\Vert S\Vert$", ylim=(0.05, None))
     marks = {"no bias (exponential loss)": drawing.handle(INK, linestyle="-")}
     marks |= {"cross entropy": drawing.handle(INK, marker="o", markerfacecolor="white", markeredgewidth=0.8)}
     drawing.legend(upper, named | marks)

@@ -59,7 +59,7 @@ def _times(axes: Axes, table: pd.DataFrame, *, end: float) -> None:
         if len(beyond):
             look = {"color": color, "linestyle": "none", "clip_on": False, "zorder": 4} | BEYOND
             axes.plot(beyond["lam"], np.full(len(beyond), end), **look)
-    axes.set(yscale="log", xlabel="λ = d/N", ylabel=f"time of accuracy {ACCURACY:g}")
+    axes.set(yscale="log", xlabel="λ = d/N", ylabel=f"time of accuracy {ACCURACY:g} (η = 1)")
     lam = drawing.below(axes)
     late = _late(lam)
     axes.plot(lam[late < end], late[late < end], color=INK, linestyle=DASHED, zorder=1)

@@ -1,6 +1,6 @@
 """Loss and accuracy on fresh data along λ, at several times, with where they end."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 import matplotlib as mpl
@@ -22,6 +22,7 @@ from sweepjax.theory.s_inf import loss_inf, s_inf
 CURVES = ("test_loss", "test_accuracy")
 MOST = 7  # times that can be told apart
 DASHED = (0, (3, 1.5))
+NEAR = 4.0  # widths of the transition that the right column shows
 LATE = 100.0  # from here on the law of late times is worth drawing
 
 
@@ -43,6 +44,8 @@ class Moment(NamedTuple):
 def loss_and_accuracy(rows: Dataset) -> Figure:
     """Draw medians with their 95 % intervals and quartiles at powers of ten of the time, and the limit.
 
+    On the right the same points over √N (1 - 2λ), where the transition has one width at every N.
+
     The black line is t → ∞ for N → ∞: accuracy 1 below λ = 1/2 and Φ(1/σM) above. Dashed below 1/2 is the law
     of late times for N → ∞ and large σ, S = S_∞ and e^(-b) = 1 + L_∞ t, as far as |b| > σ‖S_∞‖.
 
@@ -51,15 +54,20 @@ def loss_and_accuracy(rows: Dataset) -> Figure:
     """
     sigma = float(along_lambda(rows, "loss_and_accuracy", CURVES)["sigma"].iloc[0])
     table = Mean(column=",".join(CURVES), by="lam", quantiles="25,75", sketch=256)(rows).query("time > 0")
-    figure = Figure(figsize=(3.4, 4.2))
-    loss, accuracy = figure.subplots(2, 1, sharex=True)
+    figure = Figure(figsize=(7.0, 4.2))
+    (loss, near_loss), (accuracy, near_accuracy) = figure.subplots(2, 2, sharex="col", sharey="row")
     moments = list(_moments(table))
     for moment in moments:
-        for axes, column in zip((loss, accuracy), CURVES, strict=True):
+        for axes, near, column in zip((loss, accuracy), (near_loss, near_accuracy), CURVES, strict=True):
             _draw(axes, moment, column)
+            _draw(near, moment, column, scale=_scale)
     _limits(loss, accuracy, moments, sigma)
+    for axes in (near_loss, near_accuracy):
+        axes.axvline(0, color=FAINT, linewidth=0.6, linestyle=(0, (1, 2)), zorder=0)
+    near_accuracy.axhline(0.5, color=FAINT, linewidth=0.4, zorder=0)
+    near_accuracy.set(xlim=(NEAR, -NEAR), xlabel=r"$\sqrt{N}\,(1-2\lambda)$")
     entries = {moment.label: drawing.handle(moment.color, marker="o") for moment in reversed(moments)}
-    drawing.legend(accuracy, entries, "upper right")
+    near_accuracy.legend(list(entries.values()), list(entries), loc="lower left", title="η = 1")
     return figure
 
 
@@ -75,12 +83,21 @@ def _moments(table: pd.DataFrame) -> Iterator[Moment]:
         yield Moment(time, to_hex(shade), table.query(f"time == {time!r}").sort_values("lam"))
 
 
-def _draw(axes: Axes, moment: Moment, column: str) -> None:
+def _draw(axes: Axes, moment: Moment, column: str, *, scale: Callable = lambda lines: lines["lam"]) -> None:
     lines = moment.lines.query(f"column == '{column}'")
+    lines = lines.assign(along=scale(lines))
+    if scale is _scale:
+        lines = lines.query(f"-{NEAR} <= along <= {NEAR}")
     curve = drawing.Series(moment.label, moment.color, 1.0, lines)
-    axes.plot(lines["lam"], lines["median"], color=moment.color, linewidth=0.5, zorder=1)
-    axes.fill_between(lines["lam"], lines["q25"], lines["q75"], color=moment.color, alpha=0.18, linewidth=0)
-    drawing.mark(axes, curve, "median", interval=("median_low", "median_high"))
+    axes.plot(lines["along"], lines["median"], color=moment.color, linewidth=0.5, zorder=1)
+    axes.fill_between(lines["along"], lines["q25"], lines["q75"], color=moment.color, alpha=0.18, linewidth=0)
+    drawing.mark(axes, curve, "median", along="along", interval=("median_low", "median_high"))
+
+
+def _scale(lines: pd.DataFrame) -> pd.Series:
+    """Return how far from λ = 1/2 the points lie, in units of the width of the transition at their N."""
+    size = np.asarray(lines.get("n", 1.0), dtype=np.float64)
+    return np.sqrt(size) * (1 - 2 * lines["lam"])
 
 
 def _limits(loss: Axes, accuracy: Axes, moments: list[Moment], sigma: float) -> None:

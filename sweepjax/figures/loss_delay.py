@@ -22,7 +22,6 @@ THRESHOLDS = {"logistic": (1e-1, 1e-2, 1e-4, 1e-8), "exponential": (1e-4,)}
 LOSSES = {"logistic": "cross entropy", "exponential": "exponential"}
 CURVES = ("loss", "train_loss", "test_loss")
 DASHED = (0, (3, 1.5))
-APART = 1.045  # points of one λ stand side by side
 
 
 class Points(NamedTuple):
@@ -46,18 +45,19 @@ def loss_delay(*tables: Dataset) -> Figure:
     Source:
         Beck, Levi, Bar-Sinai, "Grokking at the Edge of Linear Separability", arXiv 2410.04489, section 4.
     """
-    figure = Figure(figsize=(3.4, 3.2))
+    figure = Figure(figsize=(3.4, 3.9))
     axes = figure.subplots()
     drawn = [points for rows in tables for points in _points(rows)]
     if not drawn:
         raise ValueError("at no λ below 1/2 do half of the trainings cross a threshold; give longer trainings")
-    for place, points in enumerate(drawn):
-        _draw(axes, points, shift=APART ** (place - (len(drawn) - 1) / 2))
+    for points in drawn:
+        _draw(axes, points)
     _theory(axes, np.unique(np.concatenate([points.table["lam"] for points in drawn])))
     entries = {points.label: drawing.handle(points.color, marker=points.marker) for points in drawn}
     marks = {"exponential, exact, N → ∞": drawing.handle(INK, linestyle=DASHED)}
     marks |= {r"slope $-1/\sqrt{2}$, two-point model": drawing.handle(FAINT, linestyle="-")}
-    drawing.legend(axes, entries | marks, "upper right")
+    every = entries | marks
+    figure.legend(list(every.values()), list(every), loc="outside upper left")
     return figure
 
 
@@ -74,18 +74,18 @@ def _points(rows: Dataset) -> Iterator[Points]:
 
 def _named(table: pd.DataFrame, loss: str, threshold: float, color: str) -> Points:
     power = rf"$\epsilon = 10^{{{round(np.log10(threshold))}}}$"
-    slope = f"slope {table.attrs['slope']:.2f} ± {table.attrs['slope_se']:.2f}" if "slope" in table.attrs else ""
+    slope = f": slope {table.attrs['slope']:.2f} ± {table.attrs['slope_se']:.2f}" if "slope" in table.attrs else ""
     kept = table.query("sqrt_log_ratio < inf")
     marker, color = ("o", color) if loss == "logistic" else ("s", "#D55E00")
-    return Points(f"{LOSSES[loss]}, {power}: {slope}", color, marker, kept)
+    return Points(f"{LOSSES[loss]}, {power}{slope}", color, marker, kept)
 
 
-def _draw(axes: Axes, points: Points, *, shift: float) -> None:
+def _draw(axes: Axes, points: Points) -> None:
     table, column = points.table, "sqrt_log_ratio"
     low, high = table[column] - table[f"{column}_low"], table[f"{column}_high"] - table[column]
     error = [low.fillna(0), high.where(np.isfinite(high), 0)]
-    style = {"fmt": points.marker, "mew": 0, "elinewidth": 0.8, "zorder": 3}
-    axes.errorbar(shift * (1 - 2 * table["lam"]), table[column], yerr=error, color=points.color, **style)
+    style = {"fmt": points.marker, "mfc": "none", "mew": 0.7, "elinewidth": 0.6, "zorder": 3}
+    axes.errorbar(1 - 2 * table["lam"], table[column], yerr=error, color=points.color, **style)
 
 
 def _theory(axes: Axes, lam: drawing.Array) -> None:
@@ -93,4 +93,5 @@ def _theory(axes: Axes, lam: drawing.Array) -> None:
     exact = np.sqrt(s_inf(lam) ** 2 / 2 - np.log(loss_inf(lam)))
     axes.plot(x, exact, color=INK, linestyle=DASHED, zorder=1)
     axes.plot(x, exact[0] - np.sqrt(0.5) * np.log(x / x[0]), color=FAINT, linewidth=0.8, zorder=0)
-    axes.set(xscale="log", xlabel="1 - 2λ", ylabel=r"$\sqrt{\log(t_{test}/t_{train})}$", ylim=(0, 1.55 * top))
+    axes.set(xscale="log", xlabel="1 - 2λ", ylabel=r"$\sqrt{\log(t_{test}/t_{train})}$", ylim=(0, top))
+    drawing.decimal_ticks(axes)

@@ -1,16 +1,19 @@
 """How the samples project on the direction of S_∞, and on that of the margin."""
 
+import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from pyarrow.dataset import Dataset
+from scipy.special import ndtr, ndtri
 
 from sweepjax.figures import _drawing as drawing
-from sweepjax.figures._drawing import CRITICAL, FAINT, INK, needs, styled
+from sweepjax.figures._drawing import CRITICAL, FAINT, INK, Series, needs, styled
 from sweepjax.theory.critical import CRITICAL_POSITIVE_FRACTION
 from sweepjax.theory.margin import margin
 from sweepjax.theory.s_inf import negative_mean, positive_fraction, positive_mean
 
+PLACES = 40  # points of a curve, and of the law at each of them
 LENGTHS = ("positive_mean", "negative_mean", "margin")
 
 
@@ -20,7 +23,8 @@ def projections(rows: Dataset) -> Figure:
     """Draw the positive fraction of S_∞·x, and the mean projections of either sign with the margin.
 
     Inseparable draws for λ ≤ 1/2, separable ones for λ ≥ 1/2; means with standard errors. Lengths are in
-    units of σ, so every σ has the same theory; dashed is the nearer sample of the two-point model, at |1 - 2λ|.
+    units of σ, so every σ has the same theory. Coloured is the law of the fraction at each N; dashed is the nearer
+    sample of the two-point model, at |1 - 2λ|.
     """
     drawing.require_own(rows, "projections")
     table = drawing.averaged(rows, ",".join(("positive_fraction", *LENGTHS)))
@@ -41,6 +45,7 @@ def projections(rows: Dataset) -> Figure:
 def _fractions(axes: Axes, table: pd.DataFrame) -> None:
     for curve in drawing.series(table):
         drawing.mark(axes, curve, "mean", interval=("mean_low", "mean_high"))
+        _at_size(axes, curve)
     lam = drawing.below(axes)
     axes.plot(lam, positive_fraction(lam), color=INK, zorder=2)
     if axes.get_xlim()[1] >= CRITICAL:
@@ -49,6 +54,18 @@ def _fractions(axes: Axes, table: pd.DataFrame) -> None:
         drawing.tag(axes, f"{CRITICAL_POSITIVE_FRACTION:.4f}", at=place, shift=(5, -5))
     drawing.critical_line(axes)
     axes.set(ylabel=r"fraction of $S_\infty\cdot x_i > 0$", ylim=(0, None))
+
+
+def _at_size(axes: Axes, curve: Series) -> None:
+    """Draw the mean over inseparable draws at a finite N: each acts as one of λ + ξ/(2√N) below 1/2, ξ normal."""
+    n = float(curve.points["n"].iloc[0])
+    lam = np.linspace(axes.get_xlim()[0], CRITICAL, PLACES)
+    most = ndtr(2 * np.sqrt(n) * (CRITICAL - lam))
+    shift = ndtri(most[:, None] * (np.arange(PLACES) + 0.5) / PLACES) / (2 * np.sqrt(n))
+    known = np.linspace(0.01, np.cbrt(CRITICAL - 1e-3), 2 * PLACES) ** 3  # distances from 1/2, denser near it
+    distance = np.clip(CRITICAL - lam[:, None] - shift, known[0], known[-1])
+    mean = np.interp(distance, known, positive_fraction(CRITICAL - known)).mean(axis=1)
+    axes.plot(lam, mean, color=curve.color, linewidth=0.7, zorder=2)
 
 
 def _lengths(axes: Axes, table: pd.DataFrame) -> None:

@@ -88,7 +88,7 @@ def _explain(left: Axes | None, right: Axes | None, curves: list[Series]) -> Non
         "quartiles": Patch(color=color, alpha=0.18, linewidth=0),
     }
     if any(line.get_marker() == "D" and np.size(line.get_xdata()) for axes in (left, right) for line in axes.lines):
-        marks["mean ± s.e."] = drawing.handle(color, marker="D")
+        marks["mean ± s.e., where\nothers are rarer\nthan 0.1 %"] = drawing.handle(color, marker="D")
     if left is right:
         drawing.legend(left, named | marks)
         return

@@ -63,7 +63,12 @@ def _losses(axes: Axes) -> None:
         drawing.tag(axes, name, at=(time, SHOWN), shift=(4, 2))
     drawing.tag(axes, "ε", at=(1, SHOWN), shift=(3, 2))
     axes.set(
-        xscale="log", yscale="log", xlabel="time t", ylabel="exponential loss", ylim=(1e-7, None), xlim=(1, times[-1])
+        xscale="log",
+        yscale="log",
+        xlabel="time t (η = 1)",
+        ylabel="exponential loss",
+        ylim=(1e-7, None),
+        xlim=(1, times[-1]),
     )
     axes.legend(loc="upper right", title=f"1 - 2λ = {GAP:g}", alignment="left")
 

@@ -29,7 +29,7 @@ class Limit:
     clock: ClassVar[Literal["time", "step", "none"]] = "none"
     needs: ClassVar[str] = "signed_rows"
     figures: ClassVar[tuple[str, ...]] = ("s_norm_and_margin", "separable_fraction")
-    absent: ClassVar[Mapping[str, float]] = {"s_norm": math.inf, "loss_inf": 0.0, "margin": 0.0}
+    absent: ClassVar[Mapping[str, float]] = {"s_norm": math.inf, "loss_inf": 0.0, "margin": 0.0, "relaxation_rate": 0.0}
     claims: ClassVar[tuple[Claim, ...]] = (
         Claim("certified", True, "Every row is certified"),
         Claim("margin_gap", MARGIN_GAP, "Margins are proved to 10⁻⁶", GAP),

@@ -115,10 +115,10 @@ def lines(loss):
 
 
 @pytest.mark.parametrize("name", DRAWN)
-def test_a_figure_is_one_column_wide_and_nothing_is_smaller_than_seven_points(name, tmp_path):
+def test_a_figure_is_one_or_two_columns_wide_and_nothing_is_smaller_than_seven_points(name, tmp_path):
     figure = draw(name, *DRAWN[name]())
     figure.savefig(tmp_path / "figure.png")
-    assert figure.get_figwidth() == 3.4
+    assert figure.get_figwidth() == (7.0 if name == "loss_and_accuracy" else 3.4)
     assert min(text.get_fontsize() for text in figure.findobj(mpl.text.Text) if text.get_text()) >= 7
 
 
@@ -147,6 +147,19 @@ def test_losses_and_labels_are_said_in_words():
     assert {"cross entropy", "exponential loss"} <= words(figure)
 
 
+def test_with_the_limits_of_the_datasets_diamonds_and_labels_are_those_of_the_dataset():
+    figure = draw("trajectories", trainings((0.3, 0.6), count=1), limits((0.3, 0.6), count=1))
+    accuracy, weights = figure.axes[1:3]
+    ends = [[mark.get_ydata()[0] for mark in axes.lines if mark.get_marker() == "D"] for axes in (accuracy, weights)]
+    np.testing.assert_allclose(ends[0], [1.0, 0.655422], atol=1e-6)  # Φ(1/σM), M = 0.5 of σ = 5
+    np.testing.assert_allclose(ends[1], [float(s_inf(0.3)) / 5])
+    assert {"λ = 0.3, inseparable", "λ = 0.6, separable", "t → ∞, this dataset"} <= words(figure)
+
+
+def test_points_of_several_datasets_keep_the_limits_of_many_samples():
+    assert "λ = 0.3" in words(draw("trajectories", trainings((0.3, 0.6), count=2), limits((0.3, 0.6), count=2)))
+
+
 def test_trajectories_end_at_the_exact_limits_of_gradient_solvers_only():
     for solver, ends in (("gradient_flow", [[1.0], [float(s_inf(0.4, sigma=5.0))]]), ("adam", [[], []])):
         _, accuracy, weights = draw("trajectories", trainings((0.4,), solver=solver)).axes
@@ -164,7 +177,7 @@ def test_tables_are_refused_where_a_figure_draws_one():
 
 
 def test_accuracy_follows_the_law_of_late_times_that_the_rows_obey():
-    _, accuracy = draw("loss_and_accuracy", trainings(count=1)).axes
+    _, _, accuracy, _ = draw("loss_and_accuracy", trainings(count=1)).axes
     laws = [curve for curve in accuracy.lines if curve.get_linestyle() == "--" and len(curve.get_xdata()) > 20]
     marks = [curve for curve in accuracy.lines if curve.get_marker() == "o" and len(curve.get_xdata()) == len(LAMBDAS)]
     for law, mark in zip(laws, marks[-len(laws) :], strict=True):
@@ -182,7 +195,7 @@ def test_a_sweep_of_more_than_lambda_is_refused_by_figures_along_lambda():
 def test_what_the_theory_of_a_figure_does_not_hold_for_is_refused():
     with pytest.raises(
         ValueError,
-        match="solver adam; this figure draws one of: gradient_descent, gradient_flow, sgd",
+        match=r"solver adam; this figure draws one of: .*gradient_descent, gradient_flow, sgd",
     ):
         draw("grokking_delay", trainings(solver="adam"))
     with pytest.raises(ValueError, match="these rows have one λ"):

@@ -9,10 +9,11 @@ from sweepjax_cli import app
 
 from sweepjax import plugins
 from sweepjax.figures import needs_rows, shows_rows
+from sweepjax.figures.predicted_times import times
 from sweepjax.theory import s_inf, two_point
 from sweepjax.theory.population import population_accuracy
 
-LIMITS = ["critical_collapse", "critical_growth", "margin_finite_size"]
+LIMITS = ["critical_collapse", "critical_growth", "margin_finite_size", "relaxation"]
 TWO_POINT = ["accuracy_time", "two_point_delay", "two_point_times"]
 ALONE = ["accuracy_time", "svm_geometry", "two_point_delay"]
 TIMES = np.concatenate([[0.0], np.geomspace(1e-2, 1e26, 281)])
@@ -36,6 +37,7 @@ def limits(lams=(0.45, 0.48, 0.5, 0.52), sizes=(100, 400), count: int = 30) -> p
             }
             keys |= {"realization": np.arange(count), "separable": separable, "certified": True}
             keys |= {"s_norm": np.where(separable, np.nan, lengths)}
+            keys |= {"relaxation_rate": np.where(separable, np.nan, 2 / lengths**2)}
             keys |= {"margin": np.where(separable, (1 + generator.random(count)) / np.sqrt(n), np.nan)}
             frames.append(pd.DataFrame(keys))
     return table(frames)
@@ -106,6 +108,47 @@ def test_only_the_geometry_shows_nothing_of_rows():
 
 def test_the_constant_of_the_square_root_is_named():
     assert "ln²2 + π²/8 = 1.714" in texts(draw("critical_growth", limits()))
+
+
+def test_the_power_of_the_relaxation_rate_is_that_of_the_largest_size():
+    frame = limits(lams=(0.40, 0.45, 0.48)).to_table().to_pandas()
+    frame["relaxation_rate"] = (1 - 2 * frame["lam"]) ** 1.5 * (1 + 0.01 * frame["realization"])
+    labels = texts(draw("relaxation", pds.dataset(pa.Table.from_pandas(frame.fillna({"s_norm": 1.0})))))
+    assert "power 1.50, N = 400" in labels
+
+
+def trained(measured_over_predicted: float, *, lam: float = 0.45, n: int = 400, count: int = 30) -> pds.Dataset:
+    """Trainings of the datasets of `limits`, each of which generalizes at a multiple of the time predicted for it."""
+    drawn = limits(lams=(lam,), sizes=(n,), count=count).to_table().to_pandas()
+    predicted = np.expm1(1.6448536 * drawn["s_norm"]) / 0.01
+    when = (predicted * measured_over_predicted).fillna(np.inf).to_numpy()
+    accuracy = [list(np.where(each <= TIMES, 1.0, 0.5)) for each in when]
+    each = {"time": [list(TIMES)] * count, "train_accuracy": [[1.0] * len(TIMES)] * count, "test_accuracy": accuracy}
+    return table([drawn.drop(columns=["s_norm", "margin", "relaxation_rate", "separable", "certified"]).assign(**each)])
+
+
+def with_loss(rows: pds.Dataset) -> pds.Dataset:
+    found = rows.to_table()
+    return pds.dataset(found.append_column("loss_inf", pa.array(np.full(len(found), 0.01))))
+
+
+def test_a_time_is_predicted_by_the_limit_of_the_dataset():
+    known = with_loss(limits(lams=(0.45,), sizes=(400,)))
+    found = times(trained(3.0), known).query("not separable")
+    assert len(found) == 15
+    # The time lies within a recorded interval of an eighth of a decade.
+    np.testing.assert_allclose(np.log10(found["t_test"] / found["predicted"]), np.log10(3), atol=0.1)
+
+
+def test_the_prediction_says_how_many_datasets_of_each_kind_generalize():
+    known = with_loss(limits(lams=(0.45,), sizes=(400,)))
+    said = texts(draw("predicted_times", trained(1.0), known))
+    assert any(each.startswith("15 of 15 inseparable datasets reach it\n0 of 15 separable") for each in said)
+
+
+def test_a_prediction_without_limits_asks_for_them():
+    with pytest.raises(ValueError, match="then rows of solver limit"):
+        draw("predicted_times", trained(1.0))
 
 
 def test_the_median_of_the_collapse_is_held_against_its_limit():
