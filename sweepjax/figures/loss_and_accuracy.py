@@ -1,7 +1,7 @@
 """Loss and accuracy on fresh data along λ, at several times, with where they end."""
 
 from collections.abc import Callable, Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import matplotlib as mpl
 import numpy as np
@@ -94,7 +94,7 @@ def _draw(axes: Axes, moment: Moment, column: str, *, scale: Callable = lambda l
     drawing.mark(axes, curve, "median", along="along", interval=("median_low", "median_high"))
 
 
-def _scale(lines: pd.DataFrame) -> pd.Series:
+def _scale(lines: pd.DataFrame) -> Any:
     """Return how far from λ = 1/2 the points lie, in units of the width of the transition at their N."""
     size = np.asarray(lines.get("n", 1.0), dtype=np.float64)
     return np.sqrt(size) * (1 - 2 * lines["lam"])

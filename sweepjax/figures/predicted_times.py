@@ -37,7 +37,7 @@ def predicted_times(rows: Dataset, limit: Dataset | None = None) -> Figure:
     figure = Figure(figsize=(3.4, 3.2))
     axes = figure.subplots()
     inside = drawing.with_rows(table.query("not separable"))
-    edge = BEYOND * inside["t_test"].max()
+    edge = BEYOND * float(inside["t_test"].to_numpy().max())
     for color, lam in colored(sorted(set(inside["lam"]))):
         _points(axes, pd.DataFrame(inside[inside["lam"] == lam]), color, f"λ = {lam:.3g}", edge=edge)
     start = inside["predicted"].min() / 2
