@@ -46,8 +46,9 @@ def _print_curve(quantity: str, axes: dict[str, str]) -> None:
         raise ValueError(f"{quantity} is a curve of lambda; give --lambda, such as 0.4:0.6")
     points = LAM.values("lam", axes["lam"])
     n, sigma = value("--n", axes.get("n", "400"), int), value("--sigma", axes.get("sigma", "1"), float)
+    heights = list(evaluate(quantity, points, n=n, sigma=sigma))  # type: ignore[arg-type]
     typer.echo("lam,value")
-    for point, height in zip(points, evaluate(quantity, points, n=n, sigma=sigma), strict=True):  # type: ignore[arg-type]
+    for point, height in zip(points, heights, strict=True):
         typer.echo(f"{point!r},{float(height)!r}")
 
 

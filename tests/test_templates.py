@@ -19,7 +19,11 @@ def here(tmp_path, monkeypatch):
     return tmp_path
 
 
-@pytest.mark.parametrize("kind", KINDS)
+SLOW = ("solver", "reducer", "figure")
+CASES = [pytest.param(kind, marks=[pytest.mark.slow] if kind in SLOW else []) for kind in KINDS]
+
+
+@pytest.mark.parametrize("kind", CASES)
 def test_what_is_written_passes_its_own_test(kind, here):
     assert app(["new", kind, "my_own"]) == 0
     command = [sys.executable, "-m", "pytest", "-q", "-n", "0", "-p", "no:cacheprovider", "test_my_own.py"]

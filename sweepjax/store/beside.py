@@ -16,7 +16,6 @@ from pyarrow.fs import FSSpecHandler
 
 from sweepjax.store.chunkfile import Damaged, damaged, encode, footer, in_memory, intact, put
 from sweepjax.store.directory import Conflict
-from sweepjax.store.footers import software
 from sweepjax.store.paths import Overtaken, content, entries, file_named, reading, remote, tag
 from sweepjax.store.same_rows import differences
 
@@ -55,6 +54,8 @@ def column_file(directory: Path, column: str, stem: str) -> Path:
 
 def keep(file: Path, column: pa.Table, entries: Mapping[str, str]) -> None:
     """Keep a column of the first rows of a chunk, durably and all at once; one as long stays."""
+    from sweepjax.store.footers import software  # noqa: PLC0415  whoever reads rows need not wait for JAX
+
     _put(file, encode(column, {**entries, **software()}), len(column))
 
 

@@ -117,6 +117,7 @@ def test_a_terminal_without_any_letter_of_greek_sees_progress(stored, here):
     assert b"Traceback" not in shown
 
 
+@pytest.mark.slow
 def test_what_an_environment_holds_changes_neither_rows_nor_codes(stored, here):
     for arguments in (
         [*RUN, "run"],

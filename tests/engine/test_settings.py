@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 
+import pytest
 from places import TESTS
 
 ROWS = """\
@@ -38,5 +39,6 @@ def rows(**variables):
     return done.stdout
 
 
+@pytest.mark.slow
 def test_no_flag_of_jax_changes_a_bit_of_a_row():
     assert rows(**CHOSEN) == rows()

@@ -335,7 +335,7 @@ def test_a_model_without_d_varies_its_own_fields():
 
 
 def test_a_solver_whose_need_is_unmet_is_refused():
-    with pytest.raises(ValueError, match="needs signed_rows, which model 'test_grid:Spins' lacks; choose one of"):
+    with pytest.raises(ValueError, match="needs signed_rows, which model 'test_grid:Spins' lacks; no built-in"):
         Sweep(model=SPINS, solver=STILL)
 
 

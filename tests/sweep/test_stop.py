@@ -32,7 +32,7 @@ def test_a_stop_is_read_as_it_was_written(conditions, last):
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        (" ", "'' is not understood; write COLUMN>=NUMBER"),
+        (" ", "stop = ' ' is not allowed; give a text such as"),
         ("test_accuracy", "'test_accuracy' is not understood"),
         ("test_accuracy=0.9", "is not understood"),
         ("test_accuracy>=", "is not understood"),
