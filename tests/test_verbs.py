@@ -39,7 +39,12 @@ class Run:
         return str(self.home / name)
 
 
-@pytest.fixture(scope="module", params=KINDS)
+LONG = ("corrected", "flow", "bucket")  # to compile, or to reach
+
+
+@pytest.fixture(
+    scope="module", params=[pytest.param(kind, marks=[pytest.mark.slow] if kind in LONG else []) for kind in KINDS]
+)
 def run(request, tmp_path_factory):
     if request.param == "bucket":
         request.getfixturevalue("client")

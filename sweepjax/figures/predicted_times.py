@@ -40,7 +40,7 @@ def predicted_times(rows: Dataset, limit: Dataset | None = None) -> Figure:
     edge = BEYOND * float(inside["t_test"].to_numpy().max())
     for color, lam in colored(sorted(set(inside["lam"]))):
         _points(axes, pd.DataFrame(inside[inside["lam"] == lam]), color, f"λ = {lam:.3g}", edge=edge)
-    start = inside["predicted"].min() / 2
+    start = float(inside["predicted"].to_numpy().min()) / 2
     axes.plot((start, edge), (start, edge), color=INK, linewidth=0.6, zorder=1)
     axes.set(
         xscale="log",

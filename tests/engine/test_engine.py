@@ -54,6 +54,7 @@ def test_a_batch_is_long_enough_to_pay_and_short_enough_to_interrupt(options, si
     assert Engine(device="cpu").shape(family).rows == size
 
 
+@pytest.mark.slow
 def test_datasets_are_the_same_bits_for_every_width():
     # The quick compiler rounds differently in a vector and in its rest.
     everyday.run("import test_engine; test_engine.check_widths()")
@@ -80,6 +81,7 @@ def test_a_dataset_drawn_again_has_the_same_bits():
         )
 
 
+@pytest.mark.slow
 def test_rows_agree_over_widths_to_the_promised_accuracy():
     one, wide = rows(SWEEP, Engine()), rows(SWEEP, Engine(lanes=5))
     pd.testing.assert_frame_equal(one[["separable", "certified"]], wide[["separable", "certified"]])
@@ -219,6 +221,7 @@ def test_importing_changes_no_global_setting():
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
+@pytest.mark.slow
 def test_four_devices_give_the_rows_of_two(tmp_path):
     out = tmp_path / "four"
     code = f"import sweepjax as sj; sj.run('0.5', n=20, realizations=9, out={str(out)!r})"
