@@ -15,7 +15,7 @@ import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, ArrayLike, Bool, Float, Int, Key, UInt32
 
-from sweepjax.engine.ending import begun, ending
+from sweepjax.engine.ending import begun, ending, unrecorded
 from sweepjax.engine.facts import completed, fact_of, facts_of
 from sweepjax.engine.looking import first_crossings, first_look, looked
 from sweepjax.keys import fingerprint, keys_of, restored
@@ -150,6 +150,8 @@ class Kernel:
         problem, solver = self.problem(slot), slot.row.solver
         clock = clock_of(solver, self.times)
         columns, kept = jax.tree.map(lambda leaf: leaf[: self.times.size], slot.kept)
+        # What an observable makes of all times must not depend on those after the end.
+        columns, kept = unrecorded((columns, kept), slot.recorded) if self.stop else (columns, kept)
         curves = OrderedDict(columns)
         for (name, observable), values in zip(self._along.items(), kept, strict=True):
             curves[name] = completed(observable, problem, Trajectory(clock, columns, values))

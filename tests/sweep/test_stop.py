@@ -115,6 +115,17 @@ def test_an_observable_can_end_a_training():
     assert frame["stopped"].any()
 
 
+def test_no_observable_sees_what_comes_after_the_end():
+    seen = TRAINING.replaced(observe=["conformal_time", "step_cosine"])
+    whole, stopped = runs(seen, "train_accuracy>=0.9", 1)
+    counts = np.isfinite(np.stack(stopped["train_loss"])).sum(axis=1)
+    assert counts.min() < 30
+    for row, count in enumerate(counts):
+        for name, known in (("conformal_time", count), ("step_cosine", count - 1)):  # a cosine needs the next step
+            np.testing.assert_allclose(stopped[name][row][:known], whole[name][row][:known], rtol=1e-12)
+            assert np.isnan(stopped[name][row][known:]).all()
+
+
 def test_only_a_stop_that_is_used_is_part_of_an_identity():
     stopping = TRAINING.replaced(stop="train_accuracy>=0.9")
     assert stopping.id != TRAINING.id
