@@ -5,12 +5,17 @@ from typing import Annotated
 
 import typer
 
-KINDS = ("model", "solver", "observable", "reducer", "figure")
+
+def _kinds() -> list[str]:
+    from sweepjax.templates import KINDS  # noqa: PLC0415
+
+    return [*KINDS]
 
 
 def new(
     kind: Annotated[
-        str, typer.Argument(metavar="KIND", help="One of: " + ", ".join(KINDS) + ".", autocompletion=lambda: [*KINDS])
+        str,
+        typer.Argument(metavar="KIND", help="A model, solver, observable, reducer or figure.", autocompletion=_kinds),
     ],
     name: Annotated[str, typer.Argument(metavar="NAME", help="Of the file, such as student for student.py.")],
 ) -> None:

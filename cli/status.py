@@ -1,5 +1,6 @@
 """`sweepjax status`: what a directory holds, and what it is meant to hold."""
 
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -68,7 +69,8 @@ def _lanes(held: "Summary") -> list[tuple[str, str]]:
     if not held.lanes:
         return []
     widths = ", ".join(f"{lanes} ({count} files)" for lanes, count in held.lanes.items())
-    return [("lanes", f"{widths}, {100 * held.lane_efficiency:.3g} % full")]
+    full = "" if math.isnan(held.lane_efficiency) else f", {100 * held.lane_efficiency:.3g} % full"
+    return [("lanes", widths + full)]
 
 
 def _share(held: "Summary") -> str:

@@ -1,6 +1,7 @@
 """A solver that trains nothing and takes its time."""
 
 import time
+from typing import ClassVar
 
 import jax
 import jax.numpy as jnp
@@ -15,15 +16,23 @@ PAUSE = 0.5  # seconds a row
 class Patient(Bits):
     """The bits of the dataset, told after a pause."""
 
-    def info(self, problem, state):
-        bits = super().info(problem, state)
-        return bits | {
-            "bits": jax.pure_callback(
-                _later, jax.ShapeDtypeStruct((), jnp.uint32), bits["bits"], vmap_method="sequential"
-            )
-        }
+    clock: ClassVar[str] = "none"
+
+    @property
+    def stages(self):
+        return (self.rest,)
+
+    def init(self, problem):
+        return jnp.int32(0)
+
+    def waits(self, state, until):
+        return state
+
+    def rest(self, problem, state, until):
+        """Take a while, and wait for nothing more."""
+        return jax.pure_callback(_later, jax.ShapeDtypeStruct((), jnp.int32), state)
 
 
-def _later(value):
+def _later(state):
     time.sleep(PAUSE)
-    return value
+    return state + 1

@@ -38,7 +38,7 @@ def projections(rows: Dataset) -> Figure:
         _fractions(panels[0], fractions)
     _lengths(panels[-1], lengths)
     named = {curve.label: drawing.handle(curve.color, marker="o") for curve in drawing.series(table)}
-    drawing.legend(panels[0], named, "upper right" if len(fractions) else "upper left")
+    drawing.legend(panels[0], named, "lower left" if len(fractions) else "upper left")
     return figure
 
 

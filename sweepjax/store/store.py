@@ -3,6 +3,7 @@
 Every other name in the directory begins with "_", so the usual readers see finished rows only.
 """
 
+import math
 import tomllib
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
@@ -47,7 +48,7 @@ class Summary(NamedTuple):
     leftovers: tuple[Path, ...]
     sources: Mapping[str, int]  # how many files are of which code of plug-ins from outside
     lanes: Mapping[str, int]  # how many files were computed by so many lanes side by side
-    lane_efficiency: float  # the share of the lanes' steps in which a row went on; a single lane is always full
+    lane_efficiency: float  # the share of the lanes' steps in which a row went on; 1 of single lanes, nan if unknown
 
 
 @dataclass(frozen=True)
@@ -153,7 +154,7 @@ class Store:
         taken, served = (sum(int(each.get(f"lane_steps_{name}", 0)) for each in told) for name in ("taken", "served"))
         lanes = Counter(each["lanes"] for each in told if each.get("lanes", "").isdecimal())
         temporaries = tuple(leftovers(self.path))
-        efficiency = served / taken if taken else 1.0
+        efficiency = served / taken if taken else 1.0 if set(lanes) == {"1"} else math.nan
         return Summary(rows, self.sweep.rows_total, len(files), size, temporaries, _sources(told), lanes, efficiency)
 
     def other_code(self) -> list[str]:

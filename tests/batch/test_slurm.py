@@ -16,7 +16,7 @@ import sweepjax as sj
 
 SHARE = {"SLURM_ARRAY_JOB_ID": "12", "SLURM_ARRAY_TASK_ID": "3", "SLURM_JOB_ID": "15"}
 POINT = ["--n", "20", "--lambda", "0.5", "--chunk", "8"]
-PATIENT = [*POINT, "--solver", "patient:Patient", "--batch", "1"]
+PATIENT = [*POINT, "--solver", "patient:Patient"]
 
 
 def called(name):

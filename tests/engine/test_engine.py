@@ -1,5 +1,6 @@
 """One row is one pure function of its task and index, however it is computed."""
 
+import math
 import os
 import subprocess
 import sys
@@ -202,10 +203,18 @@ def test_a_device_that_died_ends_the_run_at_the_first_attempt(monkeypatch, tmp_p
 
 
 def test_rows_say_how_full_the_lanes_were(tmp_path):
-    sj.run(PROBE, engine=Engine(lanes=2), out=tmp_path)
+    sweep = Sweep(solver="sgd", until=3.0, realizations=9).replaced(n=12, lam="0.5")
+    sj.run(sweep, engine=Engine(lanes=4), out=tmp_path)
     summary = Store.open(tmp_path).summary()
-    assert [*summary.lanes] == ["2"]
-    assert 0.5 < summary.lane_efficiency <= 1
+    assert [*summary.lanes] == ["4"]
+    assert 0.5 < summary.lane_efficiency < 1  # the last of nine rows has no company
+
+
+def test_of_rows_that_wait_for_nothing_no_file_says_how_full_their_lanes_were(tmp_path):
+    sj.run(PROBE, engine=Engine(lanes=2), out=tmp_path)
+    assert math.isnan(Store.open(tmp_path).summary().lane_efficiency)
+    sj.run(PROBE.replaced(seed="4"), engine=Engine(lanes=1), out=tmp_path / "alone")
+    assert Store.open(tmp_path / "alone").summary().lane_efficiency == 1
 
 
 def test_a_device_that_is_not_there_is_an_error():
