@@ -19,6 +19,7 @@ from sweepjax.engine.kernel import clock_of
 from sweepjax.engine.looking import watches
 from sweepjax.engine.settings import settled
 from sweepjax.engine.shapes import Method, alike, column, columns, described, numbers, scalar, trainable
+from sweepjax.engine.widths import check_padding
 from sweepjax.keys import realization_keys
 from sweepjax.observed import observables_of
 from sweepjax.plugins import blame, defined, outside, takes, unknown
@@ -61,6 +62,7 @@ def check(sweep: Sweep) -> None:
                     found = [*_labels(task), *sources, _of_solver(task, problem), *seen]
                     _check_names(found)
                     _check_stop(task, problem)
+                    check_padding(task)
                     outline(family)
     except Exception as error:
         sentence = blame(error) or (_lack(error, task.model) if task else "")

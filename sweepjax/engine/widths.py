@@ -1,14 +1,17 @@
 """Which program computes a task: its own, or that of a wider model, which several tasks share."""
 
 import dataclasses
+import inspect
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from sweepjax.engine.kernel import Row
-from sweepjax.keys import fingerprint
-from sweepjax.types import Family, Task
+from sweepjax.keys import fingerprint, realization_keys
+from sweepjax.sweep.contract import wrong
+from sweepjax.types import Family, Task, field_types
 
 
 def compiled(task: Task) -> Task:
@@ -28,6 +31,38 @@ def rows_of(family: Family, index: np.ndarray) -> Row:
     same = np.ones(len(index), dtype=np.uint32)
     used = (same * getattr(task.model, task.model.padded)).astype(np.int32)
     return Row(_widened(model, width), solver, seed, realization, same * np.uint32(fingerprint(task.model)), used)
+
+
+def check_padding(task: Task) -> None:
+    """Refuse a model whose padded dataset is not its own dataset and zeros; one dataset is drawn both ways.
+
+    Raises:
+        ValueError: the message says where, and what is wanted.
+    """
+    cls, width = type(task.model), _width(task)
+    if width is None:
+        return
+    if field_types(cls).get(cls.padded) is not int:
+        raise wrong(cls, f"padded of {cls.__name__} is {cls.padded!r}; name one of its integer fields")
+    field, own = cls.padded, getattr(task.model, cls.padded)
+    if not (isinstance(width, int) and width >= own):
+        raise wrong(cls.width, f"{cls.__name__}.width returns {width!r} where {field} is {own}; return as much or more")
+    if "used" not in inspect.signature(cls.sample).parameters:
+        raise wrong(cls.sample, f"{cls.__name__}.sample takes no `used`; {_wanted(field)}")
+    key = realization_keys(task.model, np.uint32(0), np.uint32(0)).data
+    pair = task.model.sample(key), _widened(task.model, width).sample(key, used=jnp.int32(own))
+    if not all(map(_is_padded, *map(jax.tree.leaves, pair))):
+        raise wrong(cls.sample, f"{cls.__name__}.sample draws another dataset with `used`; {_wanted(field)}")
+
+
+def _wanted(field: str) -> str:
+    return f"write sample(self, key, used=None), whose dataset is that of a model with {field} = used, then zeros"
+
+
+def _is_padded(own: Any, wide: Any) -> bool:
+    """Whether an array is another one with zeros around it."""
+    block = np.asarray(wide)[tuple(slice(length) for length in np.shape(own))]
+    return np.array_equal(block, own) and np.count_nonzero(wide) == np.count_nonzero(own)
 
 
 def _width(task: Task) -> int | None:

@@ -1,11 +1,14 @@
 """Rows of several shapes that share one program are those of programs of their own."""
 
+import re
+
 import jax
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sweepjax.engine.contract import check
 from sweepjax.engine.engine import Engine
 from sweepjax.engine.kernel import drawn
 from sweepjax.engine.widths import compiled, rows_of
@@ -18,6 +21,7 @@ from sweepjax.solvers.gradient_descent import GradientDescent
 from sweepjax.solvers.limit import Limit
 from sweepjax.store.chunkfile import table
 from sweepjax.store.same_rows import differences
+from sweepjax.sweep.sweep import Sweep
 from sweepjax.types import Chunk, Family, Task
 
 
@@ -86,3 +90,69 @@ def test_columns_of_the_data_that_are_zero_are_no_padding():
         h = np.diag([2.0, 0.0, 3.0, 0.0])
         factor = jax.jit(linear.factorise, static_argnums=(1, 2))(h, 0.0, 1.0, np.int32(3))
     assert not np.isfinite(factor.upper[-1, -1]) or factor.shift > 0
+
+
+PADDED = '''
+import jax
+import jax.numpy as jnp
+import sweepjax as sj
+from sweepjax.primitives import padding
+
+
+@sj.plugin
+class Own:
+    """Gaussian rows."""
+
+    n: int = sj.parameter(12)
+    d: int = sj.parameter(5)
+    padded = "d"
+
+    def width(self):
+        return 8
+
+    def sample(self, key, used=None):
+        return padding.normal(key, self.n, self.d, used)
+
+    def init(self, key, data):
+        return jnp.zeros(self.d)
+
+    def signed_rows(self, data):
+        return data
+'''
+
+
+def checked(source, folder, name):
+    """Try the plug-ins of a sweep over the model of a source."""
+    (folder / f"{name}.py").write_text(source)
+    check(Sweep(model=f"{name}:Own", realizations=1))
+
+
+def test_a_padded_model_of_the_users_is_taken(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    checked(PADDED, tmp_path, "padded_right")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "words"),
+    [
+        ('padded = "d"', 'padded = "k"', "padded of Own is 'k'; name one of its integer fields"),
+        ("return 8", "return 4", "Own.width returns 4 where d is 5; return as much or more"),
+        ("return 8", "return 8.0", "Own.width returns 8.0 where d is 5"),
+        ("used", "more", "Own.sample takes no `used`; write sample"),
+        ("self.d, used)", "self.d, None)", "Own.sample draws another dataset with `used`"),
+    ],
+)
+def test_a_model_that_is_padded_wrongly_is_refused_with_its_line(old, new, words, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ValueError, match=re.escape(words)) as told:
+        checked(PADDED.replace(old, new), tmp_path, tmp_path.name)
+    assert re.match(rf"{tmp_path.name}.py:\d+: ", str(told.value))
+
+
+@pytest.mark.slow
+def test_rows_of_neighbours_share_lanes_and_are_those_of_each_alone():
+    chunks = [Chunk(family(d=d), 0, 24) for d in (17, 18, 19)]
+    together = dict(Engine("cpu", 4).stream(chunks))
+    for chunk in chunks:
+        alone = table(Engine("cpu", 1).compute(chunk))
+        assert not list(differences(alone, table(together[chunk])))
