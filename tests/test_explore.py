@@ -2,7 +2,6 @@
 
 import json
 import re
-import shutil
 from itertools import product
 
 import numpy as np
@@ -19,7 +18,6 @@ from sweepjax.store.store import Store
 from sweepjax.sweep.sweep import Sweep
 from sweepjax.theory.s_inf import s_inf
 
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 PLANE = Sweep().replaced(n=40, lam="0.3:0.7:0.2", sigma="1,2", seed="4,5", realizations=10)
 
 
@@ -102,17 +100,6 @@ def test_what_cannot_be_explored_is_refused(arguments, tmp_path, monkeypatch):
     words = {"empty": limit_run(tmp_path / "empty", stored=0), "run": limit_run(tmp_path / "run", stored=1)}
     assert app(["explore", *(each.format(**words) for each in arguments)]) == 2
     assert not [*tmp_path.glob("*.html")]
-
-
-@pytest.fixture(scope="module")
-def browser():
-    playwright = pytest.importorskip("playwright.sync_api")
-    if not CHROMIUM:
-        pytest.skip("there is no Chromium")
-    with playwright.sync_playwright() as running:
-        started = running.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield started
-        started.close()
 
 
 @pytest.fixture(params=product((1280, 390), ("light", "dark")), ids=str)

@@ -13,12 +13,7 @@ from sweepjax.templates import KINDS, write
 README = Path(__file__).parent.parent / "README.md"
 
 
-@pytest.fixture(autouse=True)
-def here(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
-
-
+pytestmark = pytest.mark.usefixtures("here")
 SLOW = ("solver", "reducer", "figure")
 CASES = [pytest.param(kind, marks=[pytest.mark.slow] if kind in SLOW else []) for kind in KINDS]
 

@@ -20,7 +20,7 @@ from threadpoolctl import threadpool_limits
 from sweepjax.engine import programs, sizes
 from sweepjax.engine.dealing import deal
 from sweepjax.engine.devices import devices
-from sweepjax.engine.kernel import Found, Row
+from sweepjax.engine.kernel import Row, RowColumns
 from sweepjax.engine.settings import settled
 from sweepjax.engine.stream import Gathering, Hand, Piece, batched
 from sweepjax.engine.widths import rows_of
@@ -136,7 +136,7 @@ def _one(family: Family) -> Row:
     return jax.tree.map(lambda leaf: leaf[0], rows_of(family, np.arange(1)))
 
 
-def outline(family: Family) -> Found:
+def outline(family: Family) -> RowColumns:
     """Return the shape and type of each column of a row; nothing is computed and no device is looked for.
 
     Raises:
@@ -144,7 +144,7 @@ def outline(family: Family) -> Found:
     """
     task = family.tasks[0]
 
-    def life(row: Row, times: Any, always: Any) -> Found:
+    def life(row: Row, times: Any, always: Any) -> RowColumns:
         kernel = programs.kernel_of(task, 1, row, times, always)
         return kernel.leave(kernel.enter(row))
 

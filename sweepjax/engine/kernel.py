@@ -50,7 +50,7 @@ class Slot(NamedTuple):
     looks: Any = None  # between recorded times, at what may cross a threshold
 
 
-class Found(NamedTuple):
+class RowColumns(NamedTuple):
     """The columns of a row by what they are: once a row, the clock, at each recorded time, of the solver."""
 
     facts: Columns
@@ -145,7 +145,7 @@ class Kernel:
         params = slot.row.solver.params(problem, slot.state, due)
         return slot._replace(looks=looked(slot.looks, problem, params, slot.row.solver.clock, self.times))
 
-    def leave(self, slot: Slot) -> Found:
+    def leave(self, slot: Slot) -> RowColumns:
         """Return the columns of a row that is finished."""
         problem, solver = self.problem(slot), slot.row.solver
         clock = clock_of(solver, self.times)
@@ -162,7 +162,7 @@ class Kernel:
         if self.stop:
             clock, curves = (begun(columns, slot.recorded) for columns in (clock, curves))
             info["stopped"] = self._ended(slot)
-        return Found(facts, clock, curves, info)
+        return RowColumns(facts, clock, curves, info)
 
     def _ended(self, slot: Slot) -> Bool[Array, ""]:
         """Whether a training has ended before its time."""

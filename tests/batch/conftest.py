@@ -8,12 +8,6 @@ from sweepjax_cli import app
 
 
 @pytest.fixture
-def here(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
-
-
-@pytest.fixture
 def printed(here, capsys):
     def printed(*arguments):
         assert app(["slurm", *arguments]) == 0

@@ -21,12 +21,6 @@ POINT = ["--n", "20", "--lambda", "0.5"]
 LONG = [*SCRIPT, "run", *POINT, "--realizations", "1600", "--chunk", "32", "-o"]
 
 
-@pytest.fixture
-def here(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
-
-
 @pytest.fixture(scope="module")
 def stored(tmp_path_factory):
     path = tmp_path_factory.mktemp("stored") / "run"

@@ -32,12 +32,6 @@ FOREIGN = {name: value for each in ENVIRONMENTS for name, value in each.items()}
 }
 
 
-@pytest.fixture
-def here(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
-
-
 @pytest.fixture(scope="module")
 def stored(tmp_path_factory):
     path = tmp_path_factory.mktemp("stored") / "run"

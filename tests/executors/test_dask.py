@@ -37,12 +37,6 @@ def cluster():
         yield cluster
 
 
-@pytest.fixture
-def here(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
-
-
 def command(cluster, *options):
     return [*SWEEP, "--executor", "dask", "--scheduler", cluster.scheduler_address, "-o", "a", *options]
 

@@ -1,6 +1,5 @@
 """The page in a real browser: `apt-get install chromium`, `pip install '.[browser]'`."""
 
-import shutil
 from itertools import product
 
 import pytest
@@ -10,7 +9,6 @@ from sweepjax.report.page import report
 
 pytestmark = pytest.mark.slow
 
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 WIDTHS, SCHEMES = {"desktop": 1280, "phone": 390}, ("light", "dark")
 
 
@@ -22,17 +20,6 @@ def file(tmp_path_factory):
     path = home / "report.html"
     path.write_text(report(runs).html, encoding="utf-8")
     return path
-
-
-@pytest.fixture(scope="module")
-def browser():
-    playwright = pytest.importorskip("playwright.sync_api")
-    if not CHROMIUM:
-        pytest.skip("there is no Chromium")
-    with playwright.sync_playwright() as running:
-        started = running.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield started
-        started.close()
 
 
 @pytest.fixture(params=product(WIDTHS, SCHEMES), ids="-".join)
