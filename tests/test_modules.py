@@ -69,7 +69,7 @@ class Flax(Regression):
 
 
 @pytest.mark.parametrize("model", [Equinox, Flax])
-@pytest.mark.parametrize("solver", ["adam", "gradient_descent"])
+@pytest.mark.parametrize("solver", ["adam", pytest.param("gradient_descent", marks=pytest.mark.slow)])
 def test_a_module_is_trained_and_recorded(model, solver):
     rows = sj.run(model=model, solver=solver, learning_rate=0.03, realizations=3, until=100, record="3", width="2,4")
     losses = np.stack(rows["train_loss"])

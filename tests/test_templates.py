@@ -14,7 +14,7 @@ README = Path(__file__).parent.parent / "README.md"
 
 
 pytestmark = pytest.mark.usefixtures("here")
-SLOW = ("solver", "reducer", "figure")
+SLOW = ("solver", "observable", "reducer", "figure")
 CASES = [pytest.param(kind, marks=[pytest.mark.slow] if kind in SLOW else []) for kind in KINDS]
 
 

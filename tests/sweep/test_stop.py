@@ -76,7 +76,7 @@ def runs(sweep, text, lanes):
         pytest.param(TRAINING, "train_accuracy>=0.9", "train_accuracy", 0.9, 1, marks=pytest.mark.slow),
         (TRAINING, "train_accuracy>=0.9 last 3", "train_accuracy", 0.9, 3),
         pytest.param(FLOW, "test_accuracy>=0.8 last 2", "test_accuracy", 0.8, 2, marks=pytest.mark.slow),
-        (EXACT, "s_norm>=0.2 last 4", "s_norm", 0.2, 4),
+        pytest.param(EXACT, "s_norm>=0.2 last 4", "s_norm", 0.2, 4, marks=pytest.mark.slow),
     ],
 )
 def test_a_row_is_the_beginning_of_what_it_would_have_been(sweep, text, column, value, last, lanes):  # noqa: PLR0913, PLR0917
