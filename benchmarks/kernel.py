@@ -15,7 +15,7 @@ from benchmarks.timing import limited
 from sweepjax.engine.dealing import deal
 from sweepjax.engine.engine import Engine
 from sweepjax.engine.kernel import Kernel, Row, Slot, drawn
-from sweepjax.engine.pool import Queue, advance, empty
+from sweepjax.engine.pool import advance, empty, queue_of
 from sweepjax.engine.redraw import dataset
 from sweepjax.identity import describe
 from sweepjax.keys import realization_keys
@@ -170,7 +170,7 @@ def _trained(curves: bool) -> Any:
         rows = GivenRow(jax.tree.map(lambda leaf: jnp.broadcast_to(leaf, (count,)), same), data, start)
         kernel = Given(solver, times, {}, jnp.asarray(True), keeps_view=True)
         pool = empty(kernel, jax.tree.map(lambda leaf: leaf[0], rows), 1)
-        _, left = advance(kernel, 1, pool, Queue(number, rows, jnp.int32(count), jnp.asarray(True)))
+        _, left = advance(kernel, 1, pool, queue_of(number, rows, count))
         found = jax.tree.map(lambda leaf: leaf[:count][jnp.argsort(left.number[:count])], left.columns)
         return {**found.curves, **found.info}
 
@@ -209,7 +209,7 @@ def _limits(x: Array) -> Any:
     rows = GivenRow(jax.tree.map(lambda leaf: jnp.broadcast_to(leaf, (count,)), same), x, ())
     kernel = GivenRows(solver, jnp.zeros(0), {}, jnp.asarray(True), keeps_view=True)
     pool = empty(kernel, jax.tree.map(lambda leaf: leaf[0], rows), 1)
-    _, left = advance(kernel, 1, pool, Queue(jnp.arange(count), rows, jnp.int32(count), jnp.asarray(True)))
+    _, left = advance(kernel, 1, pool, queue_of(jnp.arange(count), rows, count))
     return jax.tree.map(lambda leaf: leaf[:count][jnp.argsort(left.number[:count])], left.columns.info)
 
 

@@ -26,7 +26,7 @@ from benchmarks import table
 from benchmarks.counting import Site, Sites, Tally
 from sweepjax.engine import sizes
 from sweepjax.engine.engine import Engine
-from sweepjax.engine.pool import Queue, advance, empty
+from sweepjax.engine.pool import advance, empty, queue_of
 from sweepjax.engine.programs import kernel_of
 from sweepjax.engine.widths import rows_of
 from sweepjax.identity import name_of
@@ -111,12 +111,12 @@ def tally(family: Family, rows: int, lanes: int, most: int = 0) -> Tally:
         kernel = partial(kernel_of, task, lanes, row)
         pool = jax.jit(lambda: empty(kernel(jnp.asarray(times), jnp.asarray(True)), row, steps.slots))()
         places = np.arange(max(rows, most))
-        queue: Any = places, rows_of(family, places), np.int32(rows), np.asarray(True)
+        queue = queue_of(places, rows_of(family, places), rows)
 
         def program(pool: Any, queue: Any, times: Any, always: Any) -> Any:
             return advance(kernel(times, always), lanes, pool, queue)
 
-        return Tally(program, pool, Queue(*queue), times, np.asarray(True))
+        return Tally(program, pool, queue, times, np.asarray(True))
 
 
 class Line(NamedTuple):

@@ -48,7 +48,8 @@ def filled(store: "Store", sweep: "Sweep", how: How) -> Progress:
             say(account(chunk, failed))
 
         chunks = share(sweep, store.chunk_rows, how.part)
-        fill(store, chunks, engine=how.engine, execute=how.execute, watch=shown.watch, report=report)
+        watched = {"watch": shown.watch, "report": report}
+        fill(store, chunks, engine=how.engine, execute=how.execute, every=how.every, **watched)
     return shown
 
 

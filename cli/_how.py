@@ -1,5 +1,6 @@
 """How a sweep is computed: what the options of `run` say that changes nothing in its rows."""
 
+import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -23,6 +24,7 @@ class How(NamedTuple):
     part: "Part"
     chunk: int  # rows; 0: automatic
     target: "Target | None"
+    every: float = math.inf  # seconds between two states of what is under way
     most: int = 0  # realizations of a point of an adaptive sweep; 0: they are decided already
 
 
@@ -54,6 +56,14 @@ def chunk_rows(text: str | None) -> int:
     if text is not None and rows < 1:
         raise ValueError(f"--chunk {text} is not allowed; give a whole number from 1")
     return rows
+
+
+def every(text: str) -> float:
+    """Return the seconds between two states of what is under way."""
+    seconds = value("--checkpoint", text, float)
+    if not seconds >= 0:
+        raise ValueError(f"--checkpoint {text} is not allowed; give seconds, or 0 to keep nothing of what is under way")
+    return seconds or math.inf
 
 
 def executor(name: str, options: dict[str, str | None]) -> "Executor":

@@ -4,10 +4,12 @@ A sweep is a grid of tasks times many realizations. Each realization is one row,
 its task and index. Rows are computed and kept a chunk at a time; running again computes what is missing.
 """
 
+import math
 import traceback
 from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import closing, suppress
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -22,6 +24,7 @@ from sweepjax.plugins import blame
 from sweepjax.store.footers import code, stem
 from sweepjax.store.paths import locate
 from sweepjax.store.rows import read
+from sweepjax.store.states import States
 from sweepjax.store.store import Store
 from sweepjax.sweep.sweep import Sweep
 from sweepjax.types import Chunk
@@ -31,6 +34,7 @@ if TYPE_CHECKING:
 
 
 ENGINE, LOCAL = Engine(), Local()
+EVERY = 60.0  # seconds between two states of what is under way
 
 
 class Part(NamedTuple):
@@ -63,14 +67,23 @@ def fill(  # noqa: PLR0913  two of them only listen
     execute: Executor = LOCAL,
     watch: Watch,
     report: Report = raise_failure,
+    every: float = EVERY,
 ) -> None:
-    """Compute and keep what chunks the store lacks, report those that fail. Safe to interrupt, safe to repeat."""
-    with closing(settled(execute, Attempt(engine), store.missing(chunks), watch)) as outcomes:
+    """Compute and keep what chunks the store lacks, report those that fail. Safe to interrupt, safe to repeat.
+
+    In this process the state of chunks under way is kept besides, every so many seconds.
+    """
+    states = States(store.path, every, partial(_computed, engine)) if isinstance(execute, Local) else None
+    with closing(settled(execute, Attempt(engine, states), store.missing(chunks), watch)) as outcomes:
         for chunk, outcome in outcomes:
             if isinstance(outcome, Failed):
                 report(chunk, outcome)
-            else:
-                replace(store, provenance=outcome.provenance).write(chunk, outcome.columns)
+                continue
+            replace(store, provenance=outcome.provenance).write(chunk, outcome.columns)
+            if states:
+                states.remove(chunk)
+    if states:
+        states.tidy()
 
 
 @dataclass(frozen=True)
@@ -78,12 +91,13 @@ class Attempt:
     """An engine, wherever it runs; what fails is a chunk, unless the machine is at fault."""
 
     engine: Engine
+    states: States | None = None
 
     def __call__(self, chunk: Chunk, watch: Watch) -> Outcome:
         """Compute one chunk."""
         try:
             counted = Lanes(watch)
-            return Done(self.engine.compute(chunk, counted), self._told(chunk, counted))
+            return Done(self.engine.compute(chunk, counted, self.states), self._told(chunk, counted))
         except OSError:
             raise
         except Exception as error:
@@ -92,20 +106,24 @@ class Attempt:
     def stream(self, chunks: Iterable[Chunk], watch: Watch) -> Generator[tuple[Chunk, Done], None, None]:
         """Compute chunks that share the lanes of this process."""
         counted = Lanes(watch)
-        with closing(self.engine.stream(chunks, counted)) as done:
+        with closing(self.engine.stream(chunks, counted, self.states)) as done:
             for chunk, columns in done:
                 yield chunk, Done(columns, self._told(chunk, counted))
 
     def _told(self, chunk: Chunk, counted: Lanes) -> dict[str, str]:
         """Return what the footer tells of how a chunk was computed; a single lane is always full."""
-        lanes, counts = self.engine.shape(chunk.family).lanes, counted.told()
-        waits = lanes > 1 and chunk.family.tasks[0].solver.stages
-        return provenance(self.engine) | {"lanes": str(lanes)} | (counts if waits else {}) | code(chunk)
+        counts, told = counted.told(), _computed(self.engine, chunk)
+        return told | counts if int(told["lanes"]) > 1 and chunk.family.tasks[0].solver.stages else told
 
     def prepare(self, chunk: Chunk) -> None:
         """Begin to compile what a chunk needs; what fails now fails again where the chunk is computed."""
         with suppress(Exception):
             self.engine.prepare(chunk.family)
+
+
+def _computed(engine: Engine, chunk: Chunk) -> dict[str, str]:
+    """Return what a footer tells of the machine and the code that compute a chunk."""
+    return provenance(engine) | {"lanes": str(engine.shape(chunk.family).lanes)} | code(chunk)
 
 
 WHOLE = Part()
@@ -154,5 +172,6 @@ def run(
     with TemporaryDirectory() as temporary:
         store = open_store(sweep, out or temporary, engine=engine if execute == LOCAL else None)
         chunks = share(sweep, store.chunk_rows)
-        fill(store, chunks, engine=engine, execute=execute, watch=lambda what, rows: None)
+        every = EVERY if out else math.inf
+        fill(store, chunks, engine=engine, execute=execute, watch=lambda what, rows: None, every=every)
         return read(store.path)

@@ -4,6 +4,7 @@ A row is a pure function (kernel), many rows share the lanes of a pool, and ever
 whose rows come from one queue. Families of one shape share a compiled program.
 """
 
+import math
 import os
 from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import wait
@@ -22,7 +23,8 @@ from sweepjax.engine.dealing import deal
 from sweepjax.engine.devices import devices
 from sweepjax.engine.kernel import Row, RowColumns
 from sweepjax.engine.settings import settled
-from sweepjax.engine.stream import Gathering, Hand, Piece, batched
+from sweepjax.engine.stream import Gathering, Hand, Piece, Under, batched
+from sweepjax.engine.underway import Keeper, state
 from sweepjax.engine.widths import rows_of
 from sweepjax.types import Chunk, Columns, Family
 
@@ -56,21 +58,24 @@ class Engine:
         first = self.devices[0]
         return (first,) * len(self.devices) if first.platform == "cpu" else self.devices
 
-    def compute(self, chunk: Chunk, watch: Watch = unwatched) -> Columns:
+    def compute(self, chunk: Chunk, watch: Watch = unwatched, keeper: Keeper | None = None) -> Columns:
         """Return the columns of a chunk [r ...]; `watch` is told of compilations, and of rows as they are done."""
-        ((_, columns),) = self.stream([chunk], watch)
+        ((_, columns),) = self.stream([chunk], watch, keeper)
         return columns
 
-    def stream(self, chunks: Iterable[Chunk], watch: Watch = unwatched) -> Generator[tuple[Chunk, Columns], None, None]:
+    def stream(
+        self, chunks: Iterable[Chunk], watch: Watch = unwatched, keeper: Keeper | None = None
+    ) -> Generator[tuple[Chunk, Columns], None, None]:
         """Yield chunks with their columns as their last rows are done; the next chunk fills the lanes meanwhile.
 
+        A keeper is given what is under way now and then, and rows go on from what it has of an earlier process.
         Where rows do not fit the device's memory, half as many are computed side by side, from then on.
         """
         chunks = iter(chunks)
         while True:
             gathering = Gathering()
             try:
-                yield from self._streamed(gathering, chunks, watch)
+                yield from self._streamed(gathering, chunks, watch, keeper)
             except jax.errors.JaxRuntimeError as error:
                 if sizes.lost(error):
                     raise OSError(f"a device died ({_first_line(error)}); {SAFE}") from error
@@ -81,26 +86,41 @@ class Engine:
             else:
                 return
 
-    def _streamed(self, gathering: Gathering, chunks: Iterator[Chunk], watch: Watch) -> Iterator[tuple[Chunk, Columns]]:
-        hands = [Hand(device) for device in self.hands]
+    def _streamed(
+        self, gathering: Gathering, chunks: Iterator[Chunk], watch: Watch, keeper: Keeper | None
+    ) -> Iterator[tuple[Chunk, Columns]]:
+        every = keeper.every if keeper else math.inf
+        hands = [Hand(number, device, every) for number, device in enumerate(self.hands)]
         # Devices share the cores already: a second layer of threads in LAPACK only waits for them.
         with (
             threadpool_limits(1, user_api="blas"),
-            closing(deal(hands, self._pieces(gathering, chunks, watch))) as results,
+            closing(deal(hands, self._pieces(gathering, chunks, watch, keeper))) as results,
         ):
             for done in results:
                 watch("rows", len(done.numbers))
                 watch("taken", done.taken)
                 watch("served", done.served)
                 yield from gathering.complete(done)
+                if keeper and done.under is not None:
+                    for chunk, arrays in gathering.states():
+                        keeper.save(chunk, arrays)
 
-    def _pieces(self, gathering: Gathering, chunks: Iterator[Chunk], watch: Watch) -> Iterator[Piece]:
+    def _pieces(
+        self, gathering: Gathering, chunks: Iterator[Chunk], watch: Watch, keeper: Keeper | None
+    ) -> Iterator[Piece]:
         for chunk in chunks:
-            shape, first = self.shape(chunk.family), gathering.begin(chunk)
-            program = partial(self._program, chunk.family, watch)
-            for numbers in batched(first, chunk.rows, shape.rows):
-                index = chunk.start + np.resize(numbers - first, shape.rows)
-                yield Piece(program, numbers, rows_of(chunk.family, index))
+            shape, under = self.shape(chunk.family), gathering.begin(chunk)
+            program, fresh = partial(self._program, chunk.family, watch), under.first + np.arange(chunk.rows)
+            arrays = keeper.load(chunk) if keeper else None
+            before = state(arrays, under.first, chunk.rows) if arrays else None
+            if before and len(before.done) < chunk.rows:
+                under.go_on(before, outline(chunk.family))
+                watch("rows", len(before.done))
+                for rows in before.under.batched(min(shape.slots, shape.rows)):
+                    yield Piece(program, rows.numbers, _rows(under, rows.numbers, shape), rows)
+                fresh = np.setdiff1d(fresh, [*before.done, *before.under.numbers])
+            for numbers in batched(fresh, shape.rows):
+                yield Piece(program, numbers, _rows(under, numbers, shape))
 
     def _narrowed(self, gathering: Gathering) -> bool:
         return any(sizes.narrow(self.lanes, under.chunk.family, self.devices) for under in gathering.under)
@@ -130,6 +150,12 @@ class Engine:
             watch("computing", 0)
         # One program serves all recorded times of one number.
         return compiled.result()._replace(times=np.asarray(family.tasks[0].times, dtype=np.float64))
+
+
+def _rows(under: Under, numbers: np.ndarray, shape: sizes.Shape) -> Row:
+    """Return what rows of a chunk are computed from, by their numbers; the rest of a call repeats them."""
+    chunk = under.chunk
+    return rows_of(chunk.family, chunk.start + np.resize(numbers - under.first, shape.rows))
 
 
 def _one(family: Family) -> Row:

@@ -12,14 +12,16 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import lax
 from jax.extend.core import jaxpr_as_fun
-from jaxtyping import Array, Bool, Int
+from jaxtyping import Array, ArrayLike, Bool, Int
 
 from sweepjax.engine.kernel import Kernel, Row
 
 MANY = 1000  # numbers of a leaf that is not converted where it need not be
 NOTHING = -1  # the step that is chosen where a call ends
+ENDLESS = 2**31 - 1  # steps of a call that is not to be cut short
 
 
 class Pool(NamedTuple):
@@ -31,16 +33,29 @@ class Pool(NamedTuple):
 
 
 class Queue(NamedTuple):
-    """Rows that are to enter: the first `many` of these. After the last of all, lanes may run empty."""
+    """Rows that are to enter: those up to `many`, from `first` on. After the last of all, lanes may run empty.
+
+    A call ends after so many steps at the latest, whatever is left to do.
+    """
 
     number: Int[Array, " r"]
     rows: Row  # [r ...]
-    many: Int[Array, ""]
-    last: Bool[Array, ""]
+    many: Int[ArrayLike, ""]
+    last: Bool[ArrayLike, ""]
+    first: Int[ArrayLike, ""]
+    steps: Int[ArrayLike, ""]
+
+
+def queue_of(number: Any, rows: Row, many: int, *, last: bool = True) -> Queue:
+    """Return a queue of which nothing has entered; its counts are of the types that a compiled call takes."""
+    return Queue(number, rows, np.int32(many), np.bool_(last), np.int32(0), np.int32(ENDLESS))
 
 
 class Left(NamedTuple):
-    """Rows that left: the first `many` of these; how often each step was taken, and for how many rows in all."""
+    """Rows that left: the first `many` of these; how often each step was taken, and for how many rows in all.
+
+    The first step is to enter: it was taken for as many rows as entered.
+    """
 
     number: Int[Array, " q"]
     columns: Any  # [q ...]
@@ -80,7 +95,8 @@ class _Call:
 
     def run(self, pool: Pool) -> tuple[Pool, Left]:
         steps = [self._enter, *map(self._stage, range(len(self.kernel.stages))), self._leave]
-        at = Round(jnp.int32(NOTHING), jnp.int32(0), pool, self._none_left(pool, len(steps)))
+        first = jnp.asarray(self.queue.first, jnp.int32)
+        at = Round(jnp.int32(NOTHING), first, pool, self._none_left(pool, len(steps)))
 
         def turn(at: Round) -> Round:
             for k, step in enumerate(steps):
@@ -102,13 +118,14 @@ class _Call:
     def _choice(self, at: Round, steps: int) -> Int[Array, ""]:
         """Return the step for which most rows wait, if they fill the lanes or no more rows come."""
         rest = self.queue.many - at.entered
+        over = jnp.sum(at.left.taken) >= jnp.asarray(self.queue.steps)
         if self._alone(at):
             waits = at.pool.waits[0]
-            return jnp.where((waits == 0) & (rest <= 0), NOTHING, waits).astype(jnp.int32)
+            return jnp.where(jnp.logical_or(over, (waits == 0) & (rest <= 0)), NOTHING, waits).astype(jnp.int32)
         waiting = jnp.sum(at.pool.waits == jnp.arange(steps)[:, None], axis=1, dtype=jnp.int32).at[0].min(rest)
         best = jnp.argmax(waiting)
         enough = jnp.where(self.queue.last | (rest > 0), 1, self.lanes)
-        return jnp.where(waiting[best] >= enough, best, NOTHING).astype(jnp.int32)
+        return jnp.where(over | (waiting[best] < enough), NOTHING, best).astype(jnp.int32)
 
     def _enter(self, k: int, at: Round) -> tuple[Round, Array]:
         _, write = self._lanes(at.pool.waits == k)

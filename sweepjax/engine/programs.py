@@ -12,7 +12,7 @@ from jaxtyping import Array
 from sweepjax.engine.devices import cores
 from sweepjax.engine.kernel import Kernel, Row
 from sweepjax.engine.looking import watches
-from sweepjax.engine.pool import Left, Pool, Queue, advance, empty
+from sweepjax.engine.pool import Left, Pool, Queue, advance, empty, queue_of
 from sweepjax.engine.settings import settled
 from sweepjax.engine.sizes import Shape
 from sweepjax.observed import observables_of
@@ -102,8 +102,7 @@ def _arguments(task: Task, row: Row, shape: Shape) -> tuple[Pool, Queue, np.ndar
     times = np.asarray(task.times, dtype=np.float64)
     pool = jax.eval_shape(partial(_empty, task, shape), row, times)
     rows = jax.tree.map(lambda leaf: np.broadcast_to(leaf, (shape.rows, *np.shape(leaf))), row)
-    queue: Any = np.arange(shape.rows), rows, np.int32(1), np.asarray(True)
-    return pool, Queue(*queue), times
+    return pool, queue_of(np.arange(shape.rows), rows, 1), times
 
 
 def _compiled(task: Task, row: Row, shape: Shape, device: Any) -> Program:

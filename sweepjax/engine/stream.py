@@ -1,5 +1,7 @@
 """Rows on their way through the pools of all devices, and the chunks that come together from them."""
 
+import math
+import time
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NamedTuple
 
@@ -8,17 +10,30 @@ import numpy as np
 
 from sweepjax.columns import join
 from sweepjax.engine.kernel import Row
-from sweepjax.engine.pool import Left, Pool, Queue
+from sweepjax.engine.pool import ENDLESS, Left, Pool, queue_of
 from sweepjax.engine.programs import Program
+from sweepjax.engine.underway import Arrays, Rows, State, fits, joined, put_back, taken
 from sweepjax.types import Chunk, Columns
+
+CALL = 5.0  # seconds that a call takes, in order of magnitude; between two of them a run is interrupted, or kept
+FIRST, FASTER = 64, 8  # steps of the first call of a program, and by how much the next one may be longer
+
+
+def paced(steps: int, seconds: float, wanted: float) -> int:
+    """Return the steps of the next call, after one of so many steps that took so many seconds."""
+    return int(min(max(1.0, steps * wanted / max(seconds, 1e-6)), FASTER * steps, ENDLESS // FASTER))
 
 
 class Piece(NamedTuple):
-    """Rows of one shape that enter together; rows beyond the numbers are repeated ones."""
+    """Rows of one shape that enter together; rows beyond the numbers are repeated ones.
+
+    Those that were under way in an earlier process go on from there.
+    """
 
     program: Callable[[Any], Program]  # of a device
     numbers: np.ndarray
     rows: Row
+    under: Rows | None = None
 
 
 class Done(NamedTuple):
@@ -28,26 +43,37 @@ class Done(NamedTuple):
     columns: Any  # [r ...]
     taken: int
     served: int
+    hand: int
+    under: Rows | None = None  # in the pool of this hand, if they are to be kept now
 
 
 class Hand:
-    """One device with its pool: rows enter piece by piece, and those that leave are handed on."""
+    """One device with its pool: rows enter piece by piece, and those that leave are handed on.
 
-    def __init__(self, device: Any) -> None:
-        self.device = device
+    Args:
+        number: which of the hands this is.
+        device: that of the pool.
+        every: seconds after which the rows under way are handed on, too, to be kept.
+    """
+
+    def __init__(self, number: int, device: Any, every: float = math.inf) -> None:
+        self.number, self.device, self.every = number, device, every
         self.program: Program | None = None
         self.pool: Pool | None = None
+        self.steps, self.due = FIRST, time.monotonic() + every
 
     def __call__(self, pieces: Iterator[Piece], give: Callable[[Done], None]) -> None:
         """Take pieces until there are no more; a pool is emptied before one of another shape is begun."""
         last = None
         for piece in pieces:
-            program = piece.program(self.device)
-            if not program.same(self.program):
+            program, count = piece.program(self.device), len(piece.numbers)
+            if piece.under or not program.same(self.program):
                 self._drain(last, give)
-                self.program, self.pool = program, program.start()
+                self.program, self.pool, self.steps = program, program.start(), FIRST
+                if piece.under and fits(piece.under, self.pool):
+                    self.pool, count = put_back(piece.under, self.pool), 0
             # A pool of one lane has no reason to wait for more rows.
-            self._advance(piece, len(piece.numbers), program.shape.lanes == 1, give)
+            self._advance(piece, count, program.shape.lanes == 1, give)
             last = piece
         self._drain(last, give)
 
@@ -56,18 +82,37 @@ class Hand:
             self._advance(last, 0, True, give)
 
     def _advance(self, piece: Piece, count: int, final: bool, give: Callable[[Done], None]) -> None:
+        """Let so many rows of a piece enter and go on, in calls of a few seconds."""
         assert self.program is not None
         assert self.pool is not None
-        padded = np.resize(piece.numbers, self.program.shape.rows)
-        queue: Any = padded, piece.rows, np.int32(count), np.asarray(final)
-        self.pool, left = self.program.run(self.pool, Queue(*queue))
-        give(_fetched(left, self.program.shape.lanes))
+        entered, shape = 0, self.program.shape
+        padded = np.resize(piece.numbers, shape.rows)
+        while True:
+            begun, steps = time.monotonic(), self.steps
+            queue = queue_of(padded, piece.rows, count, last=final)
+            queue = queue._replace(first=np.int32(entered), steps=np.int32(steps))
+            self.pool, left = self.program.run(self.pool, queue)
+            left = Left(*map(jax.device_get, left))
+            give(self._done(left))
+            entered += int(left.served[0])
+            if int(np.sum(left.taken)) < steps:
+                return
+            self.steps = paced(steps, time.monotonic() - begun, min(CALL, self.every))
 
+    def _done(self, left: Left) -> Done:
+        assert self.program is not None
+        numbers, columns = jax.tree.map(lambda leaf: leaf[: left.many], (left.number, left.columns))
+        taken, served = self.program.shape.lanes * int(np.sum(left.taken)), int(np.sum(left.served))
+        return Done(np.asarray(numbers), columns, taken, served, self.number, self._under())
 
-def _fetched(left: Left, lanes: int) -> Done:
-    left = Left(*map(jax.device_get, left))
-    numbers, columns = jax.tree.map(lambda leaf: leaf[: left.many], (left.number, left.columns))
-    return Done(np.asarray(numbers), columns, lanes * int(np.sum(left.taken)), int(np.sum(left.served)))
+    def _under(self) -> Rows | None:
+        """Return the rows under way, if it is time to keep them."""
+        if time.monotonic() < self.due:
+            return None
+        assert self.pool is not None
+        rows = taken(self.pool)
+        self.due = time.monotonic() + max(self.every, rows.pause)
+        return rows
 
 
 class Under(NamedTuple):
@@ -77,6 +122,27 @@ class Under(NamedTuple):
     first: int
     parts: list[tuple[np.ndarray, Any]]
 
+    @property
+    def done(self) -> np.ndarray:
+        """The numbers of the rows that are done."""
+        return np.concatenate([np.zeros(0, np.int64), *(numbers for numbers, _ in self.parts)])
+
+    def has(self, numbers: np.ndarray) -> np.ndarray:
+        """Return which rows are of this chunk."""
+        return (numbers >= self.first) & (numbers < self.first + self.chunk.rows)
+
+    def state(self, hands: Iterable[Rows]) -> State:
+        """Return what is to be kept of it, given the rows that each hand has, or had, under way."""
+        done = self.done
+        rest = [rows.some(self.has(rows.numbers) & ~np.isin(rows.numbers, done)) for rows in hands]
+        columns = zip(*(jax.tree.leaves(part) for _, part in self.parts), strict=True)
+        return State(done, [np.concatenate(leaves) for leaves in columns], joined(rest))
+
+    def go_on(self, state: State, columns: Any) -> None:
+        """Take the rows that were done before; their columns are built as these."""
+        if len(state.done):
+            self.parts.append((state.done, jax.tree.unflatten(jax.tree.structure(columns), state.columns)))
+
 
 class Gathering:
     """Chunks of which some rows are computed and some are not."""
@@ -84,28 +150,36 @@ class Gathering:
     def __init__(self) -> None:
         self.next = 0
         self.under: list[Under] = []
+        self.hands: dict[int, Rows] = {}  # the rows that each had under way when they were kept last
 
     @property
     def rows(self) -> int:
         """How many rows are done, of chunks that are not."""
         return sum(len(numbers) for under in self.under for numbers, _ in under.parts)
 
-    def begin(self, chunk: Chunk) -> int:
-        """Note that the rows of a chunk are on their way, and return the number of the first."""
+    def begin(self, chunk: Chunk) -> Under:
+        """Note that the rows of a chunk are on their way."""
         first, self.next = self.next, self.next + chunk.rows
         self.under.append(Under(chunk, first, []))
-        return first
+        return self.under[-1]
 
     def complete(self, done: Done) -> Iterator[tuple[Chunk, Columns]]:
         """Take rows that are done, and yield the chunks that are whole now."""
+        if done.under is not None:
+            self.hands[done.hand] = done.under
         for under in list(self.under):
-            mine = (done.numbers >= under.first) & (done.numbers < under.first + under.chunk.rows)
+            mine = under.has(done.numbers)
             if not mine.any():
                 continue
             under.parts.append((done.numbers[mine], jax.tree.map(lambda leaf, mine=mine: leaf[mine], done.columns)))
             if sum(len(numbers) for numbers, _ in under.parts) == under.chunk.rows:
                 self.under.remove(under)
                 yield under.chunk, _whole(under)
+
+    def states(self) -> Iterator[tuple[Chunk, Arrays]]:
+        """Yield what is to be kept of each chunk under way."""
+        for under in list(self.under):
+            yield under.chunk, under.state(self.hands.values()).arrays(under.first)
 
 
 def _whole(under: Under) -> Columns:
@@ -115,7 +189,6 @@ def _whole(under: Under) -> Columns:
     return join([found], under.chunk)
 
 
-def batched(first: int, rows: int, size: int) -> Iterable[np.ndarray]:
-    """Cut rows that are numbered from `first` on into pieces of at most `size`."""
-    numbers = first + np.arange(rows)
-    return (numbers[start : start + size] for start in range(0, rows, size))
+def batched(rows: Any, size: int) -> Iterator[Any]:
+    """Cut rows into pieces of at most `size`."""
+    return (rows[start : start + size] for start in range(0, len(rows), size))

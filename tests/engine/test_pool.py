@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from sweepjax.engine.pool import Queue, advance, empty
+from sweepjax.engine.pool import advance, empty, queue_of
 
 COUNT = 200
 
@@ -51,7 +51,7 @@ def streamed(lanes, slots, piece, *, keep=lambda pool: pool):
         for start in range(0, COUNT, piece):
             rows = np.arange(start, start + piece, dtype=np.int32)
             last = start + piece >= COUNT
-            pool, some = call(keep(pool), Queue(rows, rows, np.int32(min(piece, COUNT - start)), np.bool_(last)))
+            pool, some = call(keep(pool), queue_of(rows, rows, min(piece, COUNT - start), last=last))
             left |= dict(
                 zip(np.asarray(some.number)[: some.many].tolist(), np.asarray(some.columns).tolist(), strict=False)
             )
@@ -85,10 +85,6 @@ def test_what_a_stage_does_not_change_is_not_written():
     with jax.enable_x64(True):
         pool = jax.eval_shape(lambda: empty(toy, jnp.int32(0), 32))
         rows = np.arange(8, dtype=np.int32)
-        text = str(
-            jax.make_jaxpr(lambda pool, queue: advance(toy, 8, pool, queue))(
-                pool, Queue(rows, rows, np.int32(8), np.bool_(True))
-            )
-        )
+        text = str(jax.make_jaxpr(lambda pool, queue: advance(toy, 8, pool, queue))(pool, queue_of(rows, rows, 8)))
     # Of each stage: what it waits for, `left` and `trace`; the row is written where it enters.
     assert text.count("scatter[") < 20
