@@ -23,6 +23,8 @@ HERE = Path(__file__).parent
 MORTAL = [sys.executable, str(HERE / "mortal.py")]
 PROBE = ["run", "--n", "20", "--lambda", "0.4,0.5", "--solver", "probe:Bits", "--chunk", "8", "--realizations", "20"]
 LIMIT = ["run", "--n", "200", "--lambda", "0.44", "--chunk", "200", "--realizations", "24000"]
+LONG = [*"run --model quadratic_modular --solver adamw --set p=23 --set width=128 --batch 4 --until 6000".split()]
+LONG += ["--realizations", "8", "--record", "4"]
 ORDER = ["lam", "realization"]
 
 
@@ -32,6 +34,11 @@ def rows(path):
 
 def stored(path):
     return len(list(Path(path).glob("*.parquet")))
+
+
+def states(path):
+    """What is kept of chunks under way, and since when."""
+    return {file.name: file.stat().st_mtime_ns for file in Path(path).glob("_state-*.npz")}
 
 
 def undisturbed(command, path):
@@ -112,6 +119,27 @@ def test_twenty_kills_at_random_cost_no_finished_row(tmp_path):
     assert sound(path)
     assert lost == 0
     pd.testing.assert_frame_equal(frame, undisturbed(LIMIT, tmp_path / "straight"))
+
+
+@pytest.mark.slow
+def test_twenty_kills_of_one_long_training_cost_seconds_and_change_nothing(tmp_path):
+    path, chance, hits = tmp_path / "run", random.Random(1), 0
+    while hits < 20:
+        process = started([*SCRIPT, *LONG, "--checkpoint", "0.5"], path)
+        seen = states(path)
+        while states(path) == seen and process.poll() is None:
+            time.sleep(0.01)
+        time.sleep(chance.uniform(0, 1))
+        process.kill()
+        process.communicate()
+        assert process.returncode == -signal.SIGKILL, "it ended before it was killed often enough"
+        hits += 1
+        assert stored(path) == 0
+    for each in (path, tmp_path / "straight"):
+        assert app([*LONG, "-o", str(each)]) == 0
+    assert not states(path)
+    told("SIGKILL at random in one chunk of trainings", hits=hits, finished=0, lost=0)
+    pd.testing.assert_frame_equal(sj.read(path), sj.read(tmp_path / "straight"))
 
 
 @pytest.mark.slow

@@ -221,6 +221,7 @@ def test_a_time_limit_may_be_near_before_the_scheduler_is_there(printed, tools):
     assert called("scontrol") == ["requeue", "12_3"]
 
 
+@pytest.mark.slow
 def test_a_run_heeds_the_signal_of_a_time_limit_and_that_of_an_end_right_after_it(here):
     command = [*SCRIPT, "run", *PATIENT]
     environment = os.environ | TESTS

@@ -41,7 +41,8 @@ def stored(tmp_path_factory):
 
 def shell(arguments, redirections="", **variables):
     """What became of a command that a shell starts with its streams redirected."""
-    line = f"set -o pipefail; {shlex.join([*SCRIPT, *arguments])} {redirections}"
+    # The shell stays the parent: it would replace itself by a command that is its last.
+    line = f"set -o pipefail; {shlex.join([*SCRIPT, *arguments])} {redirections}; exit $?"
     return subprocess.run(["bash", "-c", line], env=os.environ | variables, capture_output=True, check=False)
 
 
@@ -94,6 +95,7 @@ def test_a_locale_without_any_letter_of_greek_gets_help(here):
     assert done.returncode == 0, done.stderr
 
 
+@pytest.mark.slow
 def test_a_terminal_without_any_letter_of_greek_sees_progress(stored, here):
     leader, follower = pty.openpty()
     variables = {"TERM": "xterm", "COLUMNS": "100", "PYTHONIOENCODING": "ascii:strict"}

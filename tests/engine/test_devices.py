@@ -64,12 +64,17 @@ ROW = "{'model': 'logistic', 'n': 10, 'd': 5, 'sigma': 1.0, 'seed': 0, 'realizat
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
 @pytest.mark.parametrize("before", [OURS, THEIRS], ids=["sweepjax", "jax"])
-@pytest.mark.parametrize("asked", ["sj.run(0.5, n=10, realizations=2)", f"sj.dataset({ROW})"], ids=["run", "dataset"])
+@pytest.mark.parametrize(
+    "asked",
+    ["sj.run(0.5, n=10, realizations=2)", pytest.param(f"sj.dataset({ROW})", marks=pytest.mark.slow)],
+    ids=["run", "dataset"],
+)
 def test_a_fork_of_a_process_in_which_jax_has_run_says_so(before, asked):
     text = printed(FORK.format(before=before, asked=asked))
     assert text == "this process was forked from one in which JAX had run, and t\n"
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
 def test_a_fork_of_a_process_in_which_jax_has_not_run_computes():
     asked = "print(len(sj.run(0.5, n=10, realizations=2)))"

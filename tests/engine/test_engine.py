@@ -210,6 +210,7 @@ def test_rows_say_how_full_the_lanes_were(tmp_path):
     assert 0.5 < summary.lane_efficiency < 1  # the last of nine rows has no company
 
 
+@pytest.mark.slow
 def test_of_rows_that_wait_for_nothing_no_file_says_how_full_their_lanes_were(tmp_path):
     sj.run(PROBE, engine=Engine(lanes=2), out=tmp_path)
     assert math.isnan(Store.open(tmp_path).summary().lane_efficiency)

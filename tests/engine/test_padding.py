@@ -72,7 +72,7 @@ def test_what_cannot_be_left_out_is_not_padded():
         assert rows_of(Family((task,)), np.arange(2)).used is None
 
 
-@pytest.mark.parametrize("d", [17, pytest.param(9, marks=pytest.mark.slow), pytest.param(23, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("d", [pytest.param(d, marks=pytest.mark.slow) for d in (9, 17, 23)])
 def test_rows_are_those_of_a_program_of_their_own(d, monkeypatch):
     chunk = Chunk(family(d=d), 0, 40)
     assert compiled(chunk.family.tasks[0]).model.d > d

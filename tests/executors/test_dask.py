@@ -58,6 +58,7 @@ def test_workers_compute_the_rows_of_this_process(cluster, here, capsys):
     assert same_rows("a", "--set", "bad=0")
 
 
+@pytest.mark.slow
 def test_a_chunk_that_fails_three_times_is_told_and_the_rest_go_on(cluster, here, capsys):
     assert app(command(cluster)) == 3
     err = capsys.readouterr().err
@@ -138,7 +139,7 @@ def test_workers_of_our_own_share_the_cores_and_have_one_device_each(monkeypatch
     assert len(_cluster.environments("cpu", 0)) == 8
 
 
-@pytest.mark.parametrize("how", ["raise", "die"])
+@pytest.mark.parametrize("how", ["raise", pytest.param("die", marks=pytest.mark.slow)])
 def test_what_happens_to_a_chunk_once_is_made_good(how, cluster, here):
     once = ["--set", f"how={how}", "--set", f"once={here / 'once'}"]
     assert app(command(cluster, *once)) == 0
@@ -215,6 +216,7 @@ def test_python_is_told_of_a_failing_chunk():
         sj.run(sweep)
 
 
+@pytest.mark.slow
 def test_a_scheduler_that_is_gone_is_a_fault_of_the_machine(here, free_scheduler):
     scheduler, address = free_scheduler
     process = started(SWEEP, "--scheduler", address)

@@ -95,6 +95,7 @@ def test_curves_are_those_of_the_start(frame):
     assert row["test_loss"][0] == pytest.approx(0.5 * (w @ w / 7 + (2 * w[0] - 1) ** 2))
 
 
+@pytest.mark.slow
 def test_a_penalty_makes_every_draw_generalize(penalized):
     share = penalized.groupby(["epsilon", "l1"])["generalizes"].mean()
     assert share[1.0, 0.0] == 0

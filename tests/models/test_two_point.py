@@ -195,6 +195,7 @@ def test_logarithms_stay_finite_where_the_losses_vanish():
         assert found["log_test_loss"] == pytest.approx(-900 + 4.5, abs=1e-9)
 
 
+@pytest.mark.slow
 def test_the_limit_solver_finds_the_closed_forms():
     frame = run(model="two_point", lam="0.1,0.48,0.499,0.501,0.6,1", sigma="1,5", realizations=1)
     assert frame["certified"].all()

@@ -49,6 +49,7 @@ def test_the_logistic_loss_has_no_closed_form():
         Sweep(model="two_point", solver="exact", until=10.0, axes=(("loss", "logistic"),))
 
 
+@pytest.mark.slow
 def test_the_integrated_flow_agrees():
     options = {"model": "two_point", "lam": "0.1,0.48,0.6", "sigma": 3, "init_norm": 0.1, "until": 1e5, "record": "9"}
     exact, flow = (run(solver=solver, realizations=1, **options) for solver in ("exact", "gradient_flow"))

@@ -43,6 +43,7 @@ def test_time_zero_is_the_start():
     assert record["b"][0] == -2
 
 
+@pytest.mark.slow
 def test_the_bias_does_not_freeze_in_thirty_decades():
     x = inseparable(40, 8)
     times = np.concatenate([[0], np.logspace(0, 30, 159)])

@@ -82,6 +82,7 @@ def test_a_linear_program_agrees_on_separability(rows):
         assert linear_program_separates(np.asarray(dataset(row).x, dtype=float)) == row["separable"]
 
 
+@pytest.mark.slow
 def test_lbfgs_finds_the_same_minimiser(rows):
     inseparable = rows[~rows["separable"] & (rows["realization"] < 15)]
     for _, row in inseparable.iterrows():
@@ -103,7 +104,7 @@ def test_separable_rows_have_no_relaxation_rate(rows):
     assert (rows["relaxation_rate"].isna() == rows["separable"]).all()
 
 
-@pytest.mark.parametrize("scale", [1e-30, 1e-20, 1e20])
+@pytest.mark.parametrize("scale", [1e-30, *(pytest.param(scale, marks=pytest.mark.slow) for scale in (1e-20, 1e20))])
 def test_the_scale_of_the_data_changes_no_verdict_and_no_digit(scale):
     for seed in (0, 2):  # separable, and inseparable
         x = gaussian(40, 20, seed)
@@ -167,6 +168,7 @@ def test_doubling_sigma_doubles_the_margin_and_halves_s_inf():
     np.testing.assert_allclose(2 * two["s_norm"], one["s_norm"].to_numpy(), rtol=1e-4)
 
 
+@pytest.mark.slow
 def test_rotating_the_data_changes_nothing():
     rotation = np.linalg.qr(np.random.default_rng(1).standard_normal((20, 20)))[0]
     for seed in range(4):
@@ -189,11 +191,13 @@ def test_three_points_have_the_margin_of_their_nearest_hull_point(points, margin
     assert found["margin"] == pytest.approx(margin, rel=1e-6)
 
 
+@pytest.mark.slow
 def test_two_points_on_a_line_have_the_closed_form_minimum():
     x = 0.04
     assert solved([[-1.0], [x]])["s_norm"] == pytest.approx(np.log(1 / x) / (1 + x), rel=1e-6)
 
 
+@pytest.mark.slow
 def test_a_margin_of_orthonormal_rows_is_one_over_root_n():
     assert solved(np.eye(6, 400))["margin"] == pytest.approx(1 / np.sqrt(6), rel=1e-7)
 
@@ -227,7 +231,7 @@ def test_the_certificates_agree_with_exact_geometry_in_the_plane(seed):
         assert widest == pytest.approx(np.pi)
 
 
-@pytest.mark.parametrize("seed", range(20))
+@pytest.mark.parametrize("seed", [0, 1, *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(2, 20))])
 def test_a_factor_at_one_point_proves_nothing_false_at_another(seed):
     rng = np.random.default_rng(seed)
     x = rng.standard_normal((12, 6))
@@ -247,6 +251,7 @@ def test_nothing_is_proved_where_the_points_that_curve_have_no_weight():
         assert not surrounds(*(jnp.asarray(value) for value in (x, p, weights, curvature)))
 
 
+@pytest.mark.slow
 def test_a_descent_given_up_too_early_goes_on_where_no_margin_is_found(monkeypatch):
     monkeypatch.setattr(newton, "EARLY", 1)
     monkeypatch.setattr(newton, "FAR_OFF", 0.0)
@@ -303,12 +308,13 @@ def test_nothing_is_proved_of_rows_whose_squares_underflow():
         assert separates(1e100 * x, jnp.ones(2, jnp.float64))
 
 
-@pytest.mark.parametrize("platform", ["cuda", "tpu"])
+@pytest.mark.parametrize("platform", ["cuda", pytest.param("tpu", marks=pytest.mark.slow)])
 def test_the_program_lowers_for_accelerators(platform):
     family = next(Sweep().replaced(n=24, d=12).families())
     assert Engine(lanes=4).lower(family, platform).as_text()
 
 
+@pytest.mark.slow
 def test_a_draw_with_a_margin_of_one_in_ten_thousand_is_decided():
     row = {"model": "logistic", "n": 400, "d": 208, "sigma": 1.0, "loss": "logistic", "init_norm": 0.1, "init_bias": 0}
     x = np.asarray(dataset(row | {"seed": 0, "realization": 3098}).x)

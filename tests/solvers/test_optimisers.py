@@ -98,7 +98,16 @@ def test_a_step_on_a_batch_is_the_step_on_its_samples_alone():
     np.testing.assert_allclose(one, same, rtol=1e-6)
 
 
-@pytest.mark.parametrize("name", ["gradient_flow", "gradient_descent", "sgd", "adam", "adamw", "lion"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "adam",
+        *(
+            pytest.param(name, marks=pytest.mark.slow)
+            for name in ("gradient_flow", "gradient_descent", "sgd", "adamw", "lion")
+        ),
+    ],
+)
 def test_every_solver_lowers_for_a_gpu(name):
     family = next(Sweep(solver=name, axes=(("n", "20"), ("d", "8")), until=10.0).families())
     for platform in ("cuda", "tpu"):

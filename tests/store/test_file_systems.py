@@ -129,6 +129,7 @@ sys.exit(app(line) or app(["verify", sys.argv[1]]))
 """
 
 
+@pytest.mark.slow
 def test_a_system_without_locks_signals_and_forks_of_posix_computes_and_verifies(tmp_path):
     line = [sys.executable, "-c", ELSEWHERE, str(tmp_path / "run")]
     done = subprocess.run(line, capture_output=True, text=True, check=False)
