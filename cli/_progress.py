@@ -11,7 +11,11 @@ from ._errors import POLITE, say
 from ._report import duration
 
 EVERY = 5.0  # seconds between two lines
-LANES = ("taken", "served")  # what the engine says of its lanes, for the footers
+DOING = ("starting", "compiling", "computing", "waiting for workers")  # what the engine says that it does
+
+
+TELLING = 0.01  # rows under way that are worth a word
+SUMMED = ("taken", "served")  # of the lanes, what is told is how many more
 
 
 class Progress:
@@ -19,6 +23,7 @@ class Progress:
 
     def __init__(self, total: int, stored: int, display: "Display", pulse: Any = None) -> None:
         self.total, self.stored, self.computed, self.failed = total, stored, 0, 0
+        self.told: dict[str, int] = {}  # of lanes and chunks
         self.start, self.display, self.doing = time.monotonic(), display, "starting"
         self.stopped, self.pulse = False, pulse
 
@@ -26,13 +31,16 @@ class Progress:
         """Take note of what the engine does; stop here if that was asked for."""
         if self.stopped:
             raise KeyboardInterrupt
-        if what not in LANES:
-            self.doing = "computing" if what == "rows" else what
-        if what == "rows":
-            self.computed = min(self.computed + rows, self.total - self.stored)
+        if what in DOING:
+            self.doing = what
+        elif what == "rows":
+            self.doing, self.computed = "computing", min(self.computed + rows, self.total - self.stored)
+        else:
+            self.told[what] = rows + (self.told.get(what, 0) if what in SUMMED else 0)
         self.display.update(self)
         if self.pulse:
-            self.pulse.tell(doing=self.doing, computed=self.computed, seconds=self.seconds)
+            counts = {name: self.told.get(name, 0) for name in ("chunks", "taken", "served")}
+            self.pulse.tell(doing=self.doing, computed=self.computed, along=self.along, seconds=self.seconds, **counts)
 
     def stop(self, number: int, frame: Any) -> None:
         """Interrupt, now and at the next look: an exception in a signal handler may get lost in a callback."""
@@ -48,15 +56,21 @@ class Progress:
         return time.monotonic() - self.start
 
     @property
+    def along(self) -> float:
+        """How far the rows under way are, in rows."""
+        return min(self.told.get("along", 0) / 1000, self.total - self.stored - self.computed)
+
+    @property
     def rate(self) -> float:
-        """Rows computed per second, compiling included."""
-        return self.computed / max(self.seconds, 1e-9)
+        """Rows computed per second, compiling included; those under way count by how far they are."""
+        return (self.computed + self.along) / max(self.seconds, 1e-9)
 
     def texts(self) -> tuple[str, ...]:
         """Return what is shown: rows done, rate, time left."""
         done = self.stored + self.computed
-        left = duration((self.total - done) / self.rate) if self.computed else "?"
-        return self.doing, f"{done}/{self.total} rows", f"{self.rate:.3g} rows/s", f"ETA {left}"
+        left = duration((self.total - done - self.along) / self.rate) if self.rate else "?"
+        under = f" (and {self.along:.3g} of those under way)" if self.along >= TELLING else ""
+        return self.doing, f"{done}/{self.total} rows{under}", f"{self.rate:.3g} rows/s", f"ETA {left}"
 
 
 class Display(Protocol):

@@ -51,6 +51,8 @@ def line(view: "View") -> str:
     working = len([beat for beat in view.beats if not beat.ended]) - len(silent)
     failures = sum(len(beat.failures) for beat in view.beats)
     parts = [_rows(view), *_speed(view), f"{working} processes" if view.beats else ""]
+    chunks, along = sum(beat.chunks for beat in view.beats), sum(beat.along for beat in view.beats)
+    parts += [f"{chunks} chunks under way ({along:.3g} rows of them)" if chunks else ""]
     parts += [f"{len(silent)} silent" if silent else "", f"{failures} failures" if failures else ""]
     parts += [_number(known) for known in view.known[:1]]
     return ", ".join(part for part in parts if part)
@@ -80,13 +82,30 @@ def _workers(found: list["Beat"]) -> list[Any]:
 
     if not found:
         return []
-    table = Table("process", "device", "part", "doing", "rows", "rows/s", box=None, header_style="bold")
+    titles = ("process", "device", "part", "doing", "rows", "rows/s", "under way", "lanes full")
+    table = Table(*titles, box=None, header_style="bold")
     for beat in found:
         doing = "ended" if beat.ended else f"silent for {duration(beat.silent)}" if _is_silent(beat) else beat.doing
-        rate = f"{beat.computed / beat.seconds:.3g}" if beat.seconds else ""
-        cells = (f"{beat.host}:{beat.process}", beat.device, beat.part, doing, str(beat.computed), rate)
+        rate = f"{(beat.computed + beat.along) / beat.seconds:.3g}" if beat.seconds else ""
+        cells = (
+            f"{beat.host}:{beat.process}",
+            beat.device,
+            beat.part,
+            doing,
+            str(beat.computed),
+            rate,
+            *_in_hand(beat),
+        )
         table.add_row(*(Text(cell) for cell in cells), style="red" if _is_silent(beat) else "")
     return [Text(), table]
+
+
+def _in_hand(beat: "Beat") -> tuple[str, str]:
+    """Return what a process has under way, and how full its lanes were so far."""
+    chunks = (
+        f"{beat.chunks} chunk{'' if beat.chunks == 1 else 's'}, {beat.along:.3g} rows of them" if beat.chunks else ""
+    )
+    return chunks, f"{100 * beat.served / beat.taken:.3g} %" if beat.taken else ""
 
 
 def _failures(found: list["Beat"]) -> list[Any]:

@@ -39,6 +39,7 @@ def status(
         *_sources(held, store.source),
         *_lanes(held),
         *_observed(store, held),
+        *([("under way", f"{held.under_way} chunks, kept to go on from")] if held.under_way else []),
         ("leftovers", f"{len(held.leftovers)}" + (", of writes under way or cut off" if held.leftovers else "")),
     ]
     if store.unplugged:

@@ -46,6 +46,17 @@ def restored(data: UInt32[Array, "2"]) -> Key[Array, ""]:
     return jax.random.wrap_key_data(data, impl=THREEFRY)
 
 
+def plain(leaf: Any) -> Any:
+    """Return the words of random keys, and anything else as it is."""
+    return jax.random.key_data(leaf) if jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key) else leaf
+
+
+def like(words: Any, leaf: Any) -> Any:
+    """Return what `plain` has made words of, given an array of its kind."""
+    keys = jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key)
+    return jax.random.wrap_key_data(jnp.asarray(words), impl=jax.random.key_impl(leaf)) if keys else words
+
+
 def fingerprint(model: Any) -> int:
     """Hash what changes a draw besides the seed: the model's name, its integers, texts and truth values."""
     types = field_types(type(model))

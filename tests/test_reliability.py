@@ -23,8 +23,8 @@ HERE = Path(__file__).parent
 MORTAL = [sys.executable, str(HERE / "mortal.py")]
 PROBE = ["run", "--n", "20", "--lambda", "0.4,0.5", "--solver", "probe:Bits", "--chunk", "8", "--realizations", "20"]
 LIMIT = ["run", "--n", "200", "--lambda", "0.44", "--chunk", "200", "--realizations", "24000"]
-LONG = [*"run --model quadratic_modular --solver adamw --set p=23 --set width=128 --batch 4 --until 6000".split()]
-LONG += ["--realizations", "8", "--record", "4"]
+LONG = ["run", "--model", "quadratic_modular", "--solver", "adamw", "--set", "p=23", "--set", "width=128"]
+LONG += ["--batch", "4", "--until", "6000", "--record", "4", "--realizations", "8"]
 ORDER = ["lam", "realization"]
 
 

@@ -23,13 +23,14 @@ from sweepjax.engine.dealing import deal
 from sweepjax.engine.devices import devices
 from sweepjax.engine.kernel import Row, RowColumns
 from sweepjax.engine.settings import settled
-from sweepjax.engine.stream import Gathering, Hand, Piece, Under, batched
+from sweepjax.engine.stream import Done, Gathering, Hand, Piece, Under, batched
 from sweepjax.engine.underway import Keeper, state
 from sweepjax.engine.widths import rows_of
 from sweepjax.types import Chunk, Columns, Family
 
 # ("compiling", 0), ("computing", 0), ("rows", how many more are done); of the lanes, in steps of one row each:
-# ("taken", how many more there were), ("served", in how many of them a row went on)
+# ("taken", how many more there were), ("served", in how many of them a row went on); of what is under way now:
+# ("chunks", how many), ("along", how far its rows are, in thousandths of a row)
 Watch = Callable[[str, int], None]
 
 
@@ -97,9 +98,7 @@ class Engine:
             closing(deal(hands, self._pieces(gathering, chunks, watch, keeper))) as results,
         ):
             for done in results:
-                watch("rows", len(done.numbers))
-                watch("taken", done.taken)
-                watch("served", done.served)
+                _tell(done, gathering, watch)
                 yield from gathering.complete(done)
                 if keeper and done.under is not None:
                     for chunk, arrays in gathering.states():
@@ -150,6 +149,15 @@ class Engine:
             watch("computing", 0)
         # One program serves all recorded times of one number.
         return compiled.result()._replace(times=np.asarray(family.tasks[0].times, dtype=np.float64))
+
+
+def _tell(done: Done, gathering: Gathering, watch: Watch) -> None:
+    """Tell what a hand has done, and what is under way now."""
+    watch("rows", len(done.numbers))
+    watch("taken", done.taken)
+    watch("served", done.served)
+    watch("chunks", len(gathering.under))
+    watch("along", round(1000 * gathering.along(done)))
 
 
 def _rows(under: Under, numbers: np.ndarray, shape: sizes.Shape) -> Row:

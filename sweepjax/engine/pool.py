@@ -124,7 +124,7 @@ class _Call:
             return jnp.where(jnp.logical_or(over, (waits == 0) & (rest <= 0)), NOTHING, waits).astype(jnp.int32)
         waiting = jnp.sum(at.pool.waits == jnp.arange(steps)[:, None], axis=1, dtype=jnp.int32).at[0].min(rest)
         best = jnp.argmax(waiting)
-        enough = jnp.where(self.queue.last | (rest > 0), 1, self.lanes)
+        enough = jnp.where(jnp.logical_or(self.queue.last, rest > 0), 1, self.lanes)
         return jnp.where(over | (waiting[best] < enough), NOTHING, best).astype(jnp.int32)
 
     def _enter(self, k: int, at: Round) -> tuple[Round, Array]:

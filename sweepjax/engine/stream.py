@@ -44,7 +44,8 @@ class Done(NamedTuple):
     taken: int
     served: int
     hand: int
-    under: Rows | None = None  # in the pool of this hand, if they are to be kept now
+    along: float  # how far this hand is with the rows under way, in rows
+    under: Rows | None = None  # these rows, if they are to be kept now
 
 
 class Hand:
@@ -103,7 +104,19 @@ class Hand:
         assert self.program is not None
         numbers, columns = jax.tree.map(lambda leaf: leaf[: left.many], (left.number, left.columns))
         taken, served = self.program.shape.lanes * int(np.sum(left.taken)), int(np.sum(left.served))
-        return Done(np.asarray(numbers), columns, taken, served, self.number, self._under())
+        return Done(np.asarray(numbers), columns, taken, served, self.number, self._along(), self._under())
+
+    def _along(self) -> float:
+        """Return how many rows the parts that are done make: of steps, or else of times that are recorded."""
+        assert self.program is not None
+        assert self.pool is not None
+        times = self.program.times
+        if not times.size:
+            return 0.0
+        waits, recorded = jax.device_get((self.pool.waits, self.pool.slots.recorded))
+        steps = self.pool.slots.row.solver.clock == "step"
+        done = np.append(0.0, times / times[-1] if steps and times[-1] else np.arange(1, times.size + 1) / times.size)
+        return float(np.sum(done[recorded[waits > 0]]))
 
     def _under(self) -> Rows | None:
         """Return the rows under way, if it is time to keep them."""
@@ -151,11 +164,17 @@ class Gathering:
         self.next = 0
         self.under: list[Under] = []
         self.hands: dict[int, Rows] = {}  # the rows that each had under way when they were kept last
+        self.parts: dict[int, float] = {}  # how far each is with the rows under way, in rows
 
     @property
     def rows(self) -> int:
         """How many rows are done, of chunks that are not."""
         return sum(len(numbers) for under in self.under for numbers, _ in under.parts)
+
+    def along(self, done: Done) -> float:
+        """Return how far the rows under way are, in rows."""
+        self.parts[done.hand] = done.along
+        return sum(self.parts.values())
 
     def begin(self, chunk: Chunk) -> Under:
         """Note that the rows of a chunk are on their way."""

@@ -7,11 +7,11 @@ from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple, Protocol
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from sweepjax.engine.pool import Pool
 from sweepjax.engine.settings import settled
+from sweepjax.keys import like, plain
 from sweepjax.types import Chunk
 
 Arrays = dict[str, np.ndarray]
@@ -95,7 +95,7 @@ def state(arrays: Arrays, first: int, rows: int) -> State:
 
 def taken(pool: Pool) -> Rows:
     """Return the rows that a pool holds."""
-    number, waits, *slots = map(np.asarray, jax.device_get([_plain(leaf) for leaf in jax.tree.leaves(pool)]))
+    number, waits, *slots = map(np.asarray, jax.device_get([plain(leaf) for leaf in jax.tree.leaves(pool)]))
     here = np.flatnonzero(waits)
     return Rows(number[here], waits[here], [leaf[here] for leaf in slots])
 
@@ -103,7 +103,7 @@ def taken(pool: Pool) -> Rows:
 def fits(rows: Rows, pool: Pool) -> bool:
     """Whether rows are of the shapes and types of a pool, and no more than it has slots."""
     with settled():
-        slots = jax.eval_shape(lambda pool: [_plain(leaf) for leaf in jax.tree.leaves(pool.slots)], pool)
+        slots = jax.eval_shape(lambda pool: [plain(leaf) for leaf in jax.tree.leaves(pool.slots)], pool)
     shapes, own = ([(leaf.shape[1:], leaf.dtype.itemsize) for leaf in each] for each in (slots, rows.slots))
     return len(rows.numbers) <= pool.waits.size and shapes == own
 
@@ -113,17 +113,11 @@ def put_back(rows: Rows, pool: Pool) -> Pool:
     count = len(rows.numbers)
 
     def filled(old: Any, new: np.ndarray) -> Any:
-        plain = np.array(_plain(old))
+        words = np.array(plain(old))
         # What NumPy does not know, such as bfloat16, comes back from a file as bytes.
-        plain[:count] = new.view(plain.dtype) if new.dtype != plain.dtype else new
-        keys = jnp.issubdtype(old.dtype, jax.dtypes.prng_key)
-        again = jax.random.wrap_key_data(jnp.asarray(plain), impl=jax.random.key_impl(old)) if keys else plain
-        return jax.device_put(again, old.sharding)
+        words[:count] = new.view(words.dtype) if new.dtype != words.dtype else new
+        return jax.device_put(like(words, old), old.sharding)
 
     leaves, tree = jax.tree.flatten(pool)
     with settled():
         return tree.unflatten(list(map(filled, leaves, [rows.numbers, rows.waits, *rows.slots])))
-
-
-def _plain(leaf: Any) -> Any:
-    return jax.random.key_data(leaf) if jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key) else leaf

@@ -33,6 +33,10 @@ class Beat:
     part: str = "1/1"
     doing: str = "starting"
     computed: int = 0  # rows
+    along: float = 0.0  # how far the rows under way are, in rows
+    chunks: int = 0  # under way
+    taken: int = 0  # steps of lanes
+    served: int = 0  # steps of lanes in which a row went on
     seconds: float = 0.0
     ended: bool = False
     failures: list[str] = field(default_factory=list)

@@ -6,7 +6,7 @@ from pathlib import Path
 from sweepjax.store.chunkfile import Damaged, foreign
 from sweepjax.store.paths import entries, remote
 
-RECORD = "_sweep.toml"
+RECORD, STATE = "_sweep.toml", "_state-"
 BESIDE = {".csv", ".html", ".pdf", ".png", ".svg"}  # tables, pages and pictures may lie beside the rows they show
 CHUNK_NAME = re.compile(r"[0-9a-f]{12}-\d{9,}\.parquet")
 
@@ -32,6 +32,11 @@ def parquet_files(path: Path) -> list[Path]:
 def leftovers(path: Path) -> list[Path]:
     """List the temporaries of writes under way or cut off."""
     return [file for file in entries(path) if file.name[0] == "_" and file.suffix == ".tmp"]
+
+
+def states(path: Path) -> list[Path]:
+    """List what is kept of chunks under way."""
+    return [file for file in entries(path) if file.name.startswith(STATE) and file.suffix == ".npz"]
 
 
 def check_free(path: Path) -> None:

@@ -13,11 +13,12 @@ from pathlib import Path
 import numpy as np
 
 from sweepjax.store.chunkfile import put
+from sweepjax.store.directory import STATE, states
 from sweepjax.store.footers import origin, software, stem
-from sweepjax.store.paths import content, entries, tag
+from sweepjax.store.paths import content, tag
 from sweepjax.types import Chunk
 
-PREFIX, HEADER = "_state-", "header"
+HEADER = "header"
 
 Arrays = dict[str, np.ndarray]
 
@@ -33,7 +34,7 @@ class States:
 
     def __init__(self, path: Path, every: float, told: Callable[[Chunk], Mapping[str, str]]) -> None:
         self.path, self.every, self.told = path, every, told
-        self.there = {file.name for file in entries(path) if file.name.startswith(PREFIX)}
+        self.there = {file.name for file in states(path)}
 
     def load(self, chunk: Chunk) -> Arrays | None:
         """Return the state of a chunk, None where there is none from which this process may go on."""
@@ -64,12 +65,12 @@ class States:
     def tidy(self) -> None:
         """Remove the states of chunks that are written: a process was killed between the two."""
         for name in sorted(self.there):
-            if (self.path / name.removeprefix(PREFIX)).with_suffix(".parquet").exists():
+            if (self.path / name.removeprefix(STATE)).with_suffix(".parquet").exists():
                 (self.path / name).unlink(missing_ok=True)
                 self.there.discard(name)
 
     def _file(self, chunk: Chunk) -> Path:
-        return self.path / f"{PREFIX}{stem(chunk)}.npz"
+        return self.path / f"{STATE}{stem(chunk)}.npz"
 
     def _header(self, chunk: Chunk) -> str:
         """Return what a state is of: the rows of a chunk but for how many, and what computes them."""

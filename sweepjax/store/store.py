@@ -17,7 +17,7 @@ import tomli_w
 
 from sweepjax.sources import sources_of
 from sweepjax.store.chunkfile import Damaged, encode, footer, put, table
-from sweepjax.store.directory import RECORD, Conflict, check_free, chunk_files, leftovers
+from sweepjax.store.directory import RECORD, Conflict, check_free, chunk_files, leftovers, states
 from sweepjax.store.footers import FORMAT, origin, software, stem
 from sweepjax.store.paths import AT_ONCE, Overtaken, answers, locate, remote, tag
 from sweepjax.store.rounds import counted, keep_counts
@@ -48,6 +48,7 @@ class Summary(NamedTuple):
     leftovers: tuple[Path, ...]
     sources: Mapping[str, int]  # how many files are of which code of plug-ins from outside
     lanes: Mapping[str, int]  # how many files were computed by so many lanes side by side
+    under_way: int  # chunks whose state is kept
     lane_efficiency: float  # the share of the lanes' steps in which a row went on; 1 of single lanes, nan if unknown
 
 
@@ -155,7 +156,8 @@ class Store:
         lanes = Counter(each["lanes"] for each in told if each.get("lanes", "").isdecimal())
         temporaries = tuple(leftovers(self.path))
         efficiency = served / taken if taken else 1.0 if set(lanes) == {"1"} else math.nan
-        return Summary(rows, self.sweep.rows_total, len(files), size, temporaries, _sources(told), lanes, efficiency)
+        counts = rows, self.sweep.rows_total, len(files), size
+        return Summary(*counts, temporaries, _sources(told), lanes, len(states(self.path)), efficiency)
 
     def other_code(self) -> list[str]:
         """Return the code, other than the present one, that has computed rows of this directory."""

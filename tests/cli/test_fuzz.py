@@ -184,7 +184,7 @@ def computed(engine, chunk, watch=lambda what, rows: None):
     return known | {"bits": known["realization"]}
 
 
-def streamed(engine, chunks, watch=lambda what, rows: None):
+def streamed(engine, chunks, watch=lambda what, rows: None, keeper=None):
     return ((chunk, computed(engine, chunk, watch)) for chunk in chunks)
 
 

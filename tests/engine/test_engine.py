@@ -168,12 +168,12 @@ def test_too_large_a_pool_is_halved_until_it_fits(monkeypatch):
     asked, counted, family = [], [], next(PROBE.families())
 
     class Small(Engine):
-        def _streamed(self, gathering, chunks, watch):
+        def _streamed(self, gathering, chunks, *others):
             asked.append(self.shape(family).lanes)
             if asked[-1] > 4:
                 gathering.begin(next(chunks))
                 raise jax.errors.JaxRuntimeError("RESOURCE_EXHAUSTED: out of memory")
-            return super()._streamed(gathering, chunks, watch)
+            return super()._streamed(gathering, chunks, *others)
 
     monkeypatch.setattr(sizes, "_narrower", {})
     columns = Small(lanes=16).compute(

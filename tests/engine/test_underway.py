@@ -2,11 +2,15 @@
 
 import io
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
 from sweepjax.engine import stream
 from sweepjax.engine.engine import Engine
+from sweepjax.engine.pool import Pool
+from sweepjax.engine.underway import State, fits, put_back, state, taken
 from sweepjax.store.chunkfile import table
 from sweepjax.store.states import States
 from sweepjax.sweep.sweep import Sweep
@@ -163,3 +167,20 @@ def test_states_are_removed_with_what_they_were_for(tmp_path):
     file.with_name(file.name.removeprefix("_state-")).with_suffix(".parquet").touch()
     kept(tmp_path, first)[0].tidy()
     assert [each.suffix for each in tmp_path.iterdir()] == [".parquet"]
+
+
+def test_random_keys_and_numbers_of_half_precision_come_back_from_a_file():
+    with jax.enable_x64(True):
+        keys = jax.random.split(jax.random.key(3), 2)
+        pool = Pool(jnp.arange(2), jnp.ones(2, jnp.int32), (keys, jnp.asarray([1.5, -2], jnp.bfloat16)))
+        arrays = written(State(np.arange(0), [], taken(pool)).arrays(0))
+        empty = pool._replace(
+            number=jnp.zeros(2, jnp.int64), slots=(jax.random.split(keys[0]), jnp.zeros(2, jnp.bfloat16))
+        )
+    under = state(arrays, 0, 2).under
+    assert fits(under, empty)
+    again = put_back(under, empty)
+    assert again.slots[1].dtype == jnp.bfloat16
+    assert again.slots[1].tolist() == [1.5, -2]
+    assert jax.random.key_data(again.slots[0]).tolist() == jax.random.key_data(keys).tolist()
+    assert not fits(under, empty._replace(slots=(empty.slots[0], jnp.zeros((2, 3), jnp.bfloat16))))

@@ -62,10 +62,10 @@ class Pure(Engine):
     def prepare(self, family):
         """Compile nothing."""
 
-    def stream(self, chunks, watch=lambda what, rows: None):
+    def stream(self, chunks, watch=lambda what, rows: None, keeper=None):
         return ((chunk, self.compute(chunk, watch)) for chunk in chunks)
 
-    def compute(self, chunk, watch=lambda what, rows: None):
+    def compute(self, chunk, watch=lambda what, rows: None, keeper=None):
         watch("rows", chunk.rows)
         known = labels(chunk)
         rows = zip(*(known[name].tolist() for name in ("d", "seed", "realization")), strict=True)
