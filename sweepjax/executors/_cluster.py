@@ -3,10 +3,11 @@
 import asyncio
 import logging
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from multiprocessing import current_process
 from typing import Any
 
@@ -83,6 +84,9 @@ async def _end(nannies: Iterable[Any]) -> None:
     await asyncio.gather(*(nanny.close(timeout=1) for nanny in nannies))
 
 
+MIG, GPU = r"\(UUID: +(MIG-[^)]+)\)", r"\(UUID: +(GPU-[^)]+)\)"  # as `nvidia-smi -L` says them
+
+
 def environments(device: str, workers: int) -> list[dict[str, str]]:
     """Return the environment of each process of a cluster of our own, which shows it one core or one GPU."""
     platform, count = ("cpu", 0) if device == "cpu" else _devices(device)
@@ -93,10 +97,21 @@ def environments(device: str, workers: int) -> list[dict[str, str]]:
         return workers * [share | {"XLA_FLAGS": f"{os.environ.get('XLA_FLAGS', '')} {ONE_DEVICE}".strip()}]
     if platform != "gpu":
         return [{}]
-    if workers > count:
-        raise ValueError(f"--workers {workers} is not allowed with {count} GPUs, each for one process; give fewer")
-    names = os.environ.get("CUDA_VISIBLE_DEVICES", "") or ",".join(map(str, range(count)))
-    return [{"CUDA_VISIBLE_DEVICES": name} for name in names.split(",")[: workers or count]]
+    names = _gpus(count)
+    if workers > len(names):
+        raise ValueError(f"--workers {workers} is not allowed with {len(names)} GPUs, each for one process; give fewer")
+    return [{"CUDA_VISIBLE_DEVICES": name} for name in names[: workers or len(names)]]
+
+
+def _gpus(count: int) -> list[str]:
+    """Return what CUDA calls each GPU or instance of one (MIG); a process sees one instance, however many there are."""
+    if visible := os.environ.get("CUDA_VISIBLE_DEVICES", ""):
+        return visible.split(",")
+    with suppress(OSError, subprocess.SubprocessError):
+        told = subprocess.run(["nvidia-smi", "-L"], capture_output=True, text=True, check=True, timeout=30).stdout
+        if "MIG-" in told:
+            return [name for each in told.split("\nGPU ") for name in re.findall(MIG, each) or re.findall(GPU, each)]
+    return [str(number) for number in range(count)]
 
 
 def _devices(kind: str) -> tuple[str, int]:

@@ -139,6 +139,34 @@ def test_workers_of_our_own_share_the_cores_and_have_one_device_each(monkeypatch
     assert len(_cluster.environments("cpu", 0)) == 8
 
 
+LISTED = """GPU 0: NVIDIA A100-SXM4-40GB (UUID: GPU-aa)
+  MIG 3g.20gb     Device  0: (UUID: MIG-a1)
+  MIG 3g.20gb     Device  1: (UUID: MIG-a2)
+GPU 1: NVIDIA A100-SXM4-40GB (UUID: GPU-bb)
+"""
+
+
+@pytest.mark.parametrize(
+    ("listed", "visible", "names"),
+    [
+        (LISTED, "", ["MIG-a1", "MIG-a2", "GPU-bb"]),
+        (LISTED, "MIG-a2,GPU-bb", ["MIG-a2", "GPU-bb"]),
+        (LISTED.replace("MIG-", "no-"), "", ["0", "1"]),
+        (None, "", ["0", "1"]),
+    ],
+)
+def test_each_gpu_and_each_instance_of_one_has_a_worker(listed, visible, names, tmp_path, monkeypatch):
+    if listed:
+        (tmp_path / "nvidia-smi").write_text(f"#!/bin/sh\ncat << 'END'\n{listed}END\n")
+        (tmp_path / "nvidia-smi").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
+    monkeypatch.setattr(_cluster, "_devices", lambda kind: ("gpu", 2))
+    assert [each["CUDA_VISIBLE_DEVICES"] for each in _cluster.environments("gpu", 0)] == names
+    with pytest.raises(ValueError, match=f"not allowed with {len(names)} GPUs"):
+        _cluster.environments("gpu", 9)
+
+
 @pytest.mark.parametrize("how", ["raise", pytest.param("die", marks=pytest.mark.slow)])
 def test_what_happens_to_a_chunk_once_is_made_good(how, cluster, here):
     once = ["--set", f"how={how}", "--set", f"once={here / 'once'}"]
