@@ -92,7 +92,7 @@ class Kernel:
         who = fingerprint(row.model) if row.used is None else row.fingerprint
         keys = keys_of(who, row.seed, row.realization)
         data = drawn(row.model, keys.data, self.always, row.used)
-        start = jax.tree.map(jnp.asarray, row.model.init(keys.init, data))
+        start = apart(partial(_start, row.model), self.always, keys.init, data)
         problem = Problem(row.model, data, start, keys.batches, used=row.used)
         view = _view(row.solver, problem)
         state = row.solver.init(problem._replace(view=view))
@@ -212,20 +212,27 @@ def _advancing(kernel: Kernel, number: int) -> Callable[[Slot], Slot]:
     return advance
 
 
+def _start(model: Any, key: Key[Array, ""], data: Any) -> Any:
+    return jax.tree.map(jnp.asarray, model.init(key, data))
+
+
 def _view(solver: Any, problem: Problem) -> Any:
     return solver.view(problem) if hasattr(solver, "view") else None
 
 
 def drawn(model: Any, key: Key[Array, ""], always: Bool[ArrayLike, ""] = True, used: Any = None) -> Any:
-    """Draw a dataset, the same bits whatever is computed from it; of a padded model, that of the value `used`.
+    """Draw a dataset; of a padded model, that of the value `used`."""
+    return apart(model.sample if used is None else partial(model.sample, used=used), always, key)
+
+
+def apart(function: Callable[..., Any], always: Bool[ArrayLike, ""], *arguments: Any) -> Any:
+    """Return what a function returns, the same bits whatever is computed from it.
 
     The compiler fuses nothing into or out of a branch; an optimization barrier it drops too early on a CPU.
     """
-    sample = model.sample if used is None else partial(model.sample, used=used)
-    shapes = jax.eval_shape(sample, key)
-    return lax.cond(
-        always, sample, lambda key: jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), shapes), key
-    )
+    shapes = jax.eval_shape(function, *arguments)
+    nothing = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), shapes)
+    return lax.cond(always, function, lambda *_: nothing, *arguments)
 
 
 def clock_of(solver: Any, times: Float[Array, " t"]) -> Columns:
