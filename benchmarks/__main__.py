@@ -8,14 +8,14 @@ from pathlib import Path
 import jax
 import torch
 
-from benchmarks import closed_forms, dynamics, jobs, modular, networks
+from benchmarks import closed_forms, dynamics, jobs, modular, networks, transformers
 from benchmarks.hardware import hardware
 from benchmarks.jobs import Effort
 from benchmarks.kernel import ENGINE
 from benchmarks.table import markdown, provenance, write
 
 FULL = Path("results") / "benchmarks"
-JOBS = jobs.JOBS | dynamics.JOBS | networks.JOBS | modular.JOBS | closed_forms.JOBS
+JOBS = jobs.JOBS | dynamics.JOBS | networks.JOBS | modular.JOBS | transformers.JOBS | closed_forms.JOBS
 
 
 def main() -> None:

@@ -18,7 +18,7 @@ def help(
         str | None, typer.Argument(metavar="TOPIC", help="A topic, or a command.", autocompletion=_offered)
     ] = None,
 ) -> None:
-    """Print a page on a topic: models, axes, files, cluster, statistics. Without one, list them."""
+    """Print a page on a topic: models, networks, axes, files, cluster, statistics. Without one, list them."""
     from sweepjax.topics import check, page, topics  # noqa: PLC0415
 
     group: Any = context.parent.command if context.parent else None

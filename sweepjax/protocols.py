@@ -12,7 +12,8 @@ class Model(Protocol):
 
     A model may declare more as class variables, which whoever reads its rows looks up: `figures`, the names of those
     whose theory is its own, the usual one first; `is_symmetric`, whether its rows are as likely as their opposites;
-    `overrides`, fields whose names it takes from a solver, which then keeps its default.
+    `overrides`, fields whose names it takes from a solver, which then keeps its default; `unit_axes`, by the names of
+    parameters which of their last two axes, 0 or 1, numbers the units that they feed, where it is not the last.
     """
 
     def sample(self, key: Key[Array, ""]) -> Data:
@@ -93,6 +94,10 @@ class Abilities(Protocol):
 
     def predictor(self, params: Params) -> Float[Array, " d"]:
         """Return the weights of the linear predictor that the parameters stand for."""
+        ...
+
+    def embedding(self, params: Params) -> Float[Array, "k w"]:
+        """Return what a network reads for each of k numbers."""
         ...
 
     def limits(self) -> dict[str, float]:

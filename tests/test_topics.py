@@ -8,7 +8,7 @@ from sweepjax_cli import app
 
 from sweepjax.topics import page, topics
 
-TOPICS = ["axes", "cluster", "files", "models", "statistics"]
+TOPICS = ["axes", "cluster", "files", "models", "networks", "statistics"]
 
 
 def test_help_lists_the_topics_with_a_line_on_each(capsys):

@@ -37,6 +37,7 @@ class QuadraticModular(ModularTable):
     noise: float = parameter(0.0, at_least=0, at_most=1)
     operation: str = parameter("a+b", choices=OPERATIONS)
     word: ClassVar[str] = "quadratic network"
+    unit_axes: ClassVar[dict[str, int]] = {"w": 0}
 
     def init(self, key: Key[Array, ""], data: Table) -> Weights:
         scale, k = jnp.float32(0.5 / (2 * self.width) ** (1 / 3)), self.table.kinds
@@ -56,6 +57,9 @@ class QuadraticModular(ModularTable):
 
     def training_loss(self, params: Weights, data: Table, batch: Array | None = None) -> Float[Array, ""]:
         return self.mean_loss(params, data, batch)
+
+    def embedding(self, params: Weights) -> Float[Array, "k h"]:
+        return params.u
 
     def metrics(self, params: Weights, data: Table) -> Columns:
         rows = jnp.concatenate([params.u.T, params.v.T, params.w.T])

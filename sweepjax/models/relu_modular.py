@@ -50,6 +50,7 @@ class ReluModular(ModularTable):
     loss: str = parameter("logistic", choices=("logistic", "normalized"), draws=False)
     operation: str = parameter("a+b", choices=OPERATIONS)
     word: ClassVar[str] = "ReLU network"
+    unit_axes: ClassVar[dict[str, int]] = {"w": 0}
 
     def init(self, key: Key[Array, ""], data: Table) -> Weights:
         k, shape = self.table.kinds, (self.table.kinds, self.width)
@@ -73,6 +74,9 @@ class ReluModular(ModularTable):
         if batch is not None:
             return _log_mean(_log_odds(self.scores(params, batch), data.label[batch])) + penalty
         return _log_mean(_log_odds(self.scores(params), data.label), data.train) + penalty
+
+    def embedding(self, params: Weights) -> Float[Array, "k h"]:
+        return params.u
 
     def metrics(self, params: Weights, data: Table) -> Columns:
         loss = _log_mean(_log_odds(self.scores(params), data.label), data.train)

@@ -41,6 +41,12 @@ class Phases:
 
     def __call__(self, rows: Dataset) -> pd.DataFrame:
         """Return keys, counts, then each time with its low and high and how many rows it is censored in."""
+        groups, every = self.times(rows)
+        pairs = zip(groups.to_dict("records"), every, strict=True)
+        return pd.DataFrame([key | _line(found) for key, found in pairs])
+
+    def times(self, rows: Dataset) -> tuple[pd.DataFrame, list[dict[str, NDArray]]]:
+        """Return the groups, and of each the times of every row, infinite where they never come."""
         check_threshold(self.high)
         named = [f"t_{side}_{100 * self.high:g}" for side in SIDES]
         exact = [name for name in named if name in rows.schema.names and self.clock == "step"]
@@ -49,9 +55,7 @@ class Phases:
         needed = [clock, *(f"{side}_accuracy" for side in SIDES)]
         single = [*exact, *guesses, *flags(rows)]
         groups, states = fold(rows, self.by, single, partial(self._found, needed, exact), needed)
-        found = [{name: np.concatenate(state[name]) for name in state} for state in states]
-        pairs = zip(groups.to_dict("records"), found, strict=True)
-        return pd.DataFrame([key | _line(rows) for key, rows in pairs])
+        return groups, [{name: np.concatenate(state[name]) for name in state} for state in states]
 
     def _found(self, needed: list[str], exact: list[str], piece: Piece) -> State:
         recorded, null = carried(piece, needed)
@@ -69,7 +73,9 @@ class Phases:
                     found[word + name] = np.where(null | bad, nan, crossed)
             name = f"t_{side}_{100 * self.high:g}"
             if name in exact:
-                found[TIMES[2 * k + 1]] = np.where(null | bad, nan, piece[name].filled(np.inf))
+                # What --stop ends at a recorded time may not have been seen between the recorded times.
+                first, right = piece[name].filled(np.inf), TIMES[2 * k + 1]
+                found[right] = np.where(null | bad, nan, np.where(np.isinf(first), found[right], first))
             # An accuracy passes the lower threshold first, however far apart the recorded times are.
             found[TIMES[2 * k]] = np.minimum(found[TIMES[2 * k]], found[TIMES[2 * k + 1]])
         found["memorised"] = (recorded["train_accuracy"][:, -1] >= self.high) & (

@@ -28,6 +28,7 @@ JOBS = {
     "gradient descent, 20 steps, n = 2400, d = 1110": 1,
     "gradient descent, 20000 steps, n = 400, d = 192, corrected": 1,
     "modular addition, p = 23, width = 128, 50 steps": 2,
+    "transformer, p = 31, width = 64, 10 steps": 2,
     "diagonal network, n = 96, d = 1000, gradient_flow": 2,
     "diagonal network, n = 96, d = 1000, gradient_descent": 2,
     "matrix completion, d = 20, gradient_flow": 2,

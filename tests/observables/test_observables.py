@@ -28,7 +28,10 @@ from sweepjax.sweep.sweep import Sweep
 from sweepjax.theory import two_point
 from sweepjax.types import Moment, Trajectory
 
-ELSEWHERE = ("predictor",)  # of models that have one, and tested with them
+ELSEWHERE = (  # of models that have what they observe, or of networks, and tested with them
+    "predictor",
+    *("embedding_spectrum", "hessian_lanczos", "hjorth", "loss_slices", "path_modes", "slingshots"),
+)
 EVERY = [name for name in plugins.names("observables") if name not in ELSEWHERE]
 NAMES = [name for name in EVERY if hasattr(plugins.find("observables", name), "measure")]
 ROTATION = np.linalg.qr(np.random.default_rng(7).standard_normal((8, 8)))[0]
