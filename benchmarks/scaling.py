@@ -12,50 +12,22 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from itertools import groupby
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import NamedTuple
 
-import matplotlib as mpl
 import numpy as np
-from matplotlib import pyplot as plt
 
 from benchmarks.kernel import ENGINE
 from benchmarks.memory import peak
 from benchmarks.roofline import FOLDER, circumstances, markdown, write
+from benchmarks.scaling_picture import SIZES, Point, curves, draw, slope
 from sweepjax.presets import preset
 from sweepjax.sweep.sweep import Sweep
 from sweepjax.types import Chunk, Family
 
 LEAST_SECONDS, LEAST_BATCHES = 3.0, 4  # of each point
 SWEEPJAX = Path(sys.executable).with_name("sweepjax")
-SIZES = {
-    "n at λ = 0.45": [(n, round(0.45 * n), n) for n in (100, 200, 400, 800, 1600, 2400)],
-    "n at λ = 0.6": [(n, round(0.6 * n), n) for n in (100, 200, 400, 800, 1600, 2400)],
-    "d at n = 1600, below": [(1600, d, d) for d in (80, 160, 320, 480, 640)],
-    "d at n = 1600, above": [(1600, d, d) for d in (960, 1120, 1280, 1440)],
-    "1/(1 - 2λ) at n = 400": [(400, d, 400 / (400 - 2 * d)) for d in (100, 150, 175, 188, 194, 197, 198)],
-    "1/(2λ - 1) at n = 400": [(400, d, 400 / (2 * d - 400)) for d in (300, 250, 225, 212, 206, 203, 202)],
-}
-
-
-class Point(NamedTuple):
-    """One measurement: a curve, where on it, what was found there."""
-
-    curve: str
-    x: float
-    value: float
-    unit: str
-
-
-class Slope(NamedTuple):
-    """How a curve grows."""
-
-    curve: str
-    first: str
-    last: str
-    exponent: float
 
 
 class Part(NamedTuple):
@@ -141,13 +113,6 @@ def experiment(*, short: bool) -> list[Part]:
     ]
 
 
-def slope(curve: str, points: list[Point]) -> Slope:
-    """Return the exponent of a curve."""
-    x, y = np.log([(point.x, point.value) for point in points[-3:]]).T
-    ends = (f"{point.value:.3g} {point.unit} at {point.x:.3g}" for point in (points[0], points[-1]))
-    return Slope(curve, *ends, float(np.polyfit(x, y, 1)[0]))
-
-
 def _run(options: list, environment: dict[str, str] | None = None) -> float:
     """Return the seconds of a whole `sweepjax run`."""
     with TemporaryDirectory() as out:
@@ -160,27 +125,6 @@ def _run(options: list, environment: dict[str, str] | None = None) -> float:
 def _printed(command: list[str], environment: dict[str, str]) -> float:
     done = subprocess.run(command, check=True, capture_output=True, text=True, env=os.environ | environment)
     return float(done.stdout)
-
-
-def curves(points: list[Point]) -> dict[str, list[Point]]:
-    """Return the points of each curve."""
-    return {name: list(group) for name, group in groupby(points, key=lambda point: point.curve)}
-
-
-def draw(points: list[Point], path: Path) -> None:
-    """Draw the costs of a draw, each curve with its exponent."""
-    mpl.use("Agg")
-    figure, axes = plt.subplots(1, 3, figsize=(10, 3.4), layout="constrained", sharey=True)
-    for axis, label in zip(axes, ("n", "d", "1/"), strict=True):
-        for name, group in curves(points).items():
-            if name in SIZES and name.startswith(label):
-                x, y = zip(*((point.x, point.value) for point in group), strict=True)
-                axis.loglog(x, y, "o-", label=f"{name}: {slope(name, group).exponent:.2f}")
-        axis.set_xlabel({"1/": "1/|1 - 2λ|"}.get(label, label))
-        if axis.get_lines():
-            axis.legend(title="exponent at the end", fontsize=8, title_fontsize=8)
-    axes[0].set_ylabel("ms of one core a draw")
-    figure.savefig(path, dpi=150)
 
 
 TEXT = """# What a draw costs

@@ -68,12 +68,10 @@ def rows(paths: Sequence[Path]) -> Iterator["FileSystemDataset"]:
 @contextmanager
 def tables(paths: Sequence[Path]) -> Iterator[list["FileSystemDataset"]]:
     """Open the rows of some directories, as one table for each set of columns."""
-    kinds: dict[Any, list[Path]] = {}
-    for path in paths:
-        with rows([path]) as data:
-            kinds.setdefault(data.schema.remove_metadata(), []).append(path)
+    from sweepjax.store.rows import alike  # noqa: PLC0415
+
     with ExitStack() as opened:
-        yield [opened.enter_context(rows(alike)) for alike in kinds.values()]
+        yield [opened.enter_context(rows(same)) for same in alike(paths)]
 
 
 def plugin_options(name: str, cls: Any, texts: dict[str, str]) -> dict[str, Any]:

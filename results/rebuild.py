@@ -1,7 +1,8 @@
 """Make the pictures, tables and pages of results/ again from stored rows: python results/rebuild.py [NAME...].
 
-The commands are the lines of the code blocks of README.md, in its order. `sweepjax run` makes the rows and is left out,
-and so is a command whose rows are missing. A NAME, a folder of results/ or `report.html`, keeps what is written to it.
+The commands are the lines of the code blocks of README.md, in its order. `sweepjax run` and `merge` make the rows and
+are left out, and so is a command whose rows are missing. A NAME, a folder of results/ or `report.html`, keeps what is
+written to it.
 """
 
 import os
@@ -38,9 +39,14 @@ class Command(NamedTuple):
         return {Path(path).parts[1] for path in self.written}
 
     @property
-    def makes_rows(self) -> bool:
-        """Whether it is a `sweepjax run`."""
-        return self.words[:2] == ["sweepjax", "run"]
+    def made(self) -> str:
+        """The directory whose rows it makes; nothing if it makes none."""
+        return self.words[self.words.index("-o") + 1] if self.words[1] in ("run", "merge") else ""
+
+    @property
+    def is_measured(self) -> bool:
+        """Whether it is a program that measures this machine."""
+        return self.words[1] == "-m"
 
     def __str__(self) -> str:
         return shlex.join(self.words)
@@ -76,8 +82,8 @@ def main(names: set[str]) -> int:
     os.chdir(HERE.parent)
     os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
     every = commands((HERE / "README.md").read_text(encoding="utf-8"))
-    runs = [command for command in every if command.makes_rows]
-    others = [command for command in every if not command.makes_rows]
+    runs = [command for command in every if command.made]
+    others = [command for command in every if not command.made and not command.is_measured]
     known = set().union(*(command.names for command in others))
     if names - known:
         sys.exit(f"no command writes to {', '.join(names - known)}; choose of: {', '.join(sorted(known))}")
@@ -86,7 +92,7 @@ def main(names: set[str]) -> int:
     missing = {directory for command in skipped for directory in without_rows(command)}
     show("rebuilt", [path for command in rebuilt for path in command.written])
     show("skipped", skipped)
-    show("runs that make the missing rows", [run for run in runs if missing.intersection(run.directories)])
+    show("runs that make the missing rows", [run for run in runs if run.made in missing])
     show("failed", failed)
     return int(bool(failed))
 

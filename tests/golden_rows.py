@@ -14,7 +14,7 @@ SMALL = {
     "symmetric_laws": {"n": 40, "lam": "0.4,0.5,0.6"},
     "trajectories": {"n": 40},
     "trajectories_descent": {"n": 40, "until": 1e6},
-    "adam_plateau": {"n": 40, "until": 500.0},
+    "adam_plateau": {"n": 40, "until": 500.0, "seed": "0"},
     "two_point_delay": {"lam": "0.4,0.49"},
 }
 

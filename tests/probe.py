@@ -27,3 +27,21 @@ class Bits:
         bits = jax.lax.bitcast_convert_type(problem.data.x, jnp.uint32).ravel()
         place = jnp.arange(1, bits.size + 1, dtype=jnp.uint32)
         return {"bits": jnp.sum(bits, dtype=jnp.uint32), "placed": jnp.sum(bits * place, dtype=jnp.uint32)}
+
+
+@plugin
+class Thirds:
+    """A number of double precision, and a whole one, that differ between datasets."""
+
+    clock: ClassVar[str] = "none"
+    stages: ClassVar[tuple] = ()
+
+    def init(self, problem):
+        return ()
+
+    def waits(self, state, until):
+        return 0
+
+    def info(self, problem, state):
+        first = problem.data.x.ravel()[0].astype(jnp.float64)
+        return {"third": first / 3, "sign": jnp.sign(first).astype(jnp.int32)}

@@ -12,7 +12,7 @@ from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import MaxNLocator, NullFormatter
+from matplotlib.ticker import NullFormatter
 from numpy.typing import NDArray
 from pyarrow.dataset import Dataset
 
@@ -124,31 +124,6 @@ def with_rows(table: pd.DataFrame) -> pd.DataFrame:
     if table.empty:
         raise ValueError("these rows hold nothing that this figure shows; it draws rows of the solver limit")
     return table
-
-
-def sides(figure: Figure, below: pd.DataFrame, above: pd.DataFrame) -> tuple[Axes | None, Axes | None]:
-    """Return a panel for λ ≤ 1/2 and one for λ ≥ 1/2 that meet there; None where a table is empty."""
-    tables = [table for table in (below, above) if len(table)]
-    widths = [max(abs(table["lam"] - CRITICAL).max(), 0.02) for table in tables]
-    frame = {"left": 0.145, "right": 0.825 if len(tables) > 1 else 0.97, "bottom": 0.15, "top": 0.97, "wspace": 0}
-    panels = iter(figure.subplots(1, len(tables), squeeze=False, gridspec_kw={"width_ratios": widths} | frame)[0])
-    left, right = (next(panels) if len(table) else None for table in (below, above))
-    low, high = CRITICAL - 1.04 * widths[0] * bool(left), CRITICAL + 1.04 * widths[-1] * bool(right)
-    ticks = [tick for tick in MaxNLocator(6, steps=[1, 2.5, 5, 10]).tick_values(low, high) if low <= tick <= high]
-    if left is not None:
-        left.set(xlim=(low, CRITICAL), xticks=[tick for tick in ticks if right is None or tick < CRITICAL - 1e-9])
-    if right is not None:
-        right.set(xlim=(CRITICAL, high), xticks=[tick for tick in ticks if tick > CRITICAL - 1e-9])
-    for axes in figure.axes:
-        axes.xaxis.set_major_formatter("{x:g}")
-        axes.locator_params("y", nbins=6)
-    if left is not None and right is not None:
-        right.spines["left"].set_visible(False)
-        right.spines["right"].set_visible(True)
-        right.patch.set_visible(False)
-        right.yaxis.tick_right()
-        right.yaxis.set_label_position("right")
-    return left, right
 
 
 def handle(color: str, **look: Any) -> Line2D:

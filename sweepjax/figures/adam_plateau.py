@@ -12,6 +12,7 @@ from scipy.special import ndtr
 
 from sweepjax.figures import _drawing as drawing
 from sweepjax.figures._drawing import FAINT, INK, needs, styled
+from sweepjax.figures._limits import DATASET, with_limits
 from sweepjax.figures._variation import Words, points_of, varying
 from sweepjax.reducers.mean import Mean
 
@@ -23,11 +24,13 @@ SMALL: dict[str, Any] = {"textcoords": "offset points", "xycoords": ("axes fract
 
 @styled
 @needs(*NEEDED, of="rows of a solver whose first steps move every coordinate alike")
-def adam_plateau(rows: Dataset) -> Figure:
+def adam_plateau(rows: Dataset, limit: Dataset | None = None) -> Figure:
     """Draw accuracies, ‖S‖/√d and -b against the step, with what equal moves of all coordinates would give.
 
     While Adam moves every coordinate by the learning rate η a step, ‖S‖ ≈ η√d k and -b ≈ ηk after k steps, so
-    that the accuracy is Φ(1/σ√d), hardly above one half. Medians over realizations, in a band of quartiles.
+    that the accuracy is Φ(1/σ√d), hardly above one half. Medians over realizations, in a band of quartiles. From
+    -b = log 1/ε on gradients are smaller than Adam's own ε, and b goes on like log k. With rows of the solver limit as
+    well the legend says whether the datasets are separable.
 
     Source:
         Beck, Levi, Bar-Sinai, "Grokking at the Edge of Linear Separability", arXiv 2410.04489, figure 5.
@@ -49,8 +52,30 @@ def adam_plateau(rows: Dataset) -> Figure:
         _accuracies(accuracy, lines, point, color)
         _weights(weights, lines, point, color)
         entries |= {words.say_all(keys, point): drawing.handle(color, linestyle="-")} if keys else {}
+    entries |= _kinds(rows, limit)
     _finish(accuracy, weights, entries)
+    _slowed(weights, points)
     return figure
+
+
+def _kinds(rows: Dataset, limit: Dataset | None) -> dict[str, Any]:
+    """Return what the legend says of the class of the datasets, if it is known and the same of all."""
+    if limit is None:
+        return {}
+    trained = rows.to_table(columns=DATASET).to_pandas().drop_duplicates()
+    found = set(with_limits(trained, limit)["separable"])
+    if len(found) != 1:
+        return {}
+    many = "datasets" if len(trained) > 1 else "dataset"
+    return {f"{'separable' if found.pop() else 'inseparable'} {many}": drawing.handle(INK)}
+
+
+def _slowed(axes: Axes, points: pd.DataFrame) -> None:
+    """Mark where the gradient of b falls below ε."""
+    for eps in sorted(set(points["eps"])) if "eps" in points else ():
+        level = -float(np.log(eps))
+        axes.axhline(level, color=FAINT, linewidth=0.6, linestyle=DOTTED, zorder=0)
+        axes.annotate(r"$\log\,1/\epsilon$", (0.72, level), (0, 2), ha="right", va="bottom", **SMALL)
 
 
 def _accuracies(axes: Axes, lines: pd.DataFrame, point: dict[Any, Any], color: str) -> None:
@@ -79,7 +104,9 @@ def _line(axes: Axes, lines: pd.DataFrame, column: str, *, color: str, scale: fl
 def _finish(accuracy: Axes, weights: Axes, named: dict[str, Any]) -> None:
     accuracy.set(xscale="log", ylabel="accuracy", ylim=(0.44, 1.02))
     styles = {"fresh data": drawing.handle(INK, linestyle="-"), "training set": drawing.handle(INK, linestyle=DASHED)}
-    drawing.legend(accuracy, named | styles, "center right")
+    entries = named | styles
+    figure: Any = accuracy.figure
+    figure.legend(list(entries.values()), list(entries), loc="outside upper center", ncols=2)
     weights.set(yscale="log", xlabel="step k", ylabel="weights")
     low = min(float(np.asarray(line.get_ydata())[0]) for line in weights.lines if line.get_color() == FAINT)
     weights.set_ylim(0.3 * low, None)

@@ -67,7 +67,7 @@ def loss_and_accuracy(rows: Dataset) -> Figure:
     near_accuracy.axhline(0.5, color=FAINT, linewidth=0.4, zorder=0)
     near_accuracy.set(xlim=(NEAR, -NEAR), xlabel=r"$\sqrt{N}\,(1-2\lambda)$")
     entries = {moment.label: drawing.handle(moment.color, marker="o") for moment in reversed(moments)}
-    near_accuracy.legend(list(entries.values()), list(entries), loc="lower left", title="η = 1")
+    near_loss.legend(list(entries.values()), list(entries), loc="lower right", title="η = 1")
     return figure
 
 

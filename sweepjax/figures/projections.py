@@ -93,8 +93,9 @@ def _names(axes: Axes, table: pd.DataFrame) -> None:
         drawing.tag(axes, r"mean of $\hat{S}\cdot x_i > 0$", at=(low, 0), shift=(4, -3))
         start = float(negative_mean(drawing.below(axes)[0]))
         drawing.tag(axes, r"mean of $\hat{S}\cdot x_i < 0$", at=(low, start), shift=(4, 15))
-    if "margin" in set(table["column"]):
-        drawing.tag(axes, "margin $M$", at=(high, 0), shift=(-1e-9, -3))
+    if max(table["lam"]) > CRITICAL and "margin" in set(table["column"]):
+        end = 0.6 * float(margin(min(high, max(table["lam"]))))
+        drawing.tag(axes, "margin $M$", at=(high, end), shift=(-1e-9, -3))
     lines = {
         "exact, N → ∞": drawing.handle(INK, linestyle="-"),
         "two-point model": drawing.handle(FAINT, linestyle="--"),

@@ -11,6 +11,7 @@ from pyarrow.dataset import Dataset
 
 from sweepjax.figures import _drawing as drawing
 from sweepjax.figures._drawing import CRITICAL, FAINT, INK, Array, Series, needs, styled
+from sweepjax.figures._sides import sides
 from sweepjax.theory import two_point
 from sweepjax.theory.margin import margin
 from sweepjax.theory.s_inf import s_inf
@@ -26,14 +27,15 @@ def s_norm_and_margin(rows: Dataset) -> Figure:
     """Draw ‖S_∞‖ of inseparable draws for λ ≤ 1/2 and the margin of separable ones for λ ≥ 1/2.
 
     Points are medians with 95 % intervals in a band of quartiles. Diamonds are means, shown only where
-    draws of the other kind are rarer than one in a thousand: nearer to λ = 1/2 they have no standard error.
+    draws of the other kind are rarer than one in a thousand: nearer to λ = 1/2 they have no standard error. On
+    a side where points crowd at λ = 1/2 the distance from it is drawn by its square root.
     """
     table = drawing.with_rows(drawing.averaged(rows, "s_norm,margin"))
     below = table.query(f"column == 's_norm' and lam <= {CRITICAL}")
     above = table.query(f"column == 'margin' and lam >= {CRITICAL}")
     figure = Figure()
     figure.set_layout_engine("none")
-    left, right = drawing.sides(figure, below, above)
+    left, right = sides(figure, below, above)
     for axes, points, label in ((left, below, r"$\Vert S_\infty\Vert$"), (right, above, r"margin $M$")):
         if axes is not None:
             _draw(axes, points)
@@ -43,9 +45,13 @@ def s_norm_and_margin(rows: Dataset) -> Figure:
             _theory(left, drawing.below(left), below, s_inf, lambda lam, sigma: two_point.s_inf(lam) / sigma)
         if right is not None:
             _theory(right, drawing.above(right), above, margin, lambda lam, sigma: sigma * (2 * lam - 1))
-    figure.text(0.485, 0.02, "λ = d/N", ha="center")
-    _explain(left or right, right or left, list(drawing.series(table)))
+    figure.text(0.485, 0.02, "λ = d/N" + (", by √(1/2 - λ) below 1/2" if _by_roots(figure) else ""), ha="center")
+    _explain(figure, left or right, right or left, list(drawing.series(table)))
     return figure
+
+
+def _by_roots(figure: Figure) -> bool:
+    return figure.axes[0].get_xscale() == "function"
 
 
 def _draw(axes: Axes, table: pd.DataFrame) -> None:
@@ -74,7 +80,7 @@ def _points(axes: Axes, curve: Series) -> None:
     axes.errorbar(settled["lam"], settled["mean"], yerr=settled["se"].fillna(0), color=curve.color, **style)
 
 
-def _explain(left: Axes | None, right: Axes | None, curves: list[Series]) -> None:
+def _explain(figure: Figure, left: Axes | None, right: Axes | None, curves: list[Series]) -> None:
     if left is None or right is None:
         return
     color = curves[0].color if len(curves) == 1 else FAINT
@@ -91,6 +97,11 @@ def _explain(left: Axes | None, right: Axes | None, curves: list[Series]) -> Non
         marks["mean ± s.e., where\nothers are rarer\nthan 0.1 %"] = drawing.handle(color, marker="D")
     if left is right:
         drawing.legend(left, named | marks)
+        return
+    if figure.axes[0].get_xscale() == "function":  # its points reach into the corners
+        figure.set_figheight(figure.get_figheight() + 0.6)
+        figure.axes[0].get_gridspec().update(top=0.78)  # pyright: ignore
+        figure.legend([*named.values(), *marks.values()], [*named, *marks], loc="upper center", ncols=2)
         return
     drawing.legend(left, marks)
     drawing.legend(right, named)

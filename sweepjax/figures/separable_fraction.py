@@ -31,7 +31,7 @@ def separable_fraction(rows: Dataset) -> Figure:
     drawing.critical_line(upper)
     upper.set(ylabel="separable fraction", ylim=(-0.02, 1.02))
     named = {curve.label: drawing.handle(curve.color, marker="o") for curve in curves}
-    drawing.legend(upper, {"Wendel, exact": drawing.handle(INK, linestyle="-")} | named)
+    drawing.legend(upper, {"Wendel, exact": drawing.handle(INK, linestyle="-")} | named, "best")
     _residuals(lower, table, every.attrs)
     return figure
 

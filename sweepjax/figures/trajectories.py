@@ -25,6 +25,7 @@ CURVES = ("train_loss", "test_loss", "train_accuracy", "test_accuracy", "s_norm"
 WIDTHS, HEIGHT = {1: 3.4, 2: 5.2, 3: 7.0}, 5.2
 DASHED, DOTTED = (0, (3, 1.5)), (0, (1, 1.2))
 FAR = 1e8  # from the loss at the start to the ends of its axis
+LONG = 18  # letters of a label, of which three stand side by side in one column of a journal
 MOST = 7  # curves that can be told apart
 
 
@@ -162,7 +163,7 @@ def _inset(loss: Axes) -> None:
     if not lines:
         return
     heights = [np.asarray(line.get_ydata(), dtype=np.float64) for line in lines]
-    inset = loss.inset_axes((0.1, 0.12, 0.42, 0.42))
+    inset = loss.inset_axes((0.1, 0.2, 0.42, 0.36))
     ends, starts = [], []
     for line, height in zip(lines, heights, strict=True):
         time = np.asarray(line.get_xdata(), dtype=np.float64)
@@ -199,6 +200,5 @@ def _explain(figure: Figure, colors: dict[str, str], *, own: bool) -> None:
     entries |= {"training set": drawing.handle(INK, linestyle=DASHED)}
     if any(mark.get_marker() == "D" for axes in figure.axes for mark in axes.lines):
         entries |= {"t → ∞, this dataset" if own else "exact, N, t → ∞": drawing.handle(INK, marker="D")}
-    figure.legend(
-        list(entries.values()), list(entries), loc="outside upper center", ncols=3 if figure.get_figwidth() < 5 else 5
-    )
+    wide = 5 if figure.get_figwidth() >= 5 else 3 if max(map(len, entries)) <= LONG else 2
+    figure.legend(list(entries.values()), list(entries), loc="outside upper center", ncols=wide)

@@ -29,8 +29,8 @@ PLACES = 81  # of λ on a theory curve
 def two_point_times(rows: Dataset) -> Figure:
     """Draw the exponential loss and the accuracy against λ: points are rows, lines the closed form from S = b = 0.
 
-    A colour is a recorded time, the last in yellow; black is the limit, in which the loss is 0 below λ = 1/2 and
-    infinite above.
+    A colour is a recorded time, the last the darkest, as in `loss_and_accuracy`; black is the limit, in which the
+    loss is 0 below λ = 1/2 and infinite above.
     """
     table, sigma = _table(rows)
     figure = Figure(figsize=(3.4, 3.6))
@@ -65,7 +65,7 @@ def _table(rows: Dataset) -> tuple[pd.DataFrame, float]:
 def _curves(table: pd.DataFrame) -> Iterator[tuple[float, tuple, pd.DataFrame]]:
     groups: list[tuple[Any, pd.DataFrame]] = list(table.sort_values("lam").groupby("time"))
     shown = np.unique(np.linspace(0, len(groups) - 1, MOST).round().astype(int))
-    for place, color in zip(shown, mpl.colormaps["viridis"](np.linspace(0, 0.92, len(shown))), strict=True):
+    for place, color in zip(shown, mpl.colormaps["viridis"](np.linspace(0.92, 0, len(shown))), strict=True):
         yield groups[place][0], tuple(color), groups[place][1]
 
 

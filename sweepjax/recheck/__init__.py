@@ -46,6 +46,8 @@ def recheck(
         whole = pq.ParquetFile(in_memory(content(file))).read()
         stored = joined(whole, columns, fields_of({"": columns})).slice(row, 1)
         again = table(engine.compute(alone, watch) | _observed(alone, [each.text for each in columns], engine))
+        if b"sweepjax.columns" in (pq.read_metadata(in_memory(content(file))).metadata or {}):
+            again = again.select(stored.column_names).cast(stored.schema)
         for found in differences(stored, again):
             yield Mismatch(file, row, found.column, found.one, found.other)
         for found in _independently(alone, stored):

@@ -9,7 +9,6 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import pyarrow as pa
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 
@@ -20,12 +19,13 @@ from sweepjax.report.evidence import Picture, Table, pictures, tables
 from sweepjax.store.chunkfile import footer
 from sweepjax.store.directory import RECORD
 from sweepjax.store.paths import answers
-from sweepjax.store.rows import scan
+from sweepjax.store.rows import alike, scan
 from sweepjax.store.store import Store
 from sweepjax.store.verify import Findings, verify
 from sweepjax.sweep.adaptive import draws
 
 PLACE = ("chunk", "start", "stop", "family", "checksum")  # what a footer tells of its own file alone
+UNKNOWN = b"unknown"  # the commit of a program that was installed
 NAMES = {"version": "sweepjax", "jax": "JAX", "git": "git commit", "matmul_precision": "precision of products"}
 Facts = list[tuple[str, list[str]]]
 
@@ -91,10 +91,8 @@ def _section(store: Store, findings: Findings) -> Section:
 def _together(sections: list[Section]) -> list[Picture]:
     """Return the figures of the rows of all runs at once, those of the same columns as one table."""
     full = [section for section in sections if section.sound]
-    alike: dict[pa.Schema, list[Path]] = {}
-    for section in full:
-        alike.setdefault(scan(section.sound[:1]).schema.remove_metadata(), []).extend(section.sound)
-    rows = [scan(files) for files in alike.values()]
+    files = {section.sound[0]: section.sound for section in full}
+    rows = [scan([file for first in same for file in files[first]]) for same in alike([*files])]
     return pictures(rows, [section.path for section in full])[0] if len(full) > 1 else []
 
 
@@ -132,12 +130,13 @@ def _plug_ins(store: Store) -> Facts:
 
 
 def _provenance(path: Path, files: list[Path]) -> Facts:
-    """Return what the footers tell of software and machines: each value, and how many files tell it if not all do."""
+    """Return what the footers tell of software and machines: each value, and how many files say it if not all do."""
     told: dict[str, Counter[str]] = {}
     for found in answers(footer, files, path):
         for key, value in sorted((found.metadata or {}).items()):
             name = key.decode().removeprefix("sweepjax.")
-            if key.startswith(b"sweepjax.") and name not in PLACE and not name.startswith("lane_steps"):
+            known = name not in PLACE and not name.startswith("lane_steps") and value != UNKNOWN
+            if key.startswith(b"sweepjax.") and known:
                 told.setdefault(NAMES.get(name) or name, Counter())[value.decode()] += 1
     return [(name, _counted(values, len(files))) for name, values in told.items()]
 

@@ -35,13 +35,13 @@ def merge(sources: Sequence[str | Path], out: str | Path) -> Store:
     out, paths = locate(out), [locate(path) for path in sources]
     if not (out / RECORD).exists():
         check_free(out)
-    stores = _opened([*paths, *([out] if (out / RECORD).exists() else [])])
+    stores = opened([*paths, *([out] if (out / RECORD).exists() else [])])
     # The most realizations; among equals the spelling does not depend on the order of the sources.
     first = max(stores, key=lambda store: (store.sweep.realizations, store.sweep.to_toml()))
     places = list(_places(first.sweep, [file for store in stores for file in parquet_files(store.path)]))
     _check(places, first.chunk_rows)
     observed = list(best([store.path for store in stores]))
-    target = Store(out, first.sweep, first.chunk_rows).create()
+    target = Store(out, first.sweep, first.chunk_rows, columns=first.columns).create()
     for family, files in places:
         longest = _best(family, files)
         if longest:
@@ -51,17 +51,17 @@ def merge(sources: Sequence[str | Path], out: str | Path) -> Store:
     return target
 
 
-def _opened(paths: Sequence[Path]) -> list[Store]:
-    """Open the directories, each once, and refuse those that do not belong together."""
+def opened(paths: Sequence[Path], *, alike: bool = True) -> list[Store]:
+    """Open the directories, each once, and refuse those that do not belong together, or are not cut `alike`."""
     first, *others = (Store.open(path) for path in {path.resolve(): path for path in paths}.values())
     for other in others:
         if other.sweep.id != first.sweep.id:
             told = "; ".join(first.sweep.differences(other.sweep))
             names = f"{first.path} (here) and {other.path} (there)"
             raise Conflict(f"{names} hold different sweeps ({told}); merge runs of one sweep")
-        if other.chunk_rows != first.chunk_rows:
+        if alike and other.chunk_rows != first.chunk_rows:
             sizes = f"{first.path} has chunks of {first.chunk_rows} rows and {other.path} of {other.chunk_rows}"
-            raise ValueError(f"{sizes}; files are merged whole, so run one of them again with the other's --chunk")
+            raise ValueError(f"{sizes}; give --chunk with --column, which cuts them anew")
     return [first, *others]
 
 
@@ -91,7 +91,7 @@ def _check(places: Places, chunk_rows: int) -> None:
 
 def _best(family: Family, files: list[Path]) -> Copy | None:
     """Return the longest of some copies, all of which hold the same rows; None if all are gone."""
-    copies = {file: copy for file in files if (copy := _copy(file, family))}
+    copies = {file: copy for file in files if (copy := sound_copy(file, family))}
     if not copies:
         return None
     # Among equally long ones the choice does not depend on the order of the sources.
@@ -102,7 +102,12 @@ def _best(family: Family, files: list[Path]) -> Copy | None:
     return copies[winner]
 
 
-def _copy(file: Path, family: Family) -> Copy | None:
+def sound_copy(file: Path, family: Family | None) -> Copy | None:
+    """Return what a file holds; None if it is gone.
+
+    Raises:
+        Damaged: it is not sound.
+    """
     try:
         return read_copy(file, family)
     except Unsound as error:

@@ -1,6 +1,6 @@
 """Finished rows, of directories and of single files, as a table; nothing here waits for JAX."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,6 +15,7 @@ from sweepjax.store.chunkfile import Snapshots, checksum_ok, damaged, footer, me
 from sweepjax.store.directory import chunk_files
 from sweepjax.store.earlier import saying
 from sweepjax.store.paths import answers, file_named, locate, names, reading
+from sweepjax.store.schemas import Form, grouped
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -39,13 +40,17 @@ def blaming(data: ds.FileSystemDataset) -> Iterator[None]:
 
 
 def scan(paths: Iterable[str | Path]) -> ds.FileSystemDataset:
-    """Open directories and Parquet files of one schema as one table on disk; its rows are not read yet."""
+    """Open directories and Parquet files as one table on disk; its rows are not read yet.
+
+    They have the same columns, or lack only what their version of a solver did not measure, which is then NULL.
+    """
     groups = [_readable(path) for path in dict.fromkeys(locate(path).resolve() for path in paths)]
-    first, *others = [files[0] for files in groups]
-    for other in others:
-        if not reading(pq.read_schema, other).equals(reading(pq.read_schema, first)):
-            raise ValueError(f"{first} and {other} have different columns; read them one at a time")
-    schema = saying(reading(pq.read_schema, first), metadata(first).metadata or {})
+    forms = [_form(files[0]) for files in groups]
+    (form, first), *others = grouped(forms)
+    if others:
+        one, other = (groups[places[0]][0] for places in (first, others[0][1]))
+        raise ValueError(f"{one} and {other} have different columns; read them one at a time")
+    schema = form.schema
     every = [file for group in groups for file in group]
     files, system = names(every)
     columns = of_files(every)
@@ -58,6 +63,18 @@ def scan(paths: Iterable[str | Path]) -> ds.FileSystemDataset:
     options = ds.ParquetFragmentScanOptions(page_checksum_verification=True)
     form = ds.ParquetFileFormat(default_fragment_scan_options=options)
     return ds.dataset(files, schema, format=form, filesystem=handler and PyFileSystem(handler))
+
+
+def alike(paths: Sequence[Path]) -> list[list[Path]]:
+    """Return the directories and files that `scan` opens as one table together."""
+    found = grouped([_form(_readable(locate(path).resolve())[0]) for path in paths])
+    return [[paths[place] for place in places] for _, places in found]
+
+
+def _form(file: Path) -> Form:
+    """Return the form of a file, with what its columns are."""
+    told = metadata(file).metadata or {}
+    return Form.of(saying(reading(pq.read_schema, file), told), told)
 
 
 def _readable(path: Path) -> list[Path]:

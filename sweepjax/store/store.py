@@ -36,6 +36,7 @@ class Kept(NamedTuple):
     format: int
     id: str
     points: int
+    columns: tuple[str, ...] = ()  # a choice that `merge --column` has kept beside the labels; none: all
 
 
 class Summary(NamedTuple):
@@ -60,6 +61,7 @@ class Store:
     sweep: Sweep
     chunk_rows: int
     provenance: Mapping[str, str] = field(default_factory=dict)
+    columns: tuple[str, ...] = ()  # kept beside the labels; none: all
 
     def create(self) -> Self:
         """Start the directory, or resume it: then its own chunk size holds, and the larger number of realizations.
@@ -77,6 +79,8 @@ class Store:
         if stored.sweep.id != self.sweep.id:
             differences = "; ".join(self.sweep.differences(stored.sweep))
             raise Conflict(f"{self.path} holds another sweep ({differences}); choose another directory")
+        if stored.columns != self.columns:
+            raise Conflict(f"{self.path} keeps {_choice(stored.columns)}; {_way(stored.columns)}")
         chunk_files(self.path)
         resumed = replace(self, chunk_rows=stored.chunk_rows)
         if self.sweep.realizations > stored.sweep.realizations:
@@ -103,7 +107,7 @@ class Store:
             raise Conflict(
                 f"{record} does not describe the rows beside it: {cause}; undo that, or choose another directory"
             )
-        return cls(path, sweep, chunk_rows)
+        return cls(path, sweep, chunk_rows, columns=kept.columns)
 
     @property
     def unplugged(self) -> str:
@@ -171,8 +175,9 @@ class Store:
         return scan([self.path])
 
     def _record(self, seen: str) -> Self:
-        kept = Kept(FORMAT, self.sweep.id, self.sweep.points)
-        own = {"chunk": self.chunk_rows, "store": kept._asdict()}
+        kept = Kept(FORMAT, self.sweep.id, self.sweep.points, self.columns)
+        told = {name: value for name, value in kept._asdict().items() if name != "columns" or value}
+        own = {"chunk": self.chunk_rows, "store": told}
         try:
             put(self.path / RECORD, tomli_w.dumps(tomllib.loads(self.sweep.to_toml()) | own).encode(), seen)
         except Overtaken:
@@ -187,9 +192,20 @@ def _contents(record: Path) -> tuple[dict[str, Any], int, Kept]:
     try:
         content = tomllib.loads(record.read_text(encoding="utf-8"))
         chunk_rows, own = content.pop("chunk"), content.pop("store")
-        return content, chunk_rows, Kept(own["format"], own["id"], own.get("points", 0))
+        return content, chunk_rows, Kept(own["format"], own["id"], own.get("points", 0), tuple(own.get("columns", ())))
     except (ValueError, KeyError) as error:
         raise Damaged(f"{record} is damaged ({error}); restore it from a copy, or use another directory") from None
+
+
+def _choice(columns: tuple[str, ...]) -> str:
+    return f"the columns {', '.join(columns)} only" if columns else "all columns"
+
+
+def _way(columns: tuple[str, ...]) -> str:
+    """Return what to do about a directory that keeps other columns."""
+    if columns:
+        return f"run into another directory, and `sweepjax merge` it with `--column {','.join(columns)}`"
+    return "choose another directory"
 
 
 def _held(file: Path) -> tuple[int, int, dict[str, str]]:

@@ -51,10 +51,15 @@ def margin(lam: ArrayLike, *, mu: float = 0.2, sigma_a: float = 0.0, sigma_b: fl
 
 def limiting_accuracy(lam: ArrayLike, *, mu: float = 0.2, sigma_a: float = 0.0, sigma_b: float = 1.0) -> Numbers:
     """Population accuracy Φ(μ cos θ / v) reached as t → ∞; nan where the data are not separable."""
-    widths = _widths(lam, mu, (sigma_a, sigma_b))
-    tangent = floats(each(lambda ratio: _separator(ratio, widths).tangent, lam))
+    tangent = floats(separating_tangent(lam, mu=mu, sigma_a=sigma_a, sigma_b=sigma_b))
     with np.errstate(divide="ignore"):
         return ndtr(mu / np.hypot(sigma_a, sigma_b * tangent))[()]
+
+
+def separating_tangent(lam: ArrayLike, *, mu: float = 0.2, sigma_a: float = 0.0, sigma_b: float = 1.0) -> Numbers:
+    """Tangent of the angle between the first axis and the direction of largest margin; nan where nothing separates."""
+    widths = _widths(lam, mu, (sigma_a, sigma_b))
+    return each(lambda ratio: _separator(ratio, widths).tangent, lam)
 
 
 def _widths(lam: ArrayLike, mu: float, sigmas: tuple[float, float]) -> Widths:

@@ -124,3 +124,19 @@ def test_rows_with_nothing_to_show_are_answered_by_a_sentence(name):
         table = table.set_column(table.schema.get_field_index(column), column, pa.nulls(len(table), pa.float64()))
     with pytest.raises(ValueError, match="nothing that this figure shows"):
         plugins.find("figures", name)(pds.dataset(table))
+
+
+def test_points_that_crowd_at_the_transition_are_drawn_by_the_root_of_their_distance():
+    near = dataset(points=((4000, 1600), (4000, 1980), (4000, 1996), (4000, 2400)))
+    left, right = plugins.find("figures", "s_norm_and_margin")(near).axes
+    assert (left.get_xscale(), right.get_xscale()) == ("function", "linear")
+    apart = plugins.find("figures", "s_norm_and_margin")(dataset()).axes
+    assert [axes.get_xscale() for axes in apart] == ["linear", "linear"]
+
+
+def test_the_legend_keeps_clear_of_a_curve_that_starts_high():
+    figure = plugins.find("figures", "separable_fraction")(dataset(points=((400, 205), (400, 240), (400, 260))))
+    figure.draw_without_rendering()
+    upper = figure.axes[0]
+    box = next(each for each in upper.artists).get_window_extent()
+    assert not [point for point in upper.transData.transform(upper.lines[0].get_xydata()) if box.contains(*point)]

@@ -12,6 +12,7 @@ from sweepjax.figures import check_count
 from sweepjax.figures._variation import points_of, varying
 from sweepjax.theory.margin import limiting_accuracy
 from sweepjax.theory.population import population_accuracy
+from sweepjax.theory.projections import margin_projection_density, projection_density
 from sweepjax.theory.s_inf import loss_inf, s_inf
 
 TIMES = np.concatenate([[0], np.logspace(-2, 12, 15)])
@@ -160,6 +161,47 @@ def test_points_of_several_datasets_keep_the_limits_of_many_samples():
     assert "λ = 0.3" in words(draw("trajectories", trainings((0.3, 0.6), count=2), limits((0.3, 0.6), count=2)))
 
 
+def projected(lam, *, n=4000, bins=120):
+    """A row whose samples lie on the exact density: a normal law, pushed back or cut."""
+    middle = (np.arange(bins) + 0.5) * 12 / bins - 6
+    density = projection_density(middle, lam) if lam < 0.5 else margin_projection_density(middle, lam)
+    counts = np.stack([np.zeros(bins), density * n * 12 / bins])
+    keys = {"model": "logistic", "solver": "gradient_flow", "lam": lam, "n": n, "d": round(lam * n), "sigma": 1.0}
+    inner = fixed(counts)
+    row = pa.FixedSizeListArray.from_arrays(inner, 2)
+    table = pa.table({name: [value] for name, value in (keys | {"seed": 0, "realization": 0}).items()})
+    return table.append_column("projection_histogram", row)
+
+
+def test_projections_that_lie_on_the_exact_density_are_drawn_on_it():
+    figure = draw("projection_densities", pds.dataset(pa.concat_tables([projected(0.4), projected(0.6)])))
+    for axes in figure.axes:
+        law = next(curve for curve in axes.lines if len(curve.get_xdata()) > 100)
+        heights, edges, _ = axes.patches[1].get_data()
+        places = (edges[:-1] + edges[1:]) / 2
+        inside = (places > -3) & (places < -0.3)
+        drawn = np.interp(places[inside], law.get_xdata(), law.get_ydata())
+        whole = heights[inside].sum() / drawn.sum()
+        np.testing.assert_allclose(heights[inside], whole * drawn, rtol=2e-2)
+    assert {"λ = 0.4, N = 4000", "λ = 0.6, N = 4000", "0.546 at -M"} <= words(figure)
+
+
+def test_projections_say_the_class_of_a_dataset_that_is_known():
+    known = limits((0.4,), count=1).to_table()
+    place = known.schema.get_field_index("n"), known.schema.get_field_index("d")
+    known = known.set_column(place[0], "n", pa.array([4000])).set_column(place[1], "d", pa.array([1600]))
+    figure = draw("projection_densities", pds.dataset(projected(0.4)), pds.dataset(known))
+    assert "λ = 0.4, N = 4000, inseparable" in words(figure)
+
+
+def test_the_line_between_two_gaussians_tilts_where_they_are_wide():
+    figure = draw("separators")
+    slopes = [np.ptp(numbers(axes.lines[-1].get_xdata())) for axes in figure.axes]
+    assert slopes == sorted(slopes)
+    assert slopes[0] == 0
+    assert r"$\sigma_A$ = 0.05, accuracy 0.963" in words(figure)
+
+
 def test_trajectories_end_at_the_exact_limits_of_gradient_solvers_only():
     for solver, ends in (("gradient_flow", [[1.0], [float(s_inf(0.4, sigma=5.0))]]), ("adam", [[], []])):
         _, accuracy, weights = draw("trajectories", trainings((0.4,), solver=solver)).axes
@@ -254,3 +296,8 @@ def test_conformal_time_draws_the_limits_of_the_datasets_where_they_are_given():
     upper, _ = draw("conformal_time", rows, limits()).axes
     heights = {round(curve.get_ydata()[0], 6) for curve in upper.lines if curve.get_linestyle() == "--"}
     assert heights == {round(float(s_inf(lam, sigma=5.0)), 6) for lam in LAMBDAS}
+
+
+def test_the_plateau_says_the_class_of_its_dataset_and_where_epsilon_slows_the_bias():
+    known = limits((0.45,), count=2, sigma=1.0)
+    assert {"inseparable datasets", r"$\log\,1/\epsilon$"} <= words(draw("adam_plateau", steps(eps=1e-8), known))

@@ -11,6 +11,7 @@ from sweepjax import plugins
 from sweepjax.figures import needs_rows, shows_rows
 from sweepjax.figures.predicted_times import times
 from sweepjax.theory import s_inf, two_point
+from sweepjax.theory.critical import s_inf_quantile
 from sweepjax.theory.population import population_accuracy
 
 LIMITS = ["critical_collapse", "critical_growth", "margin_finite_size", "relaxation"]
@@ -100,10 +101,9 @@ def test_the_figures_that_can_do_without_rows_are_these():
     assert not found & {"projections", "s_norm_and_margin", *LIMITS}
 
 
-def test_only_the_geometry_shows_nothing_of_rows():
-    assert {name for name in plugins.names("figures") if not shows_rows(plugins.find("figures", name))} == {
-        "svm_geometry"
-    }
+def test_two_figures_show_nothing_of_rows():
+    alone = {name for name in plugins.names("figures") if not shows_rows(plugins.find("figures", name))}
+    assert alone == {"separators", "svm_geometry"}
 
 
 def test_the_constant_of_the_square_root_is_named():
@@ -153,6 +153,27 @@ def test_a_prediction_without_limits_asks_for_them():
 
 def test_the_median_of_the_collapse_is_held_against_its_limit():
     assert "N → ∞: 1.594" in texts(draw("critical_collapse", limits()))
+
+
+def test_quantiles_of_the_law_itself_lie_on_it():
+    upper, _ = draw("critical_collapse", lawful()).axes
+    ratios = np.concatenate([curve.get_ydata() for curve in upper.lines if curve.get_marker() == "o"])
+    np.testing.assert_allclose(ratios, 1, atol=0.06)
+
+
+def lawful(sizes=(64, 256), count=400):
+    """Inseparable rows at λ = 1/2 that are the quantiles of the law at each N."""
+    q, frames = (np.arange(count) + 0.5) / count, []
+    for n in sizes:
+        keys = {"model": "logistic", "solver": "limit", "lam": 0.5, "n": n, "d": n // 2, "sigma": 1.0, "seed": 0}
+        keys |= {"realization": np.arange(count), "separable": False, "certified": True}
+        frames.append(pd.DataFrame(keys | {"s_norm": s_inf_quantile(q, n=n), "margin": np.nan}))
+    return table(frames)
+
+
+def test_one_size_alone_is_no_collapse():
+    with pytest.raises(ValueError, match="these rows are of one N, 64; a collapse compares several"):
+        draw("critical_collapse", lawful(sizes=(64,)))
 
 
 def test_the_nearest_weights_lie_on_the_b_axis_unless_the_points_are_separable():

@@ -17,12 +17,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from places import TESTS
+from tampering import rewritten
 
 import sweepjax.store.store
 from sweepjax.identity import describe
 from sweepjax.store.chunkfile import Damaged, checksum_ok
 from sweepjax.store.directory import Conflict
-from sweepjax.store.rows import read, scan
+from sweepjax.store.rows import alike, read, scan
 from sweepjax.store.store import Store
 from sweepjax.sweep.sweep import Sweep
 from sweepjax.types import Chunk, Family, Task, plugin
@@ -489,6 +490,30 @@ def test_directories_of_different_columns_are_not_mixed(tmp_path):
     stores[1].write(chunk(), {"margin": np.zeros(4)})
     with pytest.raises(ValueError, match="different columns"):
         scan([one.path for one in stores])
+
+
+def without(name):
+    """Return the change of a table that takes a column away."""
+    return lambda table: table.drop_columns([name])
+
+
+def test_rows_of_an_earlier_version_are_null_where_it_measured_nothing(tmp_path):
+    old, new = (started(tmp_path / name) for name in ("old", "new"))
+    for one in (old, new):
+        one.write(chunk(), columns(value=2.0))
+    rewritten(old.file(chunk()), without("s_norm"))
+    together = scan([old.path, new.path]).to_table()
+    assert together["s_norm"].to_pylist() == [None] * 4 + [2.0] * 4
+    assert scan([new.path, old.path]).to_table()["s_norm"].null_count == 4
+    assert alike([old.path, new.path]) == [[old.path, new.path]]
+
+
+def test_numbers_of_single_precision_are_read_beside_those_of_double(tmp_path):
+    one, other = (started(tmp_path / name) for name in "ab")
+    one.write(chunk(), columns(value=0.5))
+    other.write(chunk(), columns(value=0.25) | {"s_norm": np.full(4, 0.25, np.float32)})
+    for paths in ([one.path, other.path], [other.path, one.path]):
+        assert sorted(scan(paths).to_table()["s_norm"].to_pylist()) == [0.25] * 4 + [0.5] * 4
 
 
 def test_reading_where_nothing_is_says_so(tmp_path, store):
