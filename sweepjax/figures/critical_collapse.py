@@ -89,3 +89,6 @@ def _medians(axes: Axes, table: pd.DataFrame) -> None:
     axes.axhline(limit, color=INK, linestyle="--", zorder=1)
     drawing.tag(axes, f"N → ∞: {limit:.3f}", at=(n[0], limit), shift=(2, -2))
     axes.set(xscale="log", xlabel="N", ylabel="median of s", xlim=(n[0], n[-1]))
+    sizes = np.unique(np.asarray(table["n"]))
+    axes.set_xticks(sizes, labels=[str(size) for size in sizes])
+    axes.minorticks_off()

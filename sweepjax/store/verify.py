@@ -78,6 +78,9 @@ def repair(findings: Findings) -> list[Path]:
 def advice(path: Path, missing: int) -> str:
     """Return the sentence that says how to compute what is missing of a directory."""
     record, directory = (shlex.quote(str(each)) for each in (path / RECORD, path))
+    if columns := ",".join(Store.open(path).columns):
+        way = f"run them into another directory, and `sweepjax merge` it here with `--column {columns}`"
+        return f"{missing} rows are missing; {way}"
     return f"{missing} rows are missing; run `sweepjax run {record} -o {directory}` again"
 
 

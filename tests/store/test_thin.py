@@ -97,7 +97,7 @@ def test_a_row_waits_for_those_before_it(place, capsys):
     chunks(Path("eight"))[0].unlink()
     capsys.readouterr()
     assert thinned("eight", chunk="20") == 0
-    assert "20 of 40 rows in 1 files; 20 rows are missing" in capsys.readouterr().err
+    assert "20 of 40 rows in 1 files; 20 rows are missing; run them into another directory" in capsys.readouterr().err
 
 
 def test_a_run_does_not_go_on_where_columns_are_missing(place, capsys):
