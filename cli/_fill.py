@@ -57,9 +57,10 @@ def finish(store: "Store", shown: Progress) -> int:
     """Say what was done, and whether every row is there and certified."""
     from sweepjax.store.directory import parquet_files  # noqa: PLC0415
 
-    doubtful = uncertified(store.path) if parquet_files(store.path) else 0
+    doubtful = uncertified(store.path) if parquet_files(store.path) else None
     before = f" ({shown.stored} of them stored before)" if shown.stored else ""
     speed = f" in {duration(shown.seconds)}, {shown.rate:.3g} rows/s" if shown.computed else ""
+    proved = "" if doubtful is None else f"; {doubtful} uncertified"
     failed = f"; {shown.failed} rows are missing, since their chunks failed" if shown.failed else ""
-    say(f"{shown.total - shown.failed} rows{before}{speed}; {doubtful} uncertified{failed}")
+    say(f"{shown.total - shown.failed} rows{before}{speed}{proved}{failed}")
     return UNFINISHED if doubtful or shown.failed else COMPLETE

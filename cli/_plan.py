@@ -23,6 +23,7 @@ def print_plan(sweep: "Sweep", how: How) -> int:
         say(f"this is for all of the {sweep.realizations} realizations that --target-se may take")
     say("timing a few rows of at most three families; nothing is stored")
     made: Plan = plan(sweep, engine=how.engine, chunk_rows=how.chunk)
+    first = f", the first {made.steps} steps of each" if made.steps else ""
     lines = [
         ("points", made.points),
         ("families", f"{made.families}, each compiled once"),
@@ -31,7 +32,7 @@ def print_plan(sweep: "Sweep", how: How) -> int:
         ("batch", f"{made.batch_rows} rows enter at a time, dealt to {made.devices} devices"),
         ("lanes", f"{made.lanes} on each device, {100 * made.lane_efficiency:.3g} % full until the last rows are done"),
         ("memory", f"{size(made.batch_bytes)} a batch"),
-        ("time", f"about {duration(made.compiling + made.computing)}, estimated from {made.pilots} families"),
+        ("time", f"about {duration(made.compiling + made.computing)}, estimated from {made.pilots} families{first}"),
         ("", f"{duration(made.compiling)} of it compiling, less what earlier runs have compiled"),
         ("disk", f"about {size(made.stored_bytes)}"),
     ]

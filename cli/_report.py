@@ -26,12 +26,12 @@ def duration(seconds: float) -> str:
     return f"{minutes // 1440} d {minutes % 1440 // 60} h"
 
 
-def uncertified(*paths: Path) -> int:
-    """Return how many stored rows have certified = false; none where rows are not certified at all."""
+def uncertified(*paths: Path) -> int | None:
+    """Return how many stored rows have certified = false; None where rows have no certificate."""
     import pyarrow.compute as pc  # noqa: PLC0415
 
     with rows(paths) as data:
-        return data.count_rows(filter=~pc.field("certified")) if "certified" in data.schema.names else 0
+        return data.count_rows(filter=~pc.field("certified")) if "certified" in data.schema.names else None
 
 
 def aligned(lines: Sequence[tuple[str, Any]]) -> str:

@@ -34,7 +34,7 @@ def status(
         *axes,
         ("points", f"{sweep.points or 'unknown'}, of {draws(sweep)}"),
         ("rows", _share(held)),
-        ("uncertified", uncertified(directory) if held.files else 0),
+        *_certificates(directory, held),
         ("files", f"{held.files} of at most {store.chunk_rows} rows, {size(held.bytes)}"),
         *_sources(held, store.source),
         *_lanes(held),
@@ -45,6 +45,12 @@ def status(
     if store.unplugged:
         lines.insert(1, ("", f"its plug-ins cannot be used here: {store.unplugged}"))
     typer.echo(aligned(lines))
+
+
+def _certificates(directory: Path, held: "Summary") -> list[tuple[str, int]]:
+    """Return how many rows are uncertified, where rows have a certificate."""
+    doubtful = uncertified(directory) if held.files else None
+    return [] if doubtful is None else [("uncertified", doubtful)]
 
 
 def _observed(store: "Store", held: "Summary") -> list[tuple[str, str]]:

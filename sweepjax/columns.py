@@ -226,7 +226,7 @@ def _joined(leaves: list[Any], rows: int) -> np.ndarray:
 
 def _aspect_ratio(model: Any) -> "Columns":
     whole = all(isinstance(getattr(model, name, None), int) for name in ("n", "d"))
-    return {"lam": model.d / model.n} if whole else {}
+    return {"lam": model.d / model.n} if whole and getattr(model, "aspect", True) else {}
 
 
 def _fields(plug_in: Any) -> "Columns":

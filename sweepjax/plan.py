@@ -1,7 +1,9 @@
 """What a sweep will take: its size exactly, its time, memory and disk space from a short pilot."""
 
+import dataclasses
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -11,12 +13,13 @@ import pyarrow.parquet as pq
 from sweepjax.engine import contract
 from sweepjax.engine.engine import Engine, unwatched
 from sweepjax.engine.lanes import Lanes
-from sweepjax.engine.sizes import default_chunk_rows
+from sweepjax.engine.sizes import Shape, default_chunk_rows
 from sweepjax.store.chunkfile import table
 from sweepjax.sweep.sweep import Sweep
 from sweepjax.types import Chunk, Columns, Family
 
 ENOUGH = 1.0  # seconds
+FEWEST, TIMES = 128, 4  # steps of the shortest pilot of a training in steps, and how much longer the next one is
 
 
 class Plan(NamedTuple):
@@ -36,6 +39,7 @@ class Plan(NamedTuple):
     computing: float  # seconds
     stored_bytes: float
     pilots: int
+    steps: int  # of each training that the shortest pilot took; 0 where every pilot was a whole training
 
 
 class Pilot(NamedTuple):
@@ -47,13 +51,15 @@ class Pilot(NamedTuple):
     batch_bytes: int
     file_bytes: float  # of an empty file
     row_bytes: float
+    steps: int
 
 
 def plan(sweep: Sweep, *, engine: Engine, chunk_rows: int = 0) -> Plan:
     """Plan a sweep; a few rows of its first, middle and last family are computed and thrown away.
 
-    Between these families the time is taken to be linear, so it is an estimate. Programs that an
-    earlier run has left in the compilation cache make compiling look cheaper than it is.
+    Between these families the time is taken to be linear, so it is an estimate; of a training in steps that takes long
+    only the first are taken, and the rest are taken to be as fast. Programs that an earlier run has left in the
+    compilation cache make compiling look cheaper than it is.
     """
     contract.check(sweep)
     families = list(pilot_families(sweep))
@@ -76,6 +82,7 @@ def plan(sweep: Sweep, *, engine: Engine, chunk_rows: int = 0) -> Plan:
         stored_bytes=chunks * _average([each.file_bytes for each in pilots])
         + sweep.rows_total * _average([each.row_bytes for each in pilots]),
         pilots=len(pilots),
+        steps=min((each.steps for each in pilots if each.steps), default=0),
     )
 
 
@@ -91,14 +98,57 @@ def pilot(family: Family, engine: Engine) -> Pilot:
     memory = engine.program(family).advance.memory_analysis()
     compiling = time.perf_counter() - start
     lanes = Lanes(unwatched)
-    columns, rows, seconds = _timed(family, engine, lanes)
+    columns, rows, seconds, steps = _first_steps(family, engine, lanes) or _timed(family, engine, lanes)
     one, every = (file_bytes(columns, count) for count in (1, rows))
     row_bytes = (every - one) / max(rows - 1, 1)
     held = len(engine.devices) * _held(memory)
-    return Pilot(compiling, seconds / rows, lanes.efficiency, held, one - row_bytes, row_bytes)
+    return Pilot(compiling, seconds / rows, lanes.efficiency, held, one - row_bytes, row_bytes, steps)
 
 
-def _timed(family: Family, engine: Engine, lanes: Lanes) -> tuple[Columns, int, float]:
+@dataclass(frozen=True)
+class _Wide(Engine):
+    """An engine as wide as it is for whole trainings, whose program it shares."""
+
+    whole: Shape | None = None
+
+    def shape(self, family: Family) -> Shape:
+        return self.whole or super().shape(family)
+
+
+def _first_steps(family: Family, engine: Engine, lanes: Lanes) -> tuple[Columns, int, float, int] | None:
+    """Return columns, rows, the seconds of whole trainings and the steps that were taken; None where these are short.
+
+    Longer and longer pieces are timed until one takes a second: what a step costs is the difference of the last two.
+    """
+    shape, last = engine.shape(family), _steps(family)
+    wide, rows = _Wide(engine.device, engine.lanes, shape), len(engine.devices) * shape.lanes
+    before, earlier, steps = 0.0, 0, 0
+    while steps < last:
+        chunk = Chunk(_until(family, steps, rows), 0, rows)
+        start = time.perf_counter()
+        columns = wide.compute(chunk, lanes)
+        seconds = time.perf_counter() - start
+        if steps and seconds > before + ENOUGH:
+            return columns, rows, seconds + (last - steps) * (seconds - before) / (steps - earlier), steps
+        before, earlier, steps = seconds, steps, TIMES * steps or FEWEST
+    return None
+
+
+def _steps(family: Family) -> int:
+    """Return the steps of a training that takes each of them; 0 of any other, or of one that may end early."""
+    task = family.tasks[0]
+    walks = task.solver.clock == "step" and task.solver.stages and not task.stop
+    return int(task.times[-1]) if walks else 0
+
+
+def _until(family: Family, steps: int, rows: int) -> Family:
+    """Return tasks for so many rows, recorded as often, in so many steps."""
+    times = np.asarray(family.tasks[0].times)
+    shorter = tuple(map(float, np.floor(times * steps / times[-1])))
+    return Family(tuple(dataclasses.replace(task, times=shorter) for task in family.tasks[:rows]))
+
+
+def _timed(family: Family, engine: Engine, lanes: Lanes) -> tuple[Columns, int, float, int]:
     """Return columns, how many rows they are, and the seconds they took: one batch, or as much as a second allows."""
     shape = engine.shape(family)
     rows, most = (len(engine.devices) * each for each in (shape.lanes, shape.rows))
@@ -107,7 +157,7 @@ def _timed(family: Family, engine: Engine, lanes: Lanes) -> tuple[Columns, int, 
         columns = engine.compute(Chunk(family, 0, rows), lanes)
         seconds = time.perf_counter() - start
         if rows >= most or 2 * seconds > ENOUGH:
-            return columns, rows, seconds
+            return columns, rows, seconds, 0
         rows = min(2 * rows, most)
 
 

@@ -13,7 +13,9 @@ class Model(Protocol):
     A model may declare more as class variables, which whoever reads its rows looks up: `figures`, the names of those
     whose theory is its own, the usual one first; `is_symmetric`, whether its rows are as likely as their opposites;
     `overrides`, fields whose names it takes from a solver, which then keeps its default; `unit_axes`, by the names of
-    parameters which of their last two axes, 0 or 1, numbers the units that they feed, where it is not the last.
+    parameters which of their last two axes, 0 or 1, numbers the units that they feed, where it is not the last;
+    `aspect`, false where its integers n and d are not a number of samples and of features, so that λ = d/n is no axis
+    and no column.
     """
 
     def sample(self, key: Key[Array, ""]) -> Data:

@@ -1,8 +1,9 @@
 import pytest
 from sweepjax_cli import app
 
-from sweepjax.engine.engine import Engine
-from sweepjax.plan import Plan, _average, file_bytes, pilot_families, plan
+from sweepjax.engine.engine import Engine, unwatched
+from sweepjax.engine.lanes import Lanes
+from sweepjax.plan import Plan, _average, _first_steps, file_bytes, pilot_families, plan
 from sweepjax.store.rows import read
 from sweepjax.sweep.sweep import Sweep
 
@@ -39,6 +40,31 @@ def test_a_plan_leaves_nothing_behind(tmp_path, monkeypatch, capsys):
     out = capsys.readouterr().out
     for word in ("points", "families", "chunks", "rows", "batch", "memory", "time", "estimated", "disk"):
         assert word in out
+
+
+class Seconds:
+    """A clock that moves by what is computed: a second for 100 steps, and 3 to draw."""
+
+    now = 0.0
+
+    def perf_counter(self):
+        return self.now
+
+
+def test_of_a_long_training_the_first_steps_are_timed_and_the_rest_taken_to_be_as_fast(monkeypatch):
+    clock = Seconds()
+
+    def compute(self, chunk, watch=None):
+        clock.now += 3 + chunk.family.tasks[0].times[-1] / 100
+        return {}
+
+    monkeypatch.setattr("sweepjax.plan.time", clock)
+    monkeypatch.setattr("sweepjax.plan.Engine.compute", compute)
+    (family,) = Sweep(solver="adam", until=1e8).replaced(**POINT).families()
+    _, rows, seconds, steps = _first_steps(family, Engine(lanes=1), Lanes(unwatched)) or ({}, 0, 0.0, 0)
+    assert (rows, steps) == (len(Engine().devices), 128)
+    assert seconds == pytest.approx(3 + 1e6)
+    assert _first_steps(next(Sweep(solver="adam", until=100).replaced(**POINT).families()), Engine(), None) is None
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """Every curve of a training over time, whatever its model records."""
 
+import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -7,9 +8,11 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 from pyarrow.dataset import Dataset
 
 from sweepjax import columns
+from sweepjax.columns import plug_in
 from sweepjax.figures import _drawing as drawing
 from sweepjax.figures._drawing import INK, needs, styled
 from sweepjax.figures._panels import colored, grid
@@ -20,6 +23,7 @@ TRAIN, TEST = "train_", "test_"
 DASHED = (0, (3, 1.5))
 LETTERS = 5.0  # of a label, for an inch of the figure, with which two columns of the legend fit
 LINE, SPARE = 0.2, 3  # inches of a line of the legend, and how many lines a figure has room for
+DOT, DOTS = 2.6, 24  # size of a dot, and about how many stand for a curve
 DECADES = 2.0  # a curve that spans more has a logarithmic axis
 
 
@@ -29,20 +33,46 @@ def curves(*tables: Dataset) -> Figure:
     """Draw every curve against time, a colour for each point of the sweep, and a panel for each quantity.
 
     Lines are medians over realizations in a band of quartiles; `train_` and `test_` share a panel, dashed and solid. Of
-    more than seven points seven are drawn, evenly from first to last.
+    more than seven points seven are drawn, evenly from first to last. Beside a solver that takes steps, one that
+    evaluates a closed form is drawn as dots: those of the training set are open.
     """
     shown, points = _shown(tables), points_of(tables)
     keys, words = varying(points), Words.of(points)
     figure, panels = grid(list(shown), "time t")
     chosen = list(colored((points.sort_values(keys) if keys else points).to_dict("records")))
+    closed = _closed(points)
     for rows in tables:
         lines = _reduced(rows, keys)
         for color, point in chosen:
-            _draw(panels, shown, _of(lines, keys, point), color=color)
+            draw = _dot if point.get("solver") in closed else _draw
+            draw(panels, shown, _of(lines, keys, point), color=color)
     for axes in panels.values():
         _scale(axes)
-    _explain(figure, {words.say_all(keys, point): color for color, point in chosen}, len(points))
+    marks = {words.say_all(keys, point): _mark(color, closed, point) for color, point in chosen}
+    _explain(figure, marks, len(points))
     return figure
+
+
+def _closed(points: pd.DataFrame) -> set[str]:
+    """Return the solvers that take no steps, if others do."""
+    firsts = points.drop_duplicates("solver").to_dict("records") if "solver" in points else []
+    closed = {str(point["solver"]) for point in firsts if _takes_no_steps(point)}
+    return closed if len(closed) < len(firsts) else set()
+
+
+def _takes_no_steps(point: Mapping[Any, Any]) -> bool:
+    found = plug_in("solver", point["solver"])
+    if found is None:
+        return False
+    known = pd.Series(dict(point)).dropna()
+    return not found(
+        **{field.name: known[field.name] for field in dataclasses.fields(found) if field.name in known}
+    ).stages
+
+
+def _mark(color: str, closed: set[str], point: Mapping[Any, Any]) -> Line2D:
+    style: dict[str, Any] = {"marker": "o", "markersize": DOT} if point.get("solver") in closed else {"linestyle": "-"}
+    return drawing.handle(color, **style)
 
 
 def _shown(tables: Sequence[Dataset]) -> dict[str, list[str]]:
@@ -79,6 +109,15 @@ def _draw(panels: Mapping[str, Axes], shown: Mapping[str, list[str]], lines: pd.
             axes.fill_between(curve["time"], curve["q25"], curve["q75"], color=color, alpha=0.18, linewidth=0)
 
 
+def _dot(panels: Mapping[str, Axes], shown: Mapping[str, list[str]], lines: pd.DataFrame, *, color: str) -> None:
+    for quantity, name in ((quantity, name) for quantity, names in shown.items() for name in names):
+        curve = lines.query(f"column == '{name}'").sort_values("time")
+        face = "none" if name.startswith(TRAIN) else color
+        style: dict[str, Any] = {"linestyle": "none", "marker": "o", "markersize": DOT, "markerfacecolor": face}
+        every = max(1, len(curve) // DOTS)
+        panels[quantity].plot(curve["time"], curve["median"], color=color, markevery=every, zorder=3, **style)
+
+
 def _scale(axes: Axes) -> None:
     """Make time logarithmic, and a curve that spans decades."""
     axes.set_xscale("log")
@@ -88,12 +127,12 @@ def _scale(axes: Axes) -> None:
         axes.set_yscale("log")
 
 
-def _explain(figure: Figure, colors: Mapping[str, str], points: int) -> None:
-    entries = {label: drawing.handle(color, linestyle="-") for label, color in colors.items() if label}
+def _explain(figure: Figure, marks: Mapping[str, Line2D], points: int) -> None:
+    entries = {label: mark for label, mark in marks.items() if label}
     if any(line.get_linestyle() == "--" for axes in figure.axes for line in axes.lines):
         entries |= {"fresh data": drawing.handle(INK, linestyle="-")}
         entries |= {"training set": drawing.handle(INK, linestyle=DASHED)}
-    title = f"{len(colors)} of {points} points" if len(colors) < points else None
+    title = f"{len(marks)} of {points} points" if len(marks) < points else None
     if entries:
         columns = 2 if max(map(len, entries)) <= figure.get_figwidth() * LETTERS else 1
         # The panels keep their height below however many lines there are.

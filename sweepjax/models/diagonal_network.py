@@ -71,6 +71,11 @@ class DiagonalNetwork:
     n_test: int = parameter(10000, at_least=1)
     figures: ClassVar[tuple[str, ...]] = ("switch_collapse",)
 
+    def check(self) -> None:
+        if self.task == "grok" and self.sparsity > self.d:
+            what = f"labels depend on {self.sparsity} signs (sparsity), and an input has {self.d} (d)"
+            raise ValueError(f"{what}; give a sparsity of at most {self.d}")
+
     def sample(self, key: Key[Array, ""]) -> Examples:
         keys = jax.random.split(key, 3)
         x, y, teacher = _sparse(self, keys) if self.task == "grok" else _separated(self, keys)

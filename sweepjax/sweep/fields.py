@@ -84,7 +84,8 @@ def sweepable(model: Any, solver: Any) -> dict[str, Field]:
         raise ValueError(f"{shared[0]} is a field of both {named}; rename that of the {yours}")
     own = mine | others | {"seed": SEED}
     sides = [mine[side].kind for side in ("n", "d") if side in mine]
-    return {"lam": LAM, **own} if sides == [int, int] and "lam" not in own else own
+    means = getattr(model, "aspect", True) and "lam" not in own
+    return {"lam": LAM, **own} if sides == [int, int] and means else own
 
 
 def solver_fields(model: Any, solver: Any) -> dict[str, Field]:

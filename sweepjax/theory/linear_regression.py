@@ -21,6 +21,7 @@ from sweepjax.theory._arguments import Numbers, floats, positive
 PLACES = 4000  # of the quadrature over the law's angle
 ANGLES = (np.arange(PLACES) + 0.5) * np.pi / PLACES
 LATEST = 1e15  # steps
+CLOCK = 1000  # places from 0.001 steps on
 
 
 class Law(NamedTuple):
@@ -88,13 +89,17 @@ def loss_at(level: float, *, tolerance: float = 1e-3, outputs: int = 1) -> float
 
 def crossing_steps(training: Training, *, level: float = 0.95) -> Losses:
     """Return the steps after which each accuracy is above a level; infinite for one that ends below."""
+    return _crossing_steps(training, level, losses)
+
+
+def _crossing_steps(training: Training, level: float, curve: Callable[[ArrayLike, Training], Losses]) -> Losses:
     goal = loss_at(level, tolerance=training.tolerance, outputs=training.outputs)
 
     def crossing(pick: Callable[[Losses], Numbers]) -> float:
         def excess(log_step: float) -> float:
-            return float(pick(losses(np.exp(log_step), training))) - goal
+            return float(pick(curve(np.exp(log_step), training))) - goal
 
-        if pick(losses(np.inf, training)) >= goal:
+        if pick(curve(np.inf, training)) >= goal:
             return np.inf
         if excess(np.log(1e-6)) < 0:
             return 0.0
@@ -102,6 +107,41 @@ def crossing_steps(training: Training, *, level: float = 0.95) -> Losses:
         return float(np.exp(brentq(excess, np.log(1e-6), last))) if excess(last) < 0 else np.inf  # pyright: ignore
 
     return Losses(crossing(lambda each: each.train), crossing(lambda each: each.test))
+
+
+def two_layer_losses(step: ArrayLike, training: Training) -> Losses:
+    """Return the mean losses of two linear layers, outputs ≪ width ≪ d; without weight decay.
+
+    They are those of one layer at the rate η/(2·outputs) that the second layer gives at the start, on a clock that
+    `second_layer` speeds up; the product of both starts smaller than the teacher. The source has the clock stand still.
+    """
+    steps = floats(step)
+    share, clock = 0.5 + 0.25 / training.outputs, np.append(0.0, np.logspace(-3, np.log10(LATEST), CLOCK))
+    pace = 1 / second_layer(clock, training)
+    passed = np.append(0.0, np.cumsum(0.5 * (pace[1:] + pace[:-1]) * np.diff(clock)))
+    later = clock[-1] + (steps - passed[-1]) / pace[-1]
+    place = np.where(steps > passed[-1], later, np.interp(steps, passed, clock))
+    return Losses(*(share * each for each in losses(place, _by_the_first_layer(training))))
+
+
+def second_layer(clock: ArrayLike, training: Training) -> Numbers:
+    """Return how many times S₂ᵀS₂ is what it was, on the clock of a second layer that stands still: 1 to √(2·outputs).
+
+    Flow keeps S₁ᵀS₁ - S₂S₂ᵀ, so that S₂ᵀS₂ is as long as what both layers say, which grows towards the teacher.
+    """
+    law, clock = eigenvalue_law(training.lam), floats(clock)[..., None]
+    rate = _by_the_first_layer(training).learning_rate / training.outputs
+    left = np.exp(clock * np.log(np.abs(1 - 2 * rate * law.values)))
+    return np.sqrt(left**2 @ law.weights + 2 * training.outputs * ((1 - left) ** 2 @ law.weights))
+
+
+def _by_the_first_layer(training: Training) -> Training:
+    return training._replace(learning_rate=training.learning_rate / (2 * training.outputs))
+
+
+def two_layer_crossing_steps(training: Training, *, level: float = 0.95) -> Losses:
+    """Return the steps after which each accuracy of `two_layer_losses` is above a level."""
+    return _crossing_steps(training, level, two_layer_losses)
 
 
 def flow_train_loss(time: ArrayLike, lam: ArrayLike) -> Numbers:

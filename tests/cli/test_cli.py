@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from command import SCRIPT
+from stored_runs import curves_run
 from sweepjax_cli import app
 
 import sweepjax as sj
@@ -112,6 +113,11 @@ def test_uncertified_rows_are_counted_and_make_the_exit_code_3(stored, here, cap
     assert "2 uncertified" in last_line(capsys)
     assert app(["status", "a"]) == 0
     assert re.search(r"uncertified +2\n", capsys.readouterr().out)
+
+
+def test_of_trained_rows_nobody_says_that_they_are_uncertified(tmp_path, capsys):
+    assert app(["status", str(curves_run(tmp_path / "a"))]) == 0
+    assert "uncertified" not in capsys.readouterr().out
 
 
 def _arrays(frame):

@@ -13,7 +13,7 @@ from sweepjax.columns import CLOCK, CURVE, FACT, LABEL, describing
 from sweepjax.figures import draw, usual
 
 TIMES = np.concatenate([[0], np.logspace(-1, 4, 11)])
-LABELS = ("model", "width", "rate", "seed", "realization")
+LABELS = ("model", "solver", "width", "rate", "seed", "realization")
 
 
 @dataclass
@@ -78,6 +78,15 @@ def test_a_curve_over_decades_has_a_logarithmic_axis_and_another_does_not():
 def test_a_curve_is_the_median_over_realizations():
     loss, _ = drawn(rows(widths=(8,), curves=True)).axes
     np.testing.assert_allclose(loss.lines[0].get_ydata(), 1.15 / (1 + TIMES[1:]))
+
+
+def test_a_closed_form_is_drawn_as_dots_over_the_lines_of_a_solver_with_steps():
+    tables = [rows(widths=(8,), curves=True, solver=[name] * 4) for name in ("gradient_descent", "exact_descent")]
+    loss, _ = draw(plugins.find("figures", "curves"), tables).axes
+    looks = [(line.get_linestyle(), line.get_marker()) for line in loss.lines if len(line.get_xdata())]
+    assert sorted(looks) == [("-", "None"), ("--", "None"), ("None", "o"), ("None", "o")]
+    alone, _ = drawn(tables[1]).axes
+    assert alone.lines[0].get_linestyle() == "--"
 
 
 def test_of_many_points_seven_are_drawn_and_that_is_said():

@@ -56,6 +56,12 @@ def test_labels_are_the_majority_of_the_first_features():
     np.testing.assert_array_equal(data.y, np.sign(data.x @ data.teacher))
 
 
+def test_labels_of_more_features_than_there_are_are_refused():
+    with pytest.raises(ValueError, match="give a sparsity of at most 60"):
+        DiagonalNetwork(**SMALL | {"sparsity": 61}).check()
+    DiagonalNetwork(**SMALL | {"sparsity": 61, "task": "misgrok"}).check()
+
+
 def test_fresh_signs_are_fair_and_unpacked_as_numpy_unpacks_them():
     words = np.asarray(draw().fresh)
     bits = np.unpackbits(words.reshape(-1, words.shape[-1]).view(np.uint8), axis=1, bitorder="little")

@@ -30,6 +30,7 @@ from sweepjax.types import Moment, Trajectory
 
 ELSEWHERE = (  # of models that have what they observe, or of networks, and tested with them
     "predictor",
+    "log_flow_time",
     *("embedding_spectrum", "hessian_lanczos", "hjorth", "loss_slices", "path_modes", "slingshots"),
 )
 EVERY = [name for name in plugins.names("observables") if name not in ELSEWHERE]
