@@ -173,7 +173,7 @@ def test_fifty_steps_are_those_of_pytorch(model):
     found = []
     for _ in range(51):
         loss, of_result = losses_of_torch(torch, model, jax.tree.unflatten(tree, mine), train, label)
-        found.append(float(of_result))
+        found.append(of_result.item())
         optimiser.zero_grad()
         loss.backward()
         optimiser.step()
