@@ -117,7 +117,7 @@ def two_layer_losses(step: ArrayLike, training: Training) -> Losses:
     """
     steps = floats(step)
     share, clock = 0.5 + 0.25 / training.outputs, np.append(0.0, np.logspace(-3, np.log10(LATEST), CLOCK))
-    pace = 1 / second_layer(clock, training)
+    pace = np.asarray(1 / second_layer(clock, training))
     passed = np.append(0.0, np.cumsum(0.5 * (pace[1:] + pace[:-1]) * np.diff(clock)))
     later = clock[-1] + (steps - passed[-1]) / pace[-1]
     place = np.where(steps > passed[-1], later, np.interp(steps, passed, clock))
