@@ -1,8 +1,8 @@
 """Make the pictures, tables and pages of results/ again from stored rows: python results/rebuild.py [NAME...].
 
-The commands are the lines of the code blocks of README.md, in its order. `sweepjax run` and `merge` make the rows and
-are left out, and so is a command whose rows are missing. A NAME, a folder of results/ or `report.html`, keeps what is
-written to it.
+The commands are the lines of the code blocks of README.md and of the pages that it links, in its order. `sweepjax
+run` and `merge` make the rows and are left out, and so is a command whose rows are missing. A NAME, a folder of
+results/ or `report.html`, keeps what is written to it.
 """
 
 import os
@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 HERE = Path(__file__).resolve().parent
 BLOCK = re.compile(r"^```\n(.*?)^```$", re.DOTALL | re.MULTILINE)
+LINK = re.compile(r"\]\((\w+\.md)\)")
 KINDS = ("rebuilt", "skipped", "failed")
 
 
@@ -52,6 +53,13 @@ class Command(NamedTuple):
         return shlex.join(self.words)
 
 
+def pages() -> str:
+    """Return README.md, and after it every page that it links."""
+    first = (HERE / "README.md").read_text(encoding="utf-8")
+    linked = dict.fromkeys(LINK.findall(first))
+    return "\n".join([first, *((HERE / name).read_text(encoding="utf-8") for name in linked)])
+
+
 def commands(page: str) -> list[Command]:
     """List the lines of the code blocks of a page, without their comments."""
     lines = [line for block in BLOCK.findall(page) for line in block.splitlines()]
@@ -81,7 +89,7 @@ def main(names: set[str]) -> int:
     """Execute the commands; say what was rebuilt, what was skipped and why, and what failed."""
     os.chdir(HERE.parent)
     os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
-    every = commands((HERE / "README.md").read_text(encoding="utf-8"))
+    every = commands(pages())
     runs = [command for command in every if command.made]
     others = [command for command in every if not command.made and not command.is_measured]
     known = set().union(*(command.names for command in others))

@@ -1,5 +1,6 @@
-"""What results/README.md says is what results/ holds, and `results/rebuild.py` does what it says."""
+"""What the pages of results/ say is what results/ holds, and `results/rebuild.py` does what it says."""
 
+import re
 import runpy
 import shutil
 import subprocess
@@ -15,7 +16,8 @@ from sweepjax.presets import preset_names
 
 RESULTS = Path(__file__).parent.parent / "results"
 SCRIPT = RESULTS / "rebuild.py"
-COMMANDS = runpy.run_path(str(SCRIPT))["commands"]((RESULTS / "README.md").read_text(encoding="utf-8"))
+REBUILD = runpy.run_path(str(SCRIPT))
+COMMANDS = REBUILD["commands"](REBUILD["pages"]())
 RUNS = [command for command in COMMANDS if command.made]
 OTHERS = [command for command in COMMANDS if not command.made]
 
@@ -64,6 +66,16 @@ def rebuilt(folder, *names):
 def test_every_picture_table_and_page_that_is_kept_is_written_by_a_command():
     made = {path for command in OTHERS for path in command.written}
     assert not [path for path in kept() - made if path.endswith((".png", ".csv", ".html")) and "benchmarks" not in path]
+
+
+def test_every_page_is_linked_and_every_picture_that_is_shown_is_kept():
+    files, first = kept(), (RESULTS / "README.md").read_text()
+    pages = {path.removeprefix("results/") for path in files if re.fullmatch(r"results/\w+\.md", path)}
+    linked = set(re.findall(r"\]\((\w+\.md)\)", first))
+    assert pages - {"README.md", "reliability.md"} <= linked
+    shown = {picture for page in pages for picture in re.findall(r"!\[.*?\]\(([^)]+)\)", (RESULTS / page).read_text())}
+    assert len(shown) > 15
+    assert {f"results/{picture}" for picture in shown} <= files
 
 
 def test_every_file_that_is_named_is_there():
