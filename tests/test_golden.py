@@ -4,7 +4,7 @@ import everyday
 import pytest
 from golden_rows import SMALL
 
-SLOW = ("symmetric_laws", "trajectories", "trajectories_descent", "adam_plateau")
+SLOW = ("two_point_delay", "symmetric_laws", "trajectories", "trajectories_descent", "adam_plateau")
 CASES = [pytest.param(name, marks=[pytest.mark.slow] if name in SLOW else []) for name in SMALL]
 
 

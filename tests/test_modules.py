@@ -68,7 +68,7 @@ class Flax(Regression):
         return self.net.apply(params, x)[:, 0]
 
 
-@pytest.mark.parametrize("model", [Equinox, Flax])
+@pytest.mark.parametrize("model", [pytest.param(Equinox, marks=pytest.mark.slow), Flax])
 @pytest.mark.parametrize("solver", ["adam", pytest.param("gradient_descent", marks=pytest.mark.slow)])
 def test_a_module_is_trained_and_recorded(model, solver):
     rows = sj.run(model=model, solver=solver, learning_rate=0.03, realizations=3, until=100, record="3", width="2,4")

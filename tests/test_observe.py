@@ -120,6 +120,7 @@ def test_a_damaged_column_is_named_and_repaired(copy, capsys):
     assert does("verify", copy) == 0
 
 
+@pytest.mark.slow
 def test_columns_may_be_joined_by_commas_as_those_of_a_run(copy, capsys):
     assert does("observe", copy, "mean_norm,gram_extremes") == 0
     assert sj.read(copy)["gram_extremes"].notna().all()

@@ -36,6 +36,7 @@ def observed(*texts):
     return Sweep(**SGD, observe=texts)
 
 
+@pytest.mark.slow
 def test_an_option_changes_what_is_measured():
     axes = {"n": "10", "lam": "0.4"}
     one, two = (sj.run(observed(f"sizes:Size:power={power}").replaced(**axes))["Size"] for power in (1, 2))

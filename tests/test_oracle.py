@@ -56,6 +56,7 @@ def test_limits_of_a_sweep_name_the_fields_that_vary():
     assert [point for point, _ in oracle.foretold(sweep)] == [{"l2": 0.0}, {"l2": 1.0}]
 
 
+@pytest.mark.slow
 def test_what_was_foretold_came_true(rows):
     table = Foretold()(rows)
     ends = table[table["quantity"] == "test_loss_inf"]

@@ -77,6 +77,7 @@ def test_the_pilots_are_the_first_the_middle_and_the_last_family(axes):
     assert list(pilot_families(sweep)) == [families[i] for i in sorted({0, last // 2, last})]
 
 
+@pytest.mark.slow
 def test_the_pilots_of_a_huge_sweep_are_found_without_making_the_others():
     sweep = Sweep().replaced(n="1:1000", d="1:300")
     assert [family.tasks[0].model.n for family in pilot_families(sweep)] == [1, 500, 1000]

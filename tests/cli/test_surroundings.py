@@ -46,7 +46,9 @@ def shell(arguments, redirections="", **variables):
     return subprocess.run(["bash", "-c", line], env=os.environ | variables, capture_output=True, check=False)
 
 
-@pytest.mark.parametrize("redirections", [">&-", "2>&-", "<&- >&- 2>&-"])
+@pytest.mark.parametrize(
+    "redirections", ["<&- >&- 2>&-", *(pytest.param(each, marks=pytest.mark.slow) for each in (">&-", "2>&-"))]
+)
 def test_a_run_whose_streams_are_closed_stores_its_rows_all_the_same(redirections, stored, here):
     done = shell([*RUN, "run"], redirections)
     assert done.returncode == 0, done.stderr
@@ -127,7 +129,13 @@ def test_what_an_environment_holds_changes_neither_rows_nor_codes(stored, here):
     pd.testing.assert_frame_equal(sj.read("run"), sj.read(stored))
 
 
-@pytest.mark.parametrize("backend", ["module://matplotlib_inline.backend_inline", "nonsense", "TkAgg", ""])
+@pytest.mark.parametrize(
+    "backend",
+    [
+        "module://matplotlib_inline.backend_inline",
+        *(pytest.param(each, marks=pytest.mark.slow) for each in ("nonsense", "TkAgg", "")),
+    ],
+)
 def test_a_figure_is_drawn_whatever_backend_a_notebook_has_chosen(backend, stored, here):
     done = shell(["plot", str(stored), "-o", "p.png"], MPLBACKEND=backend)
     assert done.returncode == 0, done.stderr
@@ -150,6 +158,7 @@ def test_python_runs_the_package_as_the_command():
     assert done.stdout.startswith("lam,value\n0.6,0.1165")
 
 
+@pytest.mark.slow
 def test_a_directory_whose_name_is_no_text_is_refused_in_a_sentence(tmp_path):
     path = tmp_path / "a\udcffb"
     limit_run(tmp_path / "run", stored=1)

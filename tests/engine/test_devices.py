@@ -63,7 +63,7 @@ ROW = "{'model': 'logistic', 'n': 10, 'd': 5, 'sigma': 1.0, 'seed': 0, 'realizat
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
-@pytest.mark.parametrize("before", [OURS, THEIRS], ids=["sweepjax", "jax"])
+@pytest.mark.parametrize("before", [pytest.param(OURS, marks=pytest.mark.slow), THEIRS], ids=["sweepjax", "jax"])
 @pytest.mark.parametrize(
     "asked",
     ["sj.run(0.5, n=10, realizations=2)", pytest.param(f"sj.dataset({ROW})", marks=pytest.mark.slow)],

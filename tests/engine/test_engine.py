@@ -202,6 +202,7 @@ def test_a_device_that_died_ends_the_run_at_the_first_attempt(monkeypatch, tmp_p
     assert "Traceback" not in said
 
 
+@pytest.mark.slow
 def test_rows_say_how_full_the_lanes_were(tmp_path):
     sweep = Sweep(solver="sgd", until=3.0, realizations=9).replaced(n=12, lam="0.5")
     sj.run(sweep, engine=Engine(lanes=4), out=tmp_path)

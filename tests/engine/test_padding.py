@@ -59,6 +59,7 @@ def test_a_padded_dataset_is_the_dataset_to_the_bit_and_then_zeros(d):
     assert not np.asarray(shared[:, d:]).any()
 
 
+@pytest.mark.slow
 def test_neighbours_share_a_program_and_a_pool():
     engine = Engine("cpu")
     one, two = (engine.program(family(d=d)) for d in (17, 18))

@@ -50,6 +50,7 @@ def first(times, good):
     return times[np.argmax(good)]
 
 
+@pytest.mark.slow
 def test_as_many_generalize_as_the_specification_says(frame):
     share = of(frame, epsilon=1.01, l2=0.1)["generalizes"].mean()
     assert abs(share - 0.080) < 3 * np.sqrt(0.08 * 0.92 / DRAWS)
@@ -103,6 +104,7 @@ def test_a_penalty_makes_every_draw_generalize(penalized):
     assert share[1.01, 0.1] > 0.98
 
 
+@pytest.mark.slow
 def test_the_flow_with_a_penalty_is_that_of_small_proximal_steps(penalized):
     for _, row in of(penalized, epsilon=1.01, l1=0.1).head(3).iterrows():
         z, w = drawn(row)

@@ -8,7 +8,9 @@ TRAINERS = [name for name in names("solvers") if getattr(find("solvers", name), 
 MORE = {"gradient_descent": {"mode": "corrected"}}
 
 
-@pytest.mark.parametrize("solver", TRAINERS)
+@pytest.mark.parametrize(
+    "solver", [pytest.param(name, marks=[] if name == "adam" else pytest.mark.slow) for name in TRAINERS]
+)
 def test_parameters_of_any_precision_are_trained_as_those_of_float64_to_their_rounding(solver):
     frame = sj.run(
         model="precise:Line",
