@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from sweepjax.store.chunkfile import put
-from sweepjax.store.paths import Overtaken, content, entries, tag
+from sweepjax.store.paths import Overtaken, content, entries, remove, tag
 
 EVERY = 10.0  # seconds between two beats
 SILENT = 60.0  # seconds after which a process is taken to be gone
@@ -77,7 +77,7 @@ class Pulse:
         with suppress(OSError):
             old = [file for file, beat in _all(self.file.parent).items() if beat.silent > FORGOTTEN]
             for file in [*old, *([] if self.beat.failures else [self.file])]:
-                file.unlink(missing_ok=True)
+                remove(file)
 
     def _put(self) -> None:
         self.beat.time = time.time()

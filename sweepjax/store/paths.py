@@ -102,6 +102,15 @@ def content(file: Path) -> bytes:
     return remote(file).fs.cat_file(remote(file).path) if remote(file) else file.read_bytes()
 
 
+def remove(file: Path) -> None:
+    """Remove a file, if it is there; its name is never taken for a pattern, which brackets are to fsspec."""
+    if not remote(file):
+        file.unlink(missing_ok=True)
+        return
+    with suppress(FileNotFoundError):
+        remote(file).fs.rm_file(remote(file).path)
+
+
 def reading(read: Callable[[Any], Kind], file: Path) -> Kind:
     """Return what pyarrow reads of a file; of an object it asks for parts, and again if that is replaced meanwhile."""
     while remote(file):

@@ -15,7 +15,7 @@ import numpy as np
 from sweepjax.store.chunkfile import put
 from sweepjax.store.directory import STATE, states
 from sweepjax.store.footers import origin, software, stem
-from sweepjax.store.paths import content, tag
+from sweepjax.store.paths import content, remove, tag
 from sweepjax.types import Chunk
 
 HEADER = "header"
@@ -59,14 +59,14 @@ class States:
         """Remove the state of a chunk, if there is one."""
         file = self._file(chunk)
         if file.name in self.there:
-            file.unlink(missing_ok=True)
+            remove(file)
             self.there.discard(file.name)
 
     def tidy(self) -> None:
         """Remove the states of chunks that are written: a process was killed between the two."""
         for name in sorted(self.there):
             if (self.path / name.removeprefix(STATE)).with_suffix(".parquet").exists():
-                (self.path / name).unlink(missing_ok=True)
+                remove(self.path / name)
                 self.there.discard(name)
 
     def _file(self, chunk: Chunk) -> Path:

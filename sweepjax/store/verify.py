@@ -11,6 +11,7 @@ import pyarrow as pa
 from sweepjax.store.beside import beside, unsound
 from sweepjax.store.copies import UNPLANNED, Unsound, read_copy
 from sweepjax.store.directory import CHUNK_NAME, RECORD, leftovers, parquet_files
+from sweepjax.store.paths import remove
 from sweepjax.store.store import Store
 from sweepjax.sweep.recorded import Recorded
 from sweepjax.sweep.sweep import Sweep
@@ -71,7 +72,7 @@ def repair(findings: Findings) -> list[Path]:
     """
     removed = [fault.file for fault in findings.faults if fault.replaceable]
     for file in removed:
-        file.unlink(missing_ok=True)
+        remove(file)
     return removed
 
 
