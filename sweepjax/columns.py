@@ -12,6 +12,7 @@ import pyarrow as pa
 
 from sweepjax import plugins
 from sweepjax.identity import name_of
+from sweepjax.tolerances import EXACT, USUAL, Tolerance
 
 if TYPE_CHECKING:
     from pyarrow.dataset import Dataset
@@ -28,17 +29,7 @@ WHO = {"facts": FACT, "clock": CLOCK, "curves": CURVE, "info": FACT}
 FIRST = ("model", "solver", "lam", "n", "d", "sigma", "seed", "realization")
 CLOCKS = ("time", "step")
 INDEX = ("seed", "realization")  # these number independent draws: what is averaged over
-KIND, RELATIVE, ABSOLUTE = b"sweepjax.kind", b"sweepjax.relative", b"sweepjax.absolute"
-
-
-class Tolerance(NamedTuple):
-    """How far two values of one row may be apart that were computed on unlike machines, or side by side with others."""
-
-    relative: float = 1e-5
-    absolute: float = 1e-12
-
-
-USUAL, EXACT = Tolerance(), Tolerance(0.0, 0.0)
+KIND = b"sweepjax.kind"
 Declared = tuple[Iterable[str], Callable[[str], Tolerance]]  # effort columns, and the tolerance of each column
 
 
@@ -72,8 +63,7 @@ def kind_of(field: pa.Field | None) -> str:
 
 def tolerance_of(field: pa.Field | None) -> Tolerance:
     """Return the tolerance that a column declares, or the usual one."""
-    entries = [_entry(field, key) for key in (RELATIVE, ABSOLUTE)]
-    return Tolerance(*map(float, entries)) if all(entries) else USUAL
+    return Tolerance.of((field.metadata or {}) if field else {})
 
 
 def plug_ins(rows: "Dataset", kind: str) -> dict[str, Any]:
@@ -147,8 +137,7 @@ def _numeric(kind: pa.DataType) -> bool:
 
 def describing(field: pa.Field, kind: str, tolerance: Tolerance = USUAL) -> pa.Field:
     """Return a field of a schema with what its column is."""
-    entries = {KIND: kind, RELATIVE: repr(tolerance.relative), ABSOLUTE: repr(tolerance.absolute)}
-    return field.with_metadata({**(field.metadata or {}), **entries})
+    return field.with_metadata({**(field.metadata or {}), KIND: kind, **tolerance.entries})
 
 
 def described(schema: pa.Schema, fields: Iterable[str], declared: Declared = ((), lambda name: USUAL)) -> pa.Schema:
@@ -214,7 +203,8 @@ def declared(family: "Family") -> Declared:
     seen = observables_of(task).items()
     absolute |= {name: each.absolute(relative) for name, each in seen if hasattr(each, "absolute")}
     effort = {name for solver in solvers for name in getattr(solver, "effort", ())}
-    return effort, lambda name: Tolerance(relative, absolute.get(name, USUAL.absolute))
+    unlike = getattr(task.solver, "unlike", {})
+    return effort, lambda name: Tolerance(relative, absolute.get(name, USUAL.absolute), unlike.get(name))
 
 
 def _joined(leaves: list[Any], rows: int) -> np.ndarray:

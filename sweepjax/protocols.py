@@ -146,6 +146,7 @@ class Solver(Protocol):
     A solver may declare more as class variables: `at_once`, how many recorded times a state has typically reached by
     the time it has reached one; `effort`, the names of the columns that tell of its own work and are never compared;
     `agreement`, the relative difference up to which two trainings of one row are the same (1e-5 if it does not say);
+    `unlike`, for a column what more there may be between kinds of devices;
     `figures`, as a model does; `claims`, what its columns say of sound rows; `absent`, what the column of a draw that
     lacks it stands for among other draws; `follows_gradient`, whether its trainings end where gradient flow does;
     `word`, its name in figures; `pads`, whether it leaves out what is beyond `problem.used` of padded data.

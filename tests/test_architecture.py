@@ -11,7 +11,7 @@ import sweepjax
 from sweepjax.plugins import find, names
 
 FLOORS = [
-    ["identity"],
+    ["identity", "tolerances"],
     ["types"],
     ["protocols", "plugins", "primitives", "theory"],
     ["keys", "observed", "sources"],

@@ -11,7 +11,6 @@ from sweepjax.columns import (
     EFFORT,
     FACT,
     LABEL,
-    Tolerance,
     configured,
     curves,
     describing,
@@ -21,6 +20,7 @@ from sweepjax.columns import (
     vectors,
 )
 from sweepjax.columns import described as described_by
+from sweepjax.tolerances import Tolerance, Unlike
 
 ROW = {"model": ["m:M"], "scale": [2.0], "seed": [0], "loss": [0.5], "diverged": [False]}
 
@@ -67,8 +67,8 @@ def test_a_table_that_names_a_plug_in_nobody_can_import_is_refused():
 
 
 def test_a_tolerance_is_read_back_to_the_bit():
-    said = Tolerance(1 / 3, 1e-7)
-    assert tolerance_of(describing(pa.field("x", pa.float64()), FACT, said)) == said
+    for said in (Tolerance(1 / 3, 1e-7), Tolerance(1e-5, 0.0, Unlike(1e-7, {"margin": 1, "sigma": -1}))):
+        assert tolerance_of(describing(pa.field("x", pa.float64()), FACT, said)) == said
     assert tolerance_of(pa.field("x", pa.float64())) == Tolerance()
 
 

@@ -8,6 +8,8 @@ from typing import Any
 
 import jax
 
+from sweepjax.engine.cache import keep_whole
+
 TASKS = Path("/proc/self/task")  # the threads of this process, where the system shows them
 
 
@@ -42,6 +44,7 @@ def prepare() -> None:
     if jax.config.values.get("jax_compilation_cache_dir") is None:
         home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
         jax.config.update("jax_compilation_cache_dir", str(home / "sweepjax"))
+    keep_whole()
 
 
 def _local(kind: str) -> tuple[Any, ...]:

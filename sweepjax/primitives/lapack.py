@@ -49,6 +49,25 @@ def _potrf(h: Float[Array, "d d"]) -> Float[Array, "d d"]:
     return upper.at[-1, -1].set(jnp.where(failed == 0, upper[-1, -1], jnp.nan))
 
 
+def for_solving(upper: Float[Array, "d d"]) -> Float[Array, "d d"]:
+    """Return what `solved` takes: U in the upper half on a CPU, elsewhere U⁻¹."""
+    return lax.platform_dependent(upper, cpu=lambda upper: upper, default=_inverse)
+
+
+def solved(upper: Float[Array, "d d"], r: Float[Array, " d"]) -> Float[Array, " d"]:
+    """Return (UᵀU)⁻¹ r: by two triangular systems on a CPU, elsewhere by two products."""
+    return lax.platform_dependent(upper, r, cpu=_substituted, default=lambda inverse, r: inverse @ (inverse.T @ r))
+
+
+@one_by_one
+def _substituted(upper: Float[Array, "d d"], r: Float[Array, " d"]) -> Float[Array, " d"]:
+    return jax.scipy.linalg.cho_solve((upper.T, True), r)
+
+
+def _inverse(upper: Float[Array, "d d"]) -> Float[Array, "d d"]:
+    return jax.scipy.linalg.solve_triangular(upper, jnp.eye(upper.shape[0], dtype=upper.dtype))
+
+
 def eigh(h: Float[Array, "d d"]) -> tuple[Float[Array, " d"], Float[Array, "d d"]]:
     """Return the eigenvalues of a symmetric matrix, ascending, and its eigenvectors as columns."""
     both = _eigh(h)

@@ -48,10 +48,15 @@ def recheck(
         again = table(engine.compute(alone, watch) | _observed(alone, [each.text for each in columns], engine))
         if b"sweepjax.columns" in (pq.read_metadata(in_memory(content(file))).metadata or {}):
             again = again.select(stored.column_names).cast(stored.schema)
-        for found in differences(stored, again):
+        for found in differences(stored, again, unlike=_device(file) != engine.devices[0].device_kind):
             yield Mismatch(file, row, found.column, found.one, found.other)
         for found in _independently(alone, stored):
             yield Mismatch(file, row, found.column, found.stored, f"{found.found} by SciPy")
+
+
+def _device(file: Path) -> str:
+    """Return the kind of device that computed a file."""
+    return (pq.read_metadata(in_memory(content(file))).metadata or {}).get(b"sweepjax.device", b"").decode()
 
 
 def _observed(alone: Chunk, texts: list[str], engine: Engine) -> Columns:

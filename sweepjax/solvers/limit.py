@@ -15,10 +15,16 @@ from jaxtyping import Array, Float, Int
 from sweepjax.solvers._flat import alike
 from sweepjax.solvers._limit.answer import MARGIN_GAP, Answer, answer, columns
 from sweepjax.solvers._limit.stages import DONE, STAGES, Rows, State, rows_of, start
+from sweepjax.tolerances import Unlike
 from sweepjax.types import Claim, Columns, Problem, Stage, plugin
 
 RESIDUAL = 1e-6
 GAP = "largest gap between the bounds of a certified margin"
+# What moving the data by an ulp or two does to ‖S_∞‖ and its like, and to a margin, and ten times more.
+PROJECTIONS = ("positive_mean", "negative_mean", "max_projection", "min_projection")
+MINIMUM = ("s_norm", "loss_inf", "relaxation_rate", *PROJECTIONS)
+SOFT = Unlike(2e-7, {"relaxation_rate": 1, "sigma": -2})
+NARROW = Unlike(1e-6, {"margin": 1, "sigma": -1})
 SLOPE = "largest residual ‖Σ p_i x_i‖ of a certified minimum"
 
 
@@ -36,6 +42,7 @@ class Limit:
         Claim("residual", RESIDUAL, "‖S_∞‖ is taken at the minimum", SLOPE),
     )
     pads: ClassVar[bool] = True
+    unlike: ClassVar[Mapping[str, Unlike]] = dict.fromkeys(MINIMUM, SOFT) | {"margin": NARROW}
     effort: ClassVar[tuple[str, ...]] = ("iterations", "residual", "margin_gap", "support_vectors")
 
     @property

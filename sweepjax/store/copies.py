@@ -34,6 +34,7 @@ class Copy(NamedTuple):
     table: pa.Table
     content: bytes
     source: str  # the code of its plug-ins from outside
+    device: str  # the kind that computed it
 
 
 def read_copy(file: Path, family: Family | None) -> Copy | None:
@@ -61,7 +62,7 @@ def read_copy(file: Path, family: Family | None) -> Copy | None:
     _check_rows(chunk, told, table)
     planned = None if isinstance(chunk.family, Described) else chunk.family
     said = pa.Table.from_arrays(table.columns, schema=saying(table.schema, footer, planned))
-    return Copy(chunk, said, content, told.get("source", ""))
+    return Copy(chunk, said, content, told.get("source", ""), told.get("device", ""))
 
 
 def _content(file: Path) -> bytes | None:

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 
 from sweepjax import plugins
-from sweepjax.columns import USUAL, declared, described, says
+from sweepjax.columns import declared, described, says
+from sweepjax.tolerances import USUAL
 
 if TYPE_CHECKING:
     from sweepjax.types import Family

@@ -115,7 +115,7 @@ def sound_copy(file: Path, family: Family | None) -> Copy | None:
 
 
 def _compare(file: Path, copy: Copy, winner: Path, best: Copy) -> None:
-    for found in differences(copy.table, best.table.slice(0, copy.chunk.rows)):
+    for found in differences(copy.table, best.table.slice(0, copy.chunk.rows), unlike=copy.device != best.device):
         row = f"row {copy.chunk.start + found.row}"
         values = f"{found.one} in {file} and {found.other} in {winner}"
         raise Conflict(f"{found.column} of {row} is {values}; `sweepjax verify DIR --recheck` tells which is right")

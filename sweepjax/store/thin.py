@@ -107,7 +107,9 @@ def _once(pieces: list[Piece]) -> list[Piece]:
 
 
 def _compare(piece: Piece, last: Piece, shared: int) -> None:
-    for found in differences(piece.rows.slice(0, shared), last.rows.slice(piece.start - last.start, shared)):
+    mine, others = piece.rows.slice(0, shared), last.rows.slice(piece.start - last.start, shared)
+    unlike = piece.told.get("device") != last.told.get("device")
+    for found in differences(mine, others, unlike=unlike):
         row = f"row {piece.start + found.row}"
         values = f"{found.one} in {piece.file} and {found.other} in {last.file}"
         raise Conflict(f"{found.column} of {row} is {values}; `sweepjax verify DIR --recheck` tells which is right")

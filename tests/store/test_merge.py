@@ -316,3 +316,16 @@ def test_a_merge_that_fails_in_the_middle_leaves_whole_files_only(place, monkeyp
     assert not list(Path("c").glob("*.tmp"))
     assert app(["verify", "c"]) == 0
     assert merged("a", "b") == everything(Path("whole"))
+
+
+@pytest.mark.parametrize("options", [[], ["--column", "third", "--chunk", "8"]])
+def test_rows_of_another_kind_of_device_may_differ_by_more(options, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    run(Path("a"), ["run", "--n", "20", "--lambda", "0.5", "--solver", "probe:Thirds", "--realizations", "4"])
+    (file,) = chunks(copied(Path("a"), Path("b")))
+    rewritten(file, edited("third", lambda value: value * (1 + 5e-5)))
+    assert app(["merge", "a", "b", *options, "-o", "c"]) == 4
+    rewritten(file, device="another")
+    assert app(["merge", "a", "b", *options, "-o", "c"]) == 0
+    rewritten(file, edited("third", lambda value: value * 1.01))
+    assert app(["merge", "a", "b", *options, "-o", "d"]) == 4

@@ -9,13 +9,14 @@ import pytest
 from sweepjax_cli import app
 from tampering import chunks, copied, edited, everything, flipped, rewritten, spread_over
 
-from sweepjax.columns import CURVE, EFFORT, FACT, LABEL, Tolerance, describing
+from sweepjax.columns import CURVE, EFFORT, FACT, LABEL, describing
 from sweepjax.recheck import chosen, recheck
 from sweepjax.recheck import limit as scipys
 from sweepjax.store.copies import Unsound, read_copy
 from sweepjax.store.same_rows import differences
 from sweepjax.store.store import Store
 from sweepjax.store.verify import planned_files, verify
+from sweepjax.tolerances import Tolerance, Unlike
 
 PROBE = ["run", "--n", "20", "--lambda", "0.4,0.5", "--solver", "probe:Bits", "--realizations", "20", "--chunk", "8"]
 LIMIT = ["run", "--n", "20", "--lambda", "0.5", "--realizations", "16", "--chunk", "8"]
@@ -457,3 +458,24 @@ NAMED_OTHERWISE = pa.list_(pa.field("other", pa.float64()), 2)
 )
 def test_same_rows_are_equal_but_for_the_last_digits_of_floats(one, other, told):
     assert [tuple(difference) for difference in differences(one, other)] == told
+
+
+@pytest.mark.parametrize(
+    ("change", "relative", "unlike", "same"),
+    [
+        (5e-5, 1e-5, None, True),  # ten tolerances
+        (2e-4, 1e-5, None, False),
+        (5e-5, 1e-5, {}, False),  # of condition 1
+        (5e-5, 1e-5, {"rate": 1}, True),  # 1e-7 / 0.001
+        (2e-4, 1e-5, {"rate": 1}, False),
+        (2e-3, 1e-5, {"rate": 1, "sigma": -2}, True),  # 1e-7 / (0.001 / 5²)
+        (5e-5, 1e-5, {"rate": 1, "elsewhere": 7}, True),
+        (5e-5, 1e-5, {"absent": 1}, False),  # NULL makes nothing looser
+    ],
+)
+def test_between_kinds_of_devices_rows_differ_by_their_condition(change, relative, unlike, same):
+    tolerance = Tolerance(relative, 0.0, None if unlike is None else Unlike(1e-7, unlike))
+    others = {"rate": [0.001], "sigma": [5.0], "absent": pa.array([None], pa.float64())}
+    one, other = (said(FACT, tolerance, x=[1 + by], **others) for by in (0.0, change))
+    assert [each.column for each in differences(one, other, unlike=True)] == ([] if same else ["x"])
+    assert [each.column for each in differences(one, other)] == ["x"]

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Bool, Float, Int
 
-from sweepjax.primitives.lapack import cholesky, one_by_one
+from sweepjax.primitives.lapack import cholesky, for_solving, solved
 
 Count = Int[Array, ""] | None  # of the columns that are used, where others are padding
 
@@ -19,7 +19,8 @@ STRIPS, NARROWEST = 3, 64  # of a Gram matrix at most, and columns of one: with 
 class Factor(NamedTuple):
     """A Cholesky factor H = UᵀU and the diagonal shift it took, relative to the mean diagonal.
 
-    U is the upper half of `upper`; the other half is not cleared.
+    On a CPU U is the upper half of `upper`, whose other half is not cleared. Elsewhere `upper` is U⁻¹: in triangular
+    systems with one right side the unknowns wait for one another, and there that is many times slower than a product.
     """
 
     upper: Float[Array, "d d"]
@@ -27,7 +28,7 @@ class Factor(NamedTuple):
 
     def solve(self, r: Float[Array, " d"]) -> Float[Array, " d"]:
         """Return H⁻¹ r."""
-        return _solved(self.upper, r.astype(self.upper.dtype)).astype(r.dtype)
+        return solved(self.upper, r.astype(self.upper.dtype)).astype(r.dtype)
 
     @property
     def succeeded(self) -> Bool[Array, ""]:
@@ -52,12 +53,8 @@ def factorise(h: Float[Array, "d d"], first: Float[Array, ""] | float, least: fl
 
     first = jnp.asarray(first, dtype=h.dtype)
     start = first, Factor(jnp.full_like(h, jnp.nan), first)
-    return lax.while_loop(lambda carry: ~carry[1].succeeded & (carry[0] < 1), attempt, start)[1]
-
-
-@one_by_one
-def _solved(upper: Float[Array, "d d"], r: Float[Array, " d"]) -> Float[Array, " d"]:
-    return jax.scipy.linalg.cho_solve((upper.T, True), r)
+    factor = lax.while_loop(lambda carry: ~carry[1].succeeded & (carry[0] < 1), attempt, start)[1]
+    return factor._replace(upper=for_solving(factor.upper))
 
 
 def hessian(x: Float[Array, "n d"], p: Float[Array, " n"]) -> Float[Array, "d d"]:

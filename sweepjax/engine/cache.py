@@ -1,0 +1,36 @@
+"""Compiled programs on disk, each of them whole or not there.
+
+JAX writes a program into the file from which others read it. A process that is killed meanwhile leaves half of one,
+which every later process fails to read, compiles again and never replaces.
+"""
+
+import os
+import secrets
+
+from jax._src import compilation_cache, lru_cache  # no public spelling
+
+
+class WholeFiles(lru_cache.LRUCache):
+    """JAX's cache, where it has no size at which it evicts: that one has a lock of its own."""
+
+    def put(self, key: str, value: bytes) -> None:
+        """Keep a program. JAX calls it only if it found none or could not read what it found: that is replaced."""
+        if self.eviction_enabled:
+            super().put(key, value)
+            return
+        partial = self.path / f"{key}.{os.getpid()}-{secrets.token_hex(4)}.tmp"
+        try:
+            partial.write_bytes(value)
+            partial.replace(self.path / f"{key}-cache")
+        finally:
+            partial.unlink(missing_ok=True)
+
+
+def keep_whole() -> None:
+    """Let JAX write its programs so from now on."""
+    compilation_cache.get_file_cache = _opened
+
+
+def _opened(path: str) -> tuple[WholeFiles, str]:
+    limit = compilation_cache.config.compilation_cache_max_size.value
+    return WholeFiles(path, max_size=limit), path
