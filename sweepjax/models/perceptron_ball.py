@@ -85,9 +85,7 @@ class PerceptronBall(QuadraticLoss):
 
         A draw generalizes where nothing is wrong in the end; only such a draw has a time to generalize.
         """
-        penalized = jnp.asarray(self.l1 > 0)
-        walked, foreseen = self._walked(data, start, penalized), self._foreseen(data, start)
-        generalizes, (t_train, t_test) = jax.tree.map(lambda a, b: jnp.where(penalized, a, b), walked, foreseen)
+        generalizes, (t_train, t_test) = lax.cond(self.l1 > 0, self._walked, self._foreseen, data, start)
         return {
             "generalizes": generalizes,
             "t_train": _if(jnp.isfinite(t_train), t_train),
@@ -141,7 +139,7 @@ class PerceptronBall(QuadraticLoss):
         first = jnp.where(jnp.any(right, axis=0), first, jnp.inf)
         return right[-1, 1], jnp.where(right[0], 0.0, first)
 
-    def _walked(self, data: Inputs, start: Weights, penalized: Array) -> tuple[Bool[Array, ""], Float[Array, "2"]]:
+    def _walked(self, data: Inputs, start: Weights) -> tuple[Bool[Array, ""], Float[Array, "2"]]:
         """Return the same of a flow with an L1 penalty, walked until it rests; not a step is taken of another."""
         loss = self.penalized(data)
 
@@ -150,7 +148,8 @@ class PerceptronBall(QuadraticLoss):
             path = orthants.advance(loss, path)
             return path, self._first(path, first, data)
 
-        begin = orthants.start(loss, start.w, ~penalized)
+        # Where rows are computed side by side, some with a penalty, those without one come here, too.
+        begin = orthants.start(loss, start.w, self.l1 == 0)
         first = jnp.where(self._heights(start.w, data) >= 0, 0.0, jnp.inf)
         path, first = lax.while_loop(
             lambda carry: ~carry[0].resting & (carry[0].steps < MOST_STEPS), step, (begin, first)
