@@ -8,14 +8,15 @@ from pathlib import Path
 import jax
 import torch
 
-from benchmarks import closed_forms, dynamics, jobs, modular, networks, transformers
+from benchmarks import closed_forms, dynamics, jobs, limit_of_data, modular, networks, transformers
 from benchmarks.hardware import hardware
 from benchmarks.jobs import Effort
 from benchmarks.kernel import ENGINE
 from benchmarks.table import markdown, provenance, write
 
 FULL = Path("results") / "benchmarks"
-JOBS = jobs.JOBS | dynamics.JOBS | networks.JOBS | modular.JOBS | transformers.JOBS | closed_forms.JOBS
+JOBS = jobs.JOBS | limit_of_data.JOBS | dynamics.JOBS | networks.JOBS | modular.JOBS | transformers.JOBS
+JOBS |= closed_forms.JOBS
 
 
 def main() -> None:

@@ -44,9 +44,9 @@ def alternate(ours: Callable[[], Any], theirs: Callable[[], Any], repetitions: i
     return Pair([pair[0] for pair in times], [pair[1] for pair in times], *answers)
 
 
-def seconds(work: Callable[[], Any]) -> float:
+def seconds(work: Callable[[], Any], settle: float = SETTLE) -> float:
     """Return the wall time of one call."""
-    time.sleep(SETTLE)
+    time.sleep(settle)
     start = time.perf_counter()
     work()
     return time.perf_counter() - start

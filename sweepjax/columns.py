@@ -220,7 +220,9 @@ def _aspect_ratio(model: Any) -> "Columns":
 
 
 def _fields(plug_in: Any) -> "Columns":
-    return {field.name: getattr(plug_in, field.name) for field in dataclasses.fields(plug_in)}
+    """Return the fields of a plug-in, or of many [r]; a dataset that was brought in one is no label."""
+    fields = {field.name: getattr(plug_in, field.name) for field in dataclasses.fields(plug_in)}
+    return {name: value for name, value in fields.items() if np.ndim(value) < 2}
 
 
 def _entry(field: pa.Field | None, key: bytes) -> str:

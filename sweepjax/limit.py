@@ -4,13 +4,11 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pyarrow as pa
 
 from sweepjax.columns import LABEL
 from sweepjax.engine.engine import Engine
 from sweepjax.engine.given import FEW, Brought, Given
-from sweepjax.plugins import find
-from sweepjax.store.chunkfile import table
+from sweepjax.solvers.limit import Limit
 from sweepjax.types import Chunk, Columns, Task
 
 if TYPE_CHECKING:
@@ -55,21 +53,29 @@ def limit(x: Any, y: Any = None, *, engine: Engine = HERE) -> "pd.Series | pd.Da
     values = _datasets(x)
     one = values.ndim == 2
     signed = _signed(values[None] if one else values, y)
-    frame = _solved(signed, engine).to_pandas()
+    frame = _frame(_solved(signed, engine))
     return frame.iloc[0] if one else frame
 
 
-def _solved(x: np.ndarray, engine: Engine) -> pa.Table:
-    """Return the columns of datasets [r n d] as a table."""
+def _solved(x: np.ndarray, engine: Engine) -> list[Columns]:
+    """Return the columns of datasets [r n d], chunk by chunk."""
     r, n, d = x.shape
-    task = Task(Given(n, d, str(x.dtype)), find("solvers", "limit")())
+    task = Task(Given(n, d, str(x.dtype)), Limit())
     chunks = _chunks(Brought((task,) * r, x=x), max(1, FEW // (n * d)))
-    done = {chunk.start: _measured(columns) for chunk, columns in engine.stream(chunks)}
-    return pa.concat_tables([done[start] for start in sorted(done)])
+    done = {chunk.start: columns for chunk, columns in engine.stream(chunks)}
+    return [done[start] for start in sorted(done)]
 
 
-def _measured(columns: Columns) -> pa.Table:
-    return table({name: column for name, column in columns.items() if column.kind != LABEL})
+def _frame(parts: list[Columns]) -> "pd.DataFrame":
+    """Return what was measured as pandas has it: NaN where a quantity does not exist."""
+    import pandas as pd  # noqa: PLC0415  takes a quarter of a second
+
+    measured = [name for name, column in parts[0].items() if column.kind != LABEL]
+    return pd.DataFrame({name: np.concatenate([_filled(part[name].values) for part in parts]) for name in measured})
+
+
+def _filled(values: np.ndarray) -> np.ndarray:
+    return np.ma.filled(values.astype(np.float64), np.nan) if isinstance(values, np.ma.MaskedArray) else values
 
 
 def _chunks(family: Brought, rows: int) -> Iterator[Chunk]:

@@ -17,7 +17,21 @@ from sweepjax.store.rows import scan
 from sweepjax.store.store import Store
 from sweepjax.sweep.sweep import Sweep
 from sweepjax.theory.s_inf import s_inf
+from sweepjax.theory.separability import separable_probability
 
+# How far each label of the map is from the middle of the nearest cell, in its own direction.
+MIDDLES = """() => {
+  const middle = (node, way) => {
+    const box = node.getBoundingClientRect();
+    return way === 'x' ? box.x + box.width / 2 : box.y + box.height / 2;
+  };
+  const cells = [...document.querySelectorAll('#map .cell')];
+  const labels = [...document.querySelectorAll('#map text')].slice(0, -1);
+  return labels.map((label) => {
+    const way = label.classList.contains('y') ? 'y' : 'x';
+    return [label.textContent, Math.min(...cells.map((cell) => Math.abs(middle(cell, way) - middle(label, way))))];
+  });
+}"""
 PLANE = Sweep().replaced(n=40, lam="0.3:0.7:0.2", sigma="1,2", seed="4,5", realizations=10)
 
 
@@ -67,6 +81,11 @@ def test_every_row_that_has_a_column_is_in_one_bin(home, limit):
 def test_theory_is_that_of_the_model_at_each_point(limit):
     assert limit["theory"]["s_norm"][0] == pytest.approx(s_inf(0.3), rel=1e-5)
     assert limit["theory"]["s_norm"][-1] is None
+
+
+def test_the_law_of_separable_draws_is_wendels(limit):
+    exact = [separable_probability(n=40, d=d) for d in (12, 16, 20, 24, 28)]
+    assert limit["theory"]["separable"] == pytest.approx(exact, rel=1e-5)
 
 
 def test_d_is_no_axis_beside_lambda(limit):
@@ -143,6 +162,14 @@ def test_two_axes_have_a_map_whose_cells_can_be_clicked(page):
     assert page.locator("#map .cell").count() == 6
     page.locator("#map .cell").last.click()
     assert "lam 0.7, sigma 2" in page.inner_text("#where")
+
+
+@pytest.mark.slow
+def test_each_value_stands_beside_the_middle_of_its_row_or_column_of_the_map(page):
+    page.select_option("#run", "2")
+    middles = page.evaluate(MIDDLES)
+    assert [text for text, *_ in middles] == ["0.3", "0.5", "0.7", "1", "2"]
+    assert all(off < 3 for _, off in middles)
 
 
 @pytest.mark.slow

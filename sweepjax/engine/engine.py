@@ -16,13 +16,12 @@ from typing import Any
 
 import jax
 import numpy as np
-from threadpoolctl import threadpool_limits
 
 from sweepjax.engine import programs, sizes
 from sweepjax.engine.dealing import deal
 from sweepjax.engine.devices import devices
 from sweepjax.engine.kernel import Row, RowColumns
-from sweepjax.engine.settings import settled
+from sweepjax.engine.settings import settled, single_threaded
 from sweepjax.engine.stream import Done, Gathering, Hand, Piece, Under, batched
 from sweepjax.engine.underway import Keeper, state
 from sweepjax.engine.widths import rows_of
@@ -94,7 +93,7 @@ class Engine:
         hands = [Hand(number, device, every) for number, device in enumerate(self.hands)]
         # Devices share the cores already: a second layer of threads in LAPACK only waits for them.
         with (
-            threadpool_limits(1, user_api="blas"),
+            single_threaded(),
             closing(deal(hands, self._pieces(gathering, chunks, watch, keeper))) as results,
         ):
             for done in results:

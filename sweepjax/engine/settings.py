@@ -1,9 +1,12 @@
-"""The settings of JAX under which rows are computed, whatever a user has chosen for work of their own."""
+"""The settings of JAX and LAPACK under which rows are computed, whatever a user has chosen for work of their own."""
 
+import sys
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from functools import lru_cache
 
 import jax
+from threadpoolctl import ThreadpoolController
 
 
 @contextmanager
@@ -25,3 +28,14 @@ def settled() -> Iterator[None]:
         for setting in settings:
             entered.enter_context(setting)
         yield
+
+
+def single_threaded() -> AbstractContextManager:
+    """Keep LAPACK to one thread a call."""
+    return _pools(len(sys.modules)).limit(limits=1, user_api="blas")
+
+
+@lru_cache(maxsize=1)
+def _pools(modules: int) -> ThreadpoolController:
+    """Look for thread pools, in some milliseconds: again only where modules were imported, which may bring others."""
+    return ThreadpoolController()

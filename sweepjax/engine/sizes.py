@@ -11,6 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from sweepjax.engine.counting import operations
+from sweepjax.engine.given import Brought
 from sweepjax.engine.kernel import Kernel, Row
 from sweepjax.engine.looking import watches
 from sweepjax.engine.settings import settled
@@ -39,6 +40,8 @@ DEATHS = (
     *("CUDA_ERROR_CONTEXT_IS_DESTROYED", "CUDA_ERROR_SYSTEM_NOT_READY", "CUDA_ERROR_NO_DEVICE", "Xid"),
 )
 CALLS = 4  # rows that enter in one call, relative to the lanes
+COPIES, COPIED = 4, 4 * 10**5  # datasets that are brought in one call, and their numbers: each call copies them
+WIDER = 8  # how much wider than the last the next program is for more of them, so that few are compiled
 
 
 class Shape(NamedTuple):
@@ -60,6 +63,8 @@ def shape(asked: int, family: Family, devices: tuple[Any, ...]) -> Shape:
     steps, size = _steps_and_bytes(compiled(family.tasks[0]))
     lanes = asked or _fitting(family, steps * size, devices[0])
     lanes = _narrower.get(_key(asked, family), lanes)
+    if isinstance(family, Brought):
+        lanes = min(lanes, _enough(len(family.tasks)))
     return Shape(lanes, 1 if lanes == 1 else steps * lanes, _batch_rows(family, lanes))
 
 
@@ -103,6 +108,14 @@ def _fitting(family: Family, slot_bytes: int, device: Any) -> int:
     return _power_of_two(min(wanted, int(SHARE * limit) // slot_bytes))
 
 
+def _enough(count: int) -> int:
+    """Return the power of `WIDER` that so many datasets fit into."""
+    enough = 1
+    while enough < count:
+        enough *= WIDER
+    return enough
+
+
 def _power_of_two(count: int) -> int:
     """Return the largest power of two up to a count, at least 1."""
     return 1 << max(1, count).bit_length() - 1
@@ -112,6 +125,9 @@ def _batch_rows(family: Family, lanes: int) -> int:
     """Return the rows that enter in one call, few enough to interrupt."""
     task = compiled(family.tasks[0])
     elements = dataset_elements(task.model) * effort(task.solver, task.times)
+    if isinstance(family, Brought):
+        most = min(CALLS * lanes, _enough(len(family.tasks)))
+        return most if lanes > 1 else max(1, min(COPIES, COPIED // elements))
     if lanes > 1:
         fitting = min(MOST_AT_ONCE, BATCH_ELEMENTS // (elements + CURVES * len(task.times)))
         return max(CALLS * lanes, 0 if task.solver.stages else fitting)

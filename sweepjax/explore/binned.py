@@ -12,11 +12,13 @@ from pyarrow.dataset import Dataset
 from sweepjax.columns import CLOCKS, INDEX, configured, curves, limits, measured
 from sweepjax.reducers import Moments, Piece, Quantiles, State, fold, points
 from sweepjax.reducers.mean import SMALLEST_SKETCH, Mean
+from sweepjax.reducers.separable_fraction import probability
 
 BINS, FEWEST = 40, 8
 MOST_NUMBERS = 2_000_000  # of histograms and curves, on a page that opens at once
 SKETCH = 1024
 EDGES = 0.005  # of the draws, beyond the first and the last bin
+LAW = "separable"  # the column whose mean is known at each n and d
 
 
 def binned(rows: Dataset, title: str) -> dict[str, Any]:
@@ -131,10 +133,11 @@ def _column(name: str, range_: tuple[float, float], bins: int, states: list[Stat
 
 
 def _theory(every: pd.DataFrame, groups: pd.DataFrame, columns: list[str]) -> dict[str, list[Any]]:
-    """Return what columns tend to as n → ∞ at each point, where the model says so."""
+    """Return what columns tend to as n → ∞ at each point, and the law of `separable`, where the model says so."""
     keys = [name for name in groups.columns if name in every]
     firsts = {tuple(line[key] for key in keys): line for line in every.drop_duplicates(keys).to_dict("records")}
-    known = [limits(firsts[tuple(line[key] for key in keys)]) for line in groups.to_dict("records")]
+    lines = [firsts[tuple(line[key] for key in keys)] for line in groups.to_dict("records")]
+    known = [limits(line) | ({LAW: probability(line)} if LAW in columns else {}) for line in lines]
     named = [name for name in columns if any(name in each for each in known)]
     return {name: [_short(each.get(name, math.nan)) for each in known] for name in named}
 

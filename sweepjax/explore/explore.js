@@ -51,17 +51,23 @@ function scale(low, high, from, to) {
   return (x) => from + ((x - low) / span) * (to - from);
 }
 
-function frame(svg, x, y, xLabel) {
+// Five numbers of a range, each with its text; or the values of an axis of cells, each below the middle of its cell.
+const evenly = (range, text) => [0, 1, 2, 3, 4].map((k) => range[0] + (k / 4) * (range[1] - range[0])).map((u) => [u, text(u)]);
+const ofCells = (values) => values.map((value, k) => [k + 0.5, short(value)]).filter((_, k) => k % Math.ceil(values.length / 7) === 0);
+
+function frame(svg, x, y, xLabel, marks = {}) {
   svg.replaceChildren();
   const { left, right, top, bottom, width, height } = BOX;
   make("path", { class: "axis", d: `M${left},${top}V${height - bottom}H${width - right}` }, svg);
-  for (let k = 0; k <= 4; k++) {
-    const u = x[0] + (k / 4) * (x[1] - x[0]), v = y[0] + (k / 4) * (y[1] - y[0]);
-    make("text", { x: left + (k / 4) * (width - left - right), y: height - bottom + 16, "text-anchor": k < 4 ? "middle" : "end" }, svg, xLabel.ticks ? xLabel.ticks(u) : short(u));
-    make("text", { x: left - 6, y: height - bottom - (k / 4) * (height - top - bottom) + 4, "text-anchor": "end", class: "y" }, svg, short(Number(v.toPrecision(3))));
+  const on = { x: scale(x[0], x[1], left, width - right), y: scale(y[0], y[1], height - bottom, top) };
+  for (const [u, text] of marks.x || evenly(x, xLabel.ticks || short)) {
+    make("text", { x: on.x(u), y: height - bottom + 16, "text-anchor": u < x[1] ? "middle" : "end" }, svg, text);
+  }
+  for (const [v, text] of marks.y || evenly(y, (v) => short(Number(v.toPrecision(3))))) {
+    make("text", { x: left - 6, y: on.y(v) + 4, "text-anchor": "end", class: "y" }, svg, text);
   }
   make("text", { x: (left + width - right) / 2, y: height - 6, "text-anchor": "middle" }, svg, xLabel.text);
-  return { x: scale(x[0], x[1], left, width - right), y: scale(y[0], y[1], height - bottom, top) };
+  return on;
 }
 
 function histogram(i) {
@@ -125,7 +131,7 @@ function curve() {
     const dot = make("circle", { class: k === state.at[state.along] ? "dot now" : "dot", cx: on.x(u), cy: on.y(mean[k]), r: 5 }, svg);
     dot.addEventListener("click", () => go(with_(state.along, k)));
   });
-  const dashed = theory.some((value) => value !== null) ? "; dashed: n → ∞" : "";
+  const dashed = theory.some((value) => value !== null) ? "; dashed: theory" : "";
   $("curve-title").textContent = `mean of ${column.name} along ${axis.name}, two standard errors${dashed}`;
   svg.setAttribute("aria-label", $("curve-title").textContent);
 }
@@ -140,8 +146,7 @@ function map() {
   $("map-figure").hidden = !column || other < 0;
   if (!column || other < 0) return;
   const a = axes[state.along], b = axes[other];
-  const on = frame(svg, [0, a.values.length], [0, b.values.length], { text: `${a.name} →, ${b.name} ↑`, ticks: (u) => (u < a.values.length ? short(a.values[Math.floor(u)]) : "") });
-  svg.querySelectorAll("text.y").forEach((node, k) => { node.textContent = k < 4 ? short(b.values[Math.floor((k / 4) * b.values.length)]) : ""; });
+  const on = frame(svg, [0, a.values.length], [0, b.values.length], { text: `${a.name} →, ${b.name} ↑` }, { x: ofCells(a.values), y: ofCells(b.values) });
   const cells = [];
   a.values.forEach((_, i) => b.values.forEach((_, j) => {
     const at = with_(state.along, i);

@@ -1,7 +1,9 @@
 """The fraction of separable draws, held against Wendel's exact probability."""
 
+import math
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 import pandas as pd
@@ -9,7 +11,7 @@ from numpy.typing import NDArray
 from pyarrow.dataset import Dataset
 from scipy.special import chdtrc
 
-from sweepjax.columns import model_at, plug_ins
+from sweepjax.columns import model_at, plug_in, plug_ins
 from sweepjax.reducers._intervals import wilson
 from sweepjax.reducers._stream import Judgement, Piece, State, checked, fold, points, split
 from sweepjax.theory.separability import inseparable_probability, separable_probability
@@ -78,6 +80,14 @@ class SeparableFraction:
         chi = f"χ² = {test['chi_square']:.1f} in {test['chi_square_dof']} bins, p = {test['chi_square_p']:.2g}"
         furthest = f"largest |z| of {len(table)} points: {table['z'].abs().max():.1f}"
         return Judgement(claim, test["chi_square_p"] >= UNLIKELY, [chi, furthest])
+
+
+def probability(point: Mapping[str, Any]) -> float:
+    """Return the probability that a draw of these fields is separable: its model's, or Wendel's; nan if unknown."""
+    if model := model_at(point, ABILITY):
+        return model.separable_probability()
+    symmetric = getattr(plug_in("model", point["model"]), "is_symmetric", False)
+    return float(separable_probability(n=point["n"], d=point["d"])) if symmetric else math.nan
 
 
 def _law(rows: Dataset, table: pd.DataFrame) -> tuple[str, tuple[Array, Array]]:

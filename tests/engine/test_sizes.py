@@ -1,16 +1,18 @@
 import jax
 import jax.numpy as jnp
+import numpy as np
 import pytest
 from jax import lax
 
 from sweepjax.engine.counting import Operations, operations
 from sweepjax.engine.engine import Engine
-from sweepjax.engine.sizes import dataset_elements, default_chunk_rows, work
+from sweepjax.engine.given import Brought, Given
+from sweepjax.engine.sizes import dataset_elements, default_chunk_rows, shape, work
 from sweepjax.presets import preset, preset_names
 from sweepjax.solvers.gradient_descent import GradientDescent
 from sweepjax.solvers.limit import Limit
 from sweepjax.sweep.sweep import Sweep
-from sweepjax.types import parameter, plugin
+from sweepjax.types import Task, parameter, plugin
 
 
 @plugin
@@ -187,3 +189,18 @@ def test_rows_that_wait_for_stages_go_one_after_the_other_on_a_cpu():
 
 def test_long_records_make_short_calls():
     assert held("perceptron_exponential", "exact", until=1, record=1000).rows < 500
+
+
+def brought(count, n=8, d=2):
+    x = np.zeros((count, n, d), np.float32)
+    return Brought((Task(Given(n, d), Limit()),) * count, x=x)
+
+
+@pytest.mark.parametrize(("count", "lanes"), [(1, 1), (3, 8), (100, 16)])
+def test_a_program_is_no_wider_than_the_data_that_are_brought_need(count, lanes):
+    assert shape(16, brought(count), jax.devices()).lanes == lanes
+
+
+@pytest.mark.parametrize(("d", "rows"), [(2, 4), (10**5, 1)])
+def test_few_datasets_that_are_brought_enter_in_one_call(d, rows):
+    assert shape(1, brought(1, d=d), jax.devices()).rows == rows
