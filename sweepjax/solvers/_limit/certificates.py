@@ -49,7 +49,7 @@ def margin_bounds(
 def convexity_needed(x: Float[Array, "n d"], p: Float[Array, " n"], trace: Float[Array, ""]) -> Float[Array, ""]:
     """Return the least τ for which a Cholesky factor of H - τI makes `surrounds` hold at its own weights p."""
     _float64(x, p)
-    return (1 + 1e-9) * _pull(x, p) + _rounding(x, trace)
+    return (1 + 1e-9) * pull(x, p) + _rounding(x, trace)
 
 
 def least_curvature(x: Float[Array, "n d"], trace: Float[Array, ""], tau: Float[Array, ""]) -> Float[Array, ""]:
@@ -71,10 +71,10 @@ def surrounds(
     """
     _float64(x, p, weights)
     ratio = jnp.min(jnp.where(weights > 0, p / weights, jnp.inf))
-    return (1 + 1e-9) * _pull(x, p) < curvature * ratio
+    return (1 + 1e-9) * pull(x, p) < curvature * ratio
 
 
-def _pull(x: Float[Array, "n d"], p: Float[Array, " n"]) -> Float[Array, ""]:
+def pull(x: Float[Array, "n d"], p: Float[Array, " n"]) -> Float[Array, ""]:
     """Bound ‖Σ p_i x_i‖ max‖x_i‖ from above, for p of sum 1."""
     radius = largest_norm(x)
     return radius * (jnp.linalg.norm(p @ x) + chained(2 * len(p) + 8) * radius)
@@ -83,7 +83,12 @@ def _pull(x: Float[Array, "n d"], p: Float[Array, " n"]) -> Float[Array, ""]:
 def _rounding(x: Float[Array, "n d"], trace: Float[Array, ""]) -> Float[Array, ""]:
     n, d = x.shape
     factorise = chained(d + 2) / (1 - chained(d + 2))
-    return (1 + 1e-9) * (factorise + chained(n + 2) + 2 * UNIT_ROUNDOFF) * trace
+    return (1 + 1e-9) * (factorise + rounding(n)) * trace
+
+
+def rounding(n: int) -> float:
+    """Bound what the float64 H = Σ w_i x_i x_iᵀ of n rows is off by, relative to its trace."""
+    return chained(n + 2) + 2 * UNIT_ROUNDOFF
 
 
 def _float64(*arrays: Array) -> None:

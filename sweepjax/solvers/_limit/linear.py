@@ -37,14 +37,31 @@ class Factor(NamedTuple):
 
 
 def factorise(h: Float[Array, "d d"], first: Float[Array, ""] | float, least: float, used: Count = None) -> Factor:
-    """Factorise H + shift·mean(diag H)·I, from the first shift, then upwards from `least` until it succeeds.
+    """Factorise H + shift·mean(diag H)·I, from the first shift, then upwards from `least` until it succeeds."""
+    return ready(triangular(filled(h, used), mean_diagonal(h, used), first, least))
 
-    Rows and columns of H beyond those `used` are zero: padding, whose diagonal becomes the mean of the others.
-    """
-    mean = jnp.trace(h) / (h.shape[0] if used is None else used.astype(h.dtype))
+
+def filled(h: Float[Array, "d d"], used: Count) -> Float[Array, "d d"]:
+    """Return H with the mean of its diagonal on that of its padding, the rows and columns beyond those `used`."""
+    if used is None:
+        return h
     diagonal = jnp.arange(h.shape[0])
-    if used is not None:
-        h = h.at[diagonal, diagonal].set(jnp.where(diagonal < used, jnp.diagonal(h), mean))
+    return h.at[diagonal, diagonal].set(jnp.where(diagonal < used, jnp.diagonal(h), mean_diagonal(h, used)))
+
+
+def mean_diagonal(h: Float[Array, "d d"], used: Count) -> Float[Array, ""]:
+    """Return the mean of the diagonal of H, without padding of zeros."""
+    return jnp.trace(h) / (h.shape[0] if used is None else used.astype(h.dtype))
+
+
+def ready(factor: Factor) -> Factor:
+    """Return a factor that solves, of one whose `upper` is U on every device."""
+    return factor._replace(upper=for_solving(factor.upper))
+
+
+def triangular(h: Float[Array, "d d"], mean: Float[Array, ""], first: Float[Array, ""] | float, least: float) -> Factor:
+    """Do as `factorise`, with the mean of the diagonal given, and leave U in `upper` on every device."""
+    diagonal = jnp.arange(h.shape[0])
 
     def attempt(carry: tuple[Array, Factor]) -> tuple[Array, Factor]:
         shift, _ = carry
@@ -53,8 +70,7 @@ def factorise(h: Float[Array, "d d"], first: Float[Array, ""] | float, least: fl
 
     first = jnp.asarray(first, dtype=h.dtype)
     start = first, Factor(jnp.full_like(h, jnp.nan), first)
-    factor = lax.while_loop(lambda carry: ~carry[1].succeeded & (carry[0] < 1), attempt, start)[1]
-    return factor._replace(upper=for_solving(factor.upper))
+    return lax.while_loop(lambda carry: ~carry[1].succeeded & (carry[0] < 1), attempt, start)[1]
 
 
 def hessian(x: Float[Array, "n d"], p: Float[Array, " n"]) -> Float[Array, "d d"]:

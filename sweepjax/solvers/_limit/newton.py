@@ -13,8 +13,20 @@ import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Bool, Float, Int
 
-from sweepjax.solvers._limit.certificates import convexity_needed, least_curvature, surrounds
-from sweepjax.solvers._limit.linear import Count, Factor, factorise, hessian, mean_square, widened
+from sweepjax.solvers._limit import curvature
+from sweepjax.solvers._limit.certificates import convexity_needed, least_curvature, pull, rounding, surrounds
+from sweepjax.solvers._limit.linear import (
+    Count,
+    Factor,
+    factorise,
+    filled,
+    hessian,
+    mean_diagonal,
+    mean_square,
+    ready,
+    triangular,
+    widened,
+)
 
 CONVERGED = 1e-10  # relative length of a step from which on the minimum counts as reached
 ROUNDING = 1e-15  # of each component of Σ p_i x_i, in units of a typical x
@@ -27,6 +39,8 @@ ROUGH, FACTORS = 12, 60  # float32 factors at most, factors in all at most
 EARLY, FAR_OFF = 2, 0.3  # factors after which a larger squared decrement tells of rows that are separable
 NEAR = 1e-2  # squared Newton decrement from which on a float64 factor is expected to lead to convergence
 PROVABLE = 1e-7  # least curvature looked for, relative to the trace of the Hessian
+TO_COME, IN_USE, GIVEN_UP = range(3)
+SURELY = 2.2  # times what its products are off by: the shift with which a proof in float32 is tried
 STRUGGLING = 1e-4  # diagonal shift, relative to the mean, at which float32 is given up
 
 
@@ -59,6 +73,7 @@ class Iterate(NamedTuple):
     certified: Bool[Array, ""]  # the origin is proved to lie inside the convex hull
     tried: Bool[Array, ""]  # the proof was tried before
     finished: Bool[Array, ""]
+    short: Int[Array, ""]  # the proof by float32: to come, with this factor, or given up
 
     @property
     def goes_on(self) -> Bool[Array, ""]:
@@ -76,6 +91,11 @@ class Iterate(NamedTuple):
         return self.near | self.converged | (self.factor.shift > STRUGGLING) | (self.factors >= ROUGH)
 
     @property
+    def wants_short(self) -> Bool[Array, ""]:
+        """Whether a float32 factor is to lead to convergence and to prove it, where one of float64 is dear."""
+        return (self.near | self.converged) & (self.short == TO_COME)
+
+    @property
     def steps_on(self) -> Bool[Array, ""]:
         """Whether this factor still contracts the decrement well, and it is not settled for."""
         settled = jnp.where(self.exact, SETTLED, HANDED_OVER)
@@ -87,7 +107,7 @@ def nowhere(n: int, d: int) -> Iterate:
     zero, false, none = jnp.zeros((), jnp.float64), jnp.zeros((), bool), jnp.int32(0)
     s, z, infinite = jnp.zeros(d, jnp.float64), jnp.zeros(n, jnp.float64), zero + jnp.inf
     factor = Factor(jnp.zeros((d, d), jnp.float64), zero)
-    flags = (false, ~false, false, false, false, false, false)
+    flags = (false, ~false, false, false, false, false, false, none)
     return Iterate(s, z, infinite, factor, false, z, zero, Direction(s, s, infinite), infinite, none, none, *flags)
 
 
@@ -119,9 +139,37 @@ def exact_factor(x: Float[Array, "n d"], it: Iterate, used: Count) -> Iterate:
     trace = jnp.trace(h)
     mean = trace / (x.shape[1] if used is None else used)
     tau = jnp.where(it.provable, jnp.minimum(2 * convexity_needed(x, p, trace), PROVABLE * trace), 0.0)
-    factor = factorise(h, -tau / mean, 1e-13, used)
-    curvature = jnp.where(factor.succeeded, least_curvature(x, trace, -factor.shift * mean), 0.0)
-    return _factored(it._replace(z=z, exact=jnp.ones((), bool)), factor, p, curvature)
+    factor = triangular(filled(h, used), mean_diagonal(h, used), -tau / mean, 1e-13)
+
+    def by_residual(h: Array, factor: Factor) -> Array:
+        """A Cholesky factor of whose routine no bound is known."""
+        return curvature.proved(filled(h, used), -factor.shift * mean, factor.upper, rounding(len(x)) * trace)
+
+    def by_analysis(h: Array, factor: Factor) -> Array:
+        return least_curvature(x, trace, -factor.shift * mean)
+
+    least = lax.platform_dependent(h, factor, cpu=by_analysis, default=by_residual)
+    least = jnp.where(factor.succeeded, least, 0.0)
+    return _factored(it._replace(z=z, exact=jnp.ones((), bool)), ready(factor), p, least)
+
+
+def short_factor(single: Float[Array, "n d"], exact: Float[Array, "n d"], it: Iterate, used: Count) -> Iterate:
+    """Factorise H - τI in float32, of products in short sums; it proves a curvature, if the least is not too small."""
+    z = exact @ it.s
+    p = jax.nn.softmax(z)
+    q = jnp.sqrt(p).astype(jnp.float32)
+    b = q[:, None] * single
+    off = curvature.short_rounding(b) + curvature.WEIGHING * curvature.square(b)
+    h = curvature.short_products(b)
+    mean = mean_diagonal(h, used)
+    # Near the minimum Σ p_i x_i is as nothing beside the rounding.
+    tau = SURELY * off + jnp.minimum(2 * pull(exact, p), PROVABLE * jnp.trace(h))
+    h = filled(h, used)
+    factor = triangular(h.astype(jnp.float32), mean.astype(jnp.float32), -tau / mean, 1e-6)
+    shift = factor.shift.astype(jnp.float64)
+    least = curvature.proved(h, -shift * mean, factor.upper, off)
+    now = it._replace(z=z, exact=jnp.ones((), bool), short=jnp.int32(IN_USE))
+    return _factored(now, widened(ready(factor)), jnp.square(q.astype(jnp.float64)), jnp.where(least > 0, least, 0.0))
 
 
 def _factored(it: Iterate, factor: Factor, p: Float[Array, " n"], curvature: Float[Array, ""]) -> Iterate:
@@ -155,13 +203,15 @@ def descend(x: Float[Array, "n d"], it: Iterate) -> Iterate:
 def judge(x: Float[Array, "n d"], it: Iterate) -> Iterate:
     """Decide what the steps with a factor have led to; where they converged, try to prove it."""
     certified = it.converged & surrounds(x, jax.nn.softmax(it.z), it.weights, it.curvature)
-    tried = it.exact & it.provable & it.converged
+    short = it.short == IN_USE
+    tried = it.exact & ~short & it.provable & it.converged
     return it._replace(
         near=it.decrement < NEAR,
-        provable=it.converged | ~it.exact | ~it.provable,
+        provable=it.converged | ~it.exact | ~it.provable | short,
         certified=certified,
         tried=tried,
-        finished=tried & (certified | it.tried),
+        finished=(tried & (certified | it.tried)) | (short & certified),
+        short=jnp.where(short, GIVEN_UP, it.short),
     )
 
 

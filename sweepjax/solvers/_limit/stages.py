@@ -11,6 +11,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
+from sweepjax.primitives.hardware import slow_float64
 from sweepjax.solvers._limit import margin, messages, newton
 from sweepjax.solvers._limit.certificates import separates
 from sweepjax.solvers._limit.linear import Count, mean_square
@@ -71,7 +72,8 @@ def _begin(rows: Rows, state: State) -> State:
 
 
 def _factor_for(it: newton.Iterate) -> Int[Array, ""]:
-    return jnp.where(it.wants_exact, EXACT, ROUGH)
+    exact = jnp.where(it.wants_short, SHORT, EXACT) if slow_float64() else EXACT
+    return jnp.where(it.wants_exact, exact, ROUGH)
 
 
 def _rough(rows: Rows, state: State) -> State:
@@ -81,6 +83,13 @@ def _rough(rows: Rows, state: State) -> State:
 
 def _exact(rows: Rows, state: State) -> State:
     return state._replace(minimum=newton.exact_factor(rows.exact, state.minimum, rows.used), stage=jnp.int32(DESCEND))
+
+
+def _short(rows: Rows, state: State) -> State:
+    if not slow_float64():
+        return state  # no row comes here
+    it = newton.short_factor(rows.x.astype(jnp.float32), rows.exact, state.minimum, rows.used)
+    return state._replace(minimum=it, stage=jnp.int32(DESCEND))
 
 
 def _descend(rows: Rows, state: State) -> State:
@@ -145,7 +154,7 @@ def _verdict(rows: Rows, state: State) -> State:
 
 STAGES = (
     *(_messages, _begin, _rough, _exact, _descend, _judge),
-    *(_search, _correct, _rough_step, _exact_step, _bound, _verdict),
+    *(_search, _correct, _rough_step, _exact_step, _bound, _verdict, _short),
 )
 MESSAGES, BEGIN, ROUGH, EXACT, DESCEND, JUDGE = range(6)
-SEARCH, CORRECT, ROUGH_STEP, EXACT_STEP, BOUND, VERDICT, DONE = range(6, 13)
+SEARCH, CORRECT, ROUGH_STEP, EXACT_STEP, BOUND, VERDICT, SHORT, DONE = range(6, 14)
