@@ -7,6 +7,7 @@ from functools import partial
 from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
 
+import jax
 import numpy as np
 
 from benchmarks import peers
@@ -16,9 +17,13 @@ from benchmarks.memory import CHUNK_ROWS, peak
 from benchmarks.reference import Goal, margin_goal, minimum_goal
 from benchmarks.table import Row
 from benchmarks.timing import Pair, alternate, limited
+from sweepjax.engine.pool import queue_of
+from sweepjax.engine.programs import Program
 from sweepjax.engine.sizes import default_chunk_rows
+from sweepjax.engine.widths import rows_of
 from sweepjax.run import fill, open_store, share
 from sweepjax.sweep.sweep import Sweep
+from sweepjax.types import Columns
 
 Peer = Callable[[list[np.ndarray], list[Goal]], peers.SolveAll]
 
@@ -218,12 +223,19 @@ def _run(sweep: Sweep) -> int:
 
 
 def _batches(chunk: Any) -> list[Call]:
-    lanes, device = ENGINE.width(chunk.family), ENGINE.devices[0]
-    starts, program = range(chunk.start, chunk.stop, ENGINE.batch_rows(chunk.family, lanes)), ENGINE.program
-    return [(program(chunk.family, lanes), ENGINE.arguments(chunk, start, lanes, device)) for start in starts]
+    """Return the calls of the compiled program that compute a chunk."""
+    program, rows = ENGINE.program(chunk.family), ENGINE.shape(chunk.family).rows
+    numbers = (np.arange(start, min(start + rows, chunk.stop)) for start in range(chunk.start, chunk.stop, rows))
+    return [(partial(_called, program), (len(some), rows_of(chunk.family, np.resize(some, rows)))) for some in numbers]
+
+
+def _called(program: Program, count: int, rows: Any) -> Columns:
+    """Let the first `count` rows of a call go through an empty pool."""
+    _, left = program.run(program.start(), queue_of(np.arange(program.shape.rows), rows, count))
+    return jax.tree.map(lambda leaf: leaf[:count], left.columns.info)
 
 
 def _compilation(family: Any) -> float:
     start = time.perf_counter()
-    ENGINE.program(family, ENGINE.width(family))
+    ENGINE.program(family)
     return time.perf_counter() - start

@@ -168,7 +168,7 @@ def _trained(curves: bool) -> Any:
         model = model if curves else _Bare(model)
         same = Row(model, solver, jnp.uint32(0), jnp.uint32(0))
         rows = GivenRow(jax.tree.map(lambda leaf: jnp.broadcast_to(leaf, (count,)), same), data, start)
-        kernel = Given(solver, times, {}, jnp.asarray(True), keeps_view=True)
+        kernel = Given(solver, times, {}, None, jnp.asarray(True), keeps_view=True)
         pool = empty(kernel, jax.tree.map(lambda leaf: leaf[0], rows), 1)
         _, left = advance(kernel, 1, pool, queue_of(number, rows, count))
         found = jax.tree.map(lambda leaf: leaf[:count][jnp.argsort(left.number[:count])], left.columns)
@@ -207,7 +207,7 @@ def _limits(x: Array) -> Any:
     model, solver, count = _Rows(), Limit(), x.shape[0]
     same = Row(model, solver, jnp.uint32(0), jnp.uint32(0))
     rows = GivenRow(jax.tree.map(lambda leaf: jnp.broadcast_to(leaf, (count,)), same), x, ())
-    kernel = GivenRows(solver, jnp.zeros(0), {}, jnp.asarray(True), keeps_view=True)
+    kernel = GivenRows(solver, jnp.zeros(0), {}, None, jnp.asarray(True), keeps_view=True)
     pool = empty(kernel, jax.tree.map(lambda leaf: leaf[0], rows), 1)
     _, left = advance(kernel, 1, pool, queue_of(jnp.arange(count), rows, count))
     return jax.tree.map(lambda leaf: leaf[:count][jnp.argsort(left.number[:count])], left.columns.info)

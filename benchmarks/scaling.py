@@ -43,7 +43,7 @@ class Part(NamedTuple):
 
 def batches(shape: Family) -> list[float]:
     """Return milliseconds of a core a draw, of each batch of rows after two, of which the first compiles."""
-    size = ENGINE.batch_rows(shape, ENGINE.width(shape))
+    size = ENGINE.shape(shape).rows
     ENGINE.compute(Chunk(shape, 0, size))
     first = _seconds(Chunk(shape, size, 2 * size))[0]
     count = max(LEAST_BATCHES, math.ceil(LEAST_SECONDS / first))
@@ -54,7 +54,12 @@ def batches(shape: Family) -> list[float]:
 def _seconds(chunk: Chunk) -> list[float]:
     """Return the seconds between batches that are done."""
     done = [time.perf_counter()]
-    ENGINE.compute(chunk, lambda what, rows: done.append(time.perf_counter()))
+
+    def watch(what: str, rows: int) -> None:
+        if what == "rows" and rows:
+            done.append(time.perf_counter())
+
+    ENGINE.compute(chunk, watch)
     return np.diff(done).tolist()
 
 
@@ -106,7 +111,7 @@ def experiment(*, short: bool) -> list[Part]:
     families = [family(40, d) for d in (16, 18)] if short else list(sweep.families())
     found = [batches(one) for one in families]
     hours = [statistics.mean(ms) * sweep.realizations / len(ENGINE.devices) / 3.6e6 for ms in found]
-    sizes = [len(ms) * ENGINE.batch_rows(one, ENGINE.width(one)) for one, ms in zip(families, found, strict=True)]
+    sizes = [len(ms) * ENGINE.shape(one).rows for one, ms in zip(families, found, strict=True)]
     return [
         Part(one.tasks[0].model.d, size, statistics.mean(ms), statistics.stdev(ms) / len(ms) ** 0.5, h, h / sum(hours))
         for one, size, ms, h in zip(families, sizes, found, hours, strict=True)
