@@ -86,7 +86,8 @@ def gaussian(n, d, count):
     return np.random.default_rng(d).standard_normal((count, n, d)).astype(np.float32)
 
 
-@pytest.mark.parametrize(("n", "d"), [(60, 24), pytest.param(400, 176, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize(("n", "d"), [(60, 24), (400, 176)])
 def test_where_float64_is_slow_rows_are_proved_without_it(n, d, monkeypatch):
     x = gaussian(n, d, 8)
     dear = []
