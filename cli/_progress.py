@@ -5,6 +5,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from threading import Lock
 from typing import Any, Protocol
 
 from ._errors import POLITE, say
@@ -82,16 +83,18 @@ class Display(Protocol):
 
 
 class Lines:
-    """A line now and then."""
+    """A line now and then, whichever device it is that says something."""
 
     def __init__(self) -> None:
-        self.next = time.monotonic()
+        self.next, self.lock = time.monotonic(), Lock()
 
     def update(self, progress: Progress) -> None:
         """Write a line if the last one is old."""
-        if time.monotonic() >= self.next:
-            say(", ".join(progress.texts()))
+        with self.lock:
+            if time.monotonic() < self.next:
+                return
             self.next = time.monotonic() + EVERY
+        say(", ".join(progress.texts()))
 
 
 class Bar:

@@ -172,3 +172,11 @@ def below(axes: Axes) -> Array:
 def above(axes: Axes) -> Array:
     """Return values of λ from 1/2 to the end of the axis."""
     return CRITICAL + np.linspace(0, max(axes.get_xlim()[1] - CRITICAL, 1e-3), 60)
+
+
+def cell_borders(centers: np.ndarray) -> np.ndarray:
+    """Return the borders of cells around the values of an axis."""
+    if len(centers) == 1:
+        return centers[0] + np.array([-0.5, 0.5]) * (abs(centers[0]) or 1)
+    middle = (centers[1:] + centers[:-1]) / 2
+    return np.concatenate([[2 * centers[0] - middle[0]], middle, [2 * centers[-1] - middle[-1]]])

@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from pandas.api.types import is_numeric_dtype
 from pyarrow.dataset import Dataset
 
-from sweepjax.figures._drawing import needs, styled
+from sweepjax.figures._drawing import cell_borders, needs, styled
 from sweepjax.figures._variation import Words, points_of, varying
 from sweepjax.reducers import ends
 from sweepjax.reducers.mean import Mean
@@ -49,7 +49,7 @@ def field_map(rows: Dataset) -> Figure:
 
 def _draw(axes: Axes, case: pd.DataFrame, names: list[str]) -> None:
     square = case.pivot_table(index=names[1], columns=names[0], values="mean")
-    x, y = (_edges(np.asarray(each, np.float64)) for each in (square.columns, square.index))
+    x, y = (cell_borders(np.asarray(each, np.float64)) for each in (square.columns, square.index))
     axes.pcolormesh(x, y, square.to_numpy(), vmin=0, vmax=1, cmap=mpl.colormaps["viridis"], rasterized=True)
 
 
@@ -57,11 +57,3 @@ def _title(axes: Axes, case: pd.DataFrame, said: str) -> None:
     worst = case["se"].max()
     error = f"± {worst:.2f}" if np.isfinite(worst) else "one draw"
     axes.set_title("\n".join(filter(None, (said, error))), fontsize=mpl.rcParams["legend.fontsize"])
-
-
-def _edges(centers: np.ndarray) -> np.ndarray:
-    """Return the borders of cells around the values of an axis."""
-    if len(centers) == 1:
-        return centers[0] + np.array([-0.5, 0.5]) * (abs(centers[0]) or 1)
-    middle = (centers[1:] + centers[:-1]) / 2
-    return np.concatenate([[2 * centers[0] - middle[0]], middle, [2 * centers[-1] - middle[-1]]])

@@ -10,7 +10,7 @@ from matplotlib.patches import Patch
 from pandas.api.types import is_numeric_dtype
 from pyarrow.dataset import Dataset
 
-from sweepjax.figures._drawing import needs, styled
+from sweepjax.figures._drawing import cell_borders, needs, styled
 from sweepjax.figures._variation import Words, points_of, varying
 from sweepjax.reducers.phase_map import PHASES, PhaseMap
 
@@ -53,7 +53,7 @@ def _draw(axes: Axes, case: pd.DataFrame, names: list[str]) -> None:
     squares = [shown.pivot_table(index=names[1], columns=names[0], values=each) for each in ("_place", "_share")]
     sides = [np.asarray(each, np.float64) for each in (squares[0].columns, squares[0].index)]
     wide = [_is_even_in_logarithm(each) for each in sides]
-    x, y = (np.exp(_edges(np.log(each))) if log else _edges(each) for each, log in zip(sides, wide, strict=True))
+    x, y = (_borders(each, log) for each, log in zip(sides, wide, strict=True))
     colors = axes.pcolormesh(x, y, squares[0].to_numpy(), vmin=-0.5, vmax=3.5, cmap=ListedColormap(COLORS))
     colors.set_alpha(np.nan_to_num(squares[1].to_numpy()))  # pyright: ignore[reportArgumentType]  arrays are taken
     axes.set_xscale("log" if wide[0] else "linear")
@@ -67,9 +67,5 @@ def _is_even_in_logarithm(values: np.ndarray) -> bool:
     return bool(values[-1] >= RATIO * values[0] or np.ptp(ratios) / ratios.mean() < np.ptp(steps) / steps.mean())
 
 
-def _edges(centers: np.ndarray) -> np.ndarray:
-    """Return the borders of cells around the values of an axis."""
-    if len(centers) == 1:
-        return centers[0] + np.array([-0.5, 0.5]) * (abs(centers[0]) or 1)
-    middle = (centers[1:] + centers[:-1]) / 2
-    return np.concatenate([[2 * centers[0] - middle[0]], middle, [2 * centers[-1] - middle[-1]]])
+def _borders(centers: np.ndarray, log: bool) -> np.ndarray:
+    return np.exp(cell_borders(np.log(centers))) if log else cell_borders(centers)

@@ -30,7 +30,7 @@ class LogisticSignal:
     gamma: float = parameter(2.0, at_least=0, at_most=LARGEST, symbol="γ")
 
     usual_axes: ClassVar[dict[str, str]] = {"lam": "0.1:0.5:0.1"}
-    figures: ClassVar[tuple[str, ...]] = ("quantities",)
+    figures: ClassVar[tuple[str, ...]] = ("quantities", "existence_map")
 
     def sample(self, key: Key[Array, ""]) -> Dataset:
         # The barrier keeps γ out of the noise: fused, they would differ in the last bit.
