@@ -55,7 +55,9 @@ def find(kind: str, name: str) -> Any:
         raise ValueError(unknown(kind[:-1], name, names(kind)) + yours)
     module = importlib.import_module(f"sweepjax.{kind}.{name}")
     camel = "".join(word.capitalize() for word in name.split("_"))
-    return getattr(module, camel, None) or getattr(module, name)
+    found = (getattr(module, each, None) for each in (camel, name))
+    # A file may use what another room calls alike: the figure foretold draws what the reducer Foretold finds.
+    return next(each for each in found if getattr(each, "__module__", "") == module.__name__)
 
 
 def unknown(what: str, name: str, known: list[str]) -> str:

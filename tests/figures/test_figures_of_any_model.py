@@ -130,3 +130,8 @@ def test_theory_is_drawn_over_rows_of_the_model_that_declares_the_figure_only():
     found = {name: words(draw(plugins.find("figures", "s_norm_and_margin"), [rows])) for name, rows in tables.items()}
     assert "exact, N → ∞" in found["logistic"]
     assert "exact, N → ∞" not in found["symmetric"]
+
+
+@pytest.mark.parametrize("name", plugins.names("figures"))
+def test_a_figure_is_the_function_of_its_own_file(name):
+    assert plugins.find("figures", name).__module__ == f"sweepjax.figures.{name}"

@@ -88,10 +88,13 @@ SMOKE = {**RUN, "n": 100, "n_test": 200, "d": 10_000, "width": 200, "mu": 30.0, 
 
 @pytest.mark.slow
 def test_it_overfits_in_one_step_and_generalises_later_as_measured_before():
-    frame = sj.run(**SMOKE, realizations=30)
-    train, test = (np.stack(frame[f"{side}_accuracy"]).mean(axis=0) for side in ("train", "test"))
-    np.testing.assert_allclose(test[1:], [0.508, 0.888, 0.963, 0.979], atol=0.05)
-    np.testing.assert_allclose(train[1:3], [0.974, 0.999], atol=0.05)
+    frame = sj.run(**SMOKE, realizations=100)
+    curves = {side: np.stack(frame[f"{side}_accuracy"])[:, 1:] for side in ("train", "test")}
+    test, train = (curves[side].mean(axis=0) for side in ("test", "train"))
+    # Two steps after the start draws differ by 0.15, and the reference is a mean of no more than 30 of them.
+    se = curves["test"].std(axis=0) * np.sqrt(1 / 100 + 1 / 30)
+    assert (np.abs(test - [0.508, 0.888, 0.963, 0.979]) < np.maximum(0.05, 3 * se)).all()
+    np.testing.assert_allclose(train[:2], [0.974, 0.999], atol=0.05)
     ratio = np.stack(frame["feature_ratio"])[:, -1]
     assert np.median(ratio) > 10
 
