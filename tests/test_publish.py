@@ -115,6 +115,7 @@ def test_croissant_is_valid_by_the_library_of_the_standard(folder):
     mlcroissant = pytest.importorskip("mlcroissant")
     found = mlcroissant.Dataset(jsonld=str(folder / "croissant.json"))
     assert not found.metadata.issues.errors
+    assert not found.metadata.issues.warnings
 
 
 @pytest.mark.slow

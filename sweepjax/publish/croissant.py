@@ -6,6 +6,7 @@ Source:
 
 import json
 from collections.abc import Sequence
+from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -48,12 +49,16 @@ CONTEXT = {
 
 def write(folder: Path, runs: Sequence[tuple[str, pa.Schema]], about: "About") -> None:
     """Write the metadata of a folder; `runs` are their names, and what their rows hold."""
+    today = date.today()
     told = {
         "@context": CONTEXT,
         "@type": "sc:Dataset",
         "name": about.title,
         "description": "Rows of Monte Carlo sweeps, one a realization.",
         "conformsTo": "http://mlcommons.org/croissant/1.1",
+        "datePublished": today.isoformat(),
+        "version": "1.0.0",
+        "citeAs": f"{', '.join(about.authors) or 'Anonymous'} ({today.year}). {about.title}.",
         **({"license": about.license} if about.license else {}),
         **({"creator": [{"@type": "sc:Person", "name": name} for name in about.authors]} if about.authors else {}),
         "distribution": [_files(name) for name, _ in runs],
