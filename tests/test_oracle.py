@@ -1,6 +1,10 @@
 """What theory says beforehand: on the command line, and that it says nothing false."""
 
+import runpy
+from pathlib import Path
+
 import numpy as np
+import pandas as pd
 import pyarrow.dataset as pds
 import pytest
 from sweepjax_cli import app
@@ -104,3 +108,16 @@ def test_delays_of_perceptrons_are_foretold_within_a_factor_of_two(n):
     )
     for (_, frame), (_, limits) in zip(sj.run(sweep).groupby("epsilon"), oracle.foretold(sweep), strict=True):
         assert 0.5 < frame["t_grok"].mean() / limits["t_grok"] < 2
+
+
+@pytest.mark.slow
+def test_grokking_times_are_foretold_within_a_factor_of_two_and_no_impossible_is_false(tmp_path):
+    times, never = tmp_path / "times.csv", tmp_path / "never.csv"
+    main = runpy.run_path(str(Path(__file__).parent.parent / "results" / "oracle.py"))["main"]
+    main(str(times), str(never), "5", "ball_times", "linear_delay", "linear_stuck", "perceptron_times")
+    near, false = pd.read_csv(times), pd.read_csv(never)
+    near = near[(near["prediction"] == "draw") | near["preset"].str.startswith("linear")]
+    assert set(near["preset"]) == {"ball_times", "linear_delay", "perceptron_times"}
+    assert near["near"].sum() >= 0.9 * near["rows"].sum()
+    assert false["rows"].sum() >= 5
+    assert false["generalized"].sum() == 0
