@@ -8,7 +8,7 @@ from pathlib import Path
 import jax
 import torch
 
-from benchmarks import closed_forms, dynamics, jobs, limit_of_data, modular, networks, transformers
+from benchmarks import closed_forms, dynamics, fine_scan, jobs, limit_of_data, modular, networks, transformers
 from benchmarks.hardware import hardware
 from benchmarks.jobs import Effort
 from benchmarks.kernel import ENGINE
@@ -16,7 +16,7 @@ from benchmarks.table import markdown, provenance, write
 
 FULL = Path("results") / "benchmarks"
 JOBS = jobs.JOBS | limit_of_data.JOBS | dynamics.JOBS | networks.JOBS | modular.JOBS | transformers.JOBS
-JOBS |= closed_forms.JOBS
+JOBS |= closed_forms.JOBS | fine_scan.JOBS
 
 
 def main() -> None:

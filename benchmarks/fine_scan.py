@@ -1,0 +1,71 @@
+"""The job of a fine scan: many λ with a few draws each, as whole processes, with nothing compiled and once more."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+
+import sweepjax as sj
+from benchmarks.jobs import Effort, compared
+from benchmarks.table import Row
+from benchmarks.timing import alternate
+
+SWEEPJAX = Path(sys.executable).with_name("sweepjax")
+SCAN = ("--n", "400", "--lambda", "0.05:0.95@40", "--realizations", "10")
+SHORT = ("--n", "40", "--lambda", "0.3:0.7@3", "--realizations", "2")
+PEER = "SciPy's L-BFGS-B, and NNLS where it separates, over the same draws, whole process"
+
+
+def fine_scan(effort: Effort) -> list[Row]:
+    """A scan of 40 λ with 10 draws each."""
+    with TemporaryDirectory() as home:
+        place, options = Path(home), SHORT if effort.short else SCAN
+        _run(options, place / "rows", place / "cache")
+        truth = _draw(place)
+        return [
+            _row(name, _runs(options, place, anew=anew), place, truth, effort)
+            for name, anew in (("nothing compiled", True), ("compiled before", False))
+        ]
+
+
+JOBS = {"fine_scan": fine_scan}
+
+
+def _row(name: str, ours: Callable[[], None], place: Path, truth: np.ndarray, effort: Effort) -> Row:
+    peer = [sys.executable, "-m", "benchmarks.scipy_scan", str(place / "draws"), str(place / "found.npy")]
+    pair = alternate(ours, lambda: subprocess.run(peer, check=True), effort.repetitions(3))
+    found = np.load(place / "found.npy")
+    off = np.abs(found / truth - 1)
+    more = pair.medians[0] - pair.medians[1]
+    note = f"{pair.medians[0]:.3g} s, {more:+.3g} s; the peer is off by more than 1e-4 in {np.sum(off > 1e-4)} rows"
+    row = compared(f"fine scan, {name}", pair, len(truth), PEER, None if name == "nothing compiled" else 1)
+    return row._replace(their_error=float(np.median(off)), note=note)
+
+
+def _runs(options: tuple[str, ...], place: Path, *, anew: bool) -> Callable[[], None]:
+    """Return whole runs, each into a directory of its own, and with programs of its own if `anew`."""
+
+    def run() -> None:
+        with TemporaryDirectory(dir=place) as own:
+            _run(options, Path(own) / "rows", Path(own) / "cache" if anew else place / "cache")
+
+    return run
+
+
+def _run(options: tuple[str, ...], out: Path, cache: Path) -> None:
+    usual = {name: text for name, text in os.environ.items() if not name.startswith("JAX_")}
+    command = [SWEEPJAX, "run", *options, "-o", out]
+    subprocess.run(command, check=True, capture_output=True, env=usual | {"XDG_CACHE_HOME": str(cache)})
+
+
+def _draw(place: Path) -> np.ndarray:
+    """Write the datasets of the rows where the peer looks, and return ‖S_∞‖ or minus the margin of each."""
+    (place / "draws").mkdir()
+    rows = sj.read(place / "rows").reset_index(drop=True)
+    for index, row in rows.iterrows():
+        np.save(place / "draws" / f"{index:06}.npy", np.asarray(sj.dataset(row).x))
+    return np.where(rows["separable"], -rows["margin"].astype(float), rows["s_norm"].astype(float))
