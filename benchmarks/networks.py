@@ -13,7 +13,7 @@ from benchmarks.timing import alternate, limited
 from sweepjax.engine.redraw import dataset
 from sweepjax.sweep.sweep import Sweep
 
-DIAGONAL = {"model": "diagonal_network", "n": 96, "d": 1000, "alpha": 32.0, "l2": 0.01, "n_test": 1000}
+DIAGONAL = {"model": "diagonal_network", "n": 96, "d": 1000, "sparsity": 3, "alpha": 32.0, "l2": 0.01, "n_test": 1000}
 COMPLETION = {"model": "matrix_completion", "d": 20, "fraction": 0.3, "alpha": 10.0, "l2": 0.01}
 Loop = Callable[[dict[str, Any], Any, float, int], float]  # fields, dataset, rate, steps -> norm of all parameters
 
