@@ -580,7 +580,7 @@ class Computes(BaseException):
     """What a plug-in passes for right with: rows would be computed now."""
 
 
-PLAIN = ("sample", "stages", "measure")
+PLAIN = ("sample",)
 CASES = [pytest.param(*case, id=name, marks=[] if name in PLAIN else [pytest.mark.slow]) for name, *case in BODIES]
 
 

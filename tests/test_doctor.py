@@ -23,6 +23,7 @@ def findings(capsys):
     return code, [(state, rest) for state, rest in lines]
 
 
+@pytest.mark.slow
 def test_a_sound_machine_is_described_and_computes_a_certified_row(capsys):
     code, lines = findings(capsys)
     assert code == 0

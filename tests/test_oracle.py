@@ -27,6 +27,7 @@ def rows(tmp_path_factory):
     return scan([where])
 
 
+@pytest.mark.slow
 def test_a_plan_says_what_cannot_generalize(capsys):
     arguments = "run --model perceptron_ball --solver exact --until 1 --record 2 --set epsilon=0.5 --plan"
     assert app(arguments.split()) == 0
@@ -93,7 +94,11 @@ def test_rows_of_a_model_without_theory_are_refused(rows):
         Foretold()(pds.dataset(other))
 
 
-@pytest.mark.parametrize("name", preset_names())
+LARGE = ("linear_layers",)
+ASKED = [pytest.param(name, marks=[pytest.mark.slow] if name in LARGE else []) for name in preset_names()]
+
+
+@pytest.mark.parametrize("name", ASKED)
 def test_every_preset_can_be_asked(name):
     for line in oracle.sentences(preset(name), most=2):
         assert "nan" not in line

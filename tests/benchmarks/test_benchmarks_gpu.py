@@ -110,6 +110,7 @@ def test_the_least_time_is_of_memory_or_of_the_products(roofline):
     assert slow_products.least(site) == (site.flops, "products")
 
 
+@pytest.mark.slow
 def test_without_a_gpu_the_benchmark_says_so_and_fails():
     ended = run()
     assert ended.returncode == 1

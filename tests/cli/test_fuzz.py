@@ -308,7 +308,10 @@ def fuzzed(name, master, examples):
 EXAMPLES = dict.fromkeys(COMMANDS, 8) | {"run": 30, "verify": 5, "plot": 4, "report": 2, "doctor": 1}
 
 
-@pytest.mark.parametrize("name", COMMANDS)
+QUICK = [pytest.param(name, marks=[pytest.mark.slow] if name == "doctor" else []) for name in COMMANDS]
+
+
+@pytest.mark.parametrize("name", QUICK)
 def test_no_line_whatever_makes_a_traceback_or_loses_a_row(name, master):
     fuzzed(name, master, EXAMPLES[name])
 

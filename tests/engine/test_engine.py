@@ -112,6 +112,7 @@ def test_a_program_that_is_prepared_is_not_waited_for():
     assert not told
 
 
+@pytest.mark.slow
 def test_a_program_that_is_compiled_for_some_times_records_others(tmp_path):
     early, late = (
         sj.run(model="two_point", solver="exact", lam="0.4", until=t, record=5, realizations=1) for t in (1, 9)

@@ -52,6 +52,7 @@ def same_rows(a, *options):
     return True
 
 
+@pytest.mark.slow
 def test_workers_compute_the_rows_of_this_process(cluster, here, capsys):
     assert app(command(cluster, "--set", "bad=0")) == 0
     assert "48 rows in" in capsys.readouterr().err

@@ -319,7 +319,8 @@ def test_the_program_lowers_for_accelerators(platform):
     assert all("x12xf32>" in each or "x12xf64>" in each for each in systems)
 
 
-@pytest.mark.parametrize("d", [30, pytest.param(20, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("d", [20, 30])
 def test_what_accelerators_compute_is_what_a_cpu_computes(d, monkeypatch):
     x = np.random.default_rng(d).standard_normal((6, 60, d)).astype(np.float32)
     with jax.enable_x64(True):

@@ -103,6 +103,7 @@ def test_what_comes_after_the_end_is_null_and_not_nan(tmp_path):
         assert not np.isnan(values.drop_null().to_numpy()).any()
 
 
+@pytest.mark.slow
 def test_two_conditions_hold_together():
     frame = sj.run(TRAINING.replaced(stop="train_accuracy>=0.9 and step>=60"))
     ends = np.nanmax(np.stack(frame["step"]).astype(float), axis=1)
@@ -110,11 +111,13 @@ def test_two_conditions_hold_together():
     assert (ends[frame["stopped"]] < 200).any()
 
 
+@pytest.mark.slow
 def test_an_observable_can_end_a_training():
     frame = sj.run(TRAINING.replaced(observe=["weight_norm"], stop="weight_norm>1"))
     assert frame["stopped"].any()
 
 
+@pytest.mark.slow
 def test_no_observable_sees_what_comes_after_the_end():
     seen = TRAINING.replaced(observe=["conformal_time", "step_cosine"])
     whole, stopped = runs(seen, "train_accuracy>=0.9", 1)
@@ -135,6 +138,7 @@ def test_only_a_stop_that_is_used_is_part_of_an_identity():
     assert Sweep.from_toml(stopping.to_toml()) == stopping
 
 
+@pytest.mark.slow
 def test_another_stop_is_another_sweep(tmp_path, capsys):
     command = ["run", "--solver", "sgd", "--n", "12", "--lambda", "0.5", "--realizations", "2", "--until", "3"]
     assert app([*command, "-o", str(tmp_path / "a"), "--stop", "b>9"]) == 0
