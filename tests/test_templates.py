@@ -14,11 +14,10 @@ README = Path(__file__).parent.parent / "README.md"
 
 
 pytestmark = pytest.mark.usefixtures("here")
-SLOW = ("solver", "observable", "reducer", "figure")
-CASES = [pytest.param(kind, marks=[pytest.mark.slow] if kind in SLOW else []) for kind in KINDS]
 
 
-@pytest.mark.parametrize("kind", CASES)
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", KINDS)
 def test_what_is_written_passes_its_own_test(kind, here):
     assert app(["new", kind, "my_own"]) == 0
     command = [sys.executable, "-m", "pytest", "-q", "-n", "0", "-p", "no:cacheprovider", "test_my_own.py"]

@@ -59,6 +59,7 @@ def test_the_script_works_in_the_directory_in_which_it_was_printed(printed, tool
     assert not Path("where").exists()
 
 
+@pytest.mark.slow
 def test_a_directory_goes_on_with_its_own_sweep(printed, tools):
     assert app(["run", *POINT, "--realizations", "2", "--solver", "probe:Bits", "-o", "run"]) == 0
     script = printed("run")

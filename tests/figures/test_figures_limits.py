@@ -155,6 +155,7 @@ def test_the_median_of_the_collapse_is_held_against_its_limit():
     assert "N → ∞: 1.594" in texts(draw("critical_collapse", limits()))
 
 
+@pytest.mark.slow
 def test_quantiles_of_the_law_itself_lie_on_it():
     upper, _ = draw("critical_collapse", lawful()).axes
     ratios = np.concatenate([curve.get_ydata() for curve in upper.lines if curve.get_marker() == "o"])
