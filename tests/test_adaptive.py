@@ -82,6 +82,7 @@ def test_means_are_unbiased_and_known_as_well_as_was_asked_for(tmp_path):
     assert abs(np.mean(z)) < 4 / np.sqrt(len(z))
 
 
+@pytest.mark.slow
 def test_rows_of_points_that_have_unlike_many_are_one_table_and_sound(tmp_path, capsys):
     out = tmp_path / "run"
     assert does(

@@ -101,6 +101,7 @@ def test_plot_draws_what_suits_the_rows(run):
     assert run.does("plot", run.whole, "-o", run.picture("plot.png"))
 
 
+@pytest.mark.slow
 def test_report_is_a_page(run):
     assert run.does("report", run.whole, "-o", run.picture("report.html"))
 

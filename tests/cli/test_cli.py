@@ -156,6 +156,7 @@ def test_a_killed_run_goes_on_where_it_was_and_ends_the_same(straight, tmp_path,
     assert same_rows(straight, tmp_path / "a")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.slow)])
 def test_an_interrupted_run_says_so_leaves_no_temporaries_and_goes_on(number, straight, tmp_path):
     process = half_done(tmp_path / "a")
@@ -201,6 +202,7 @@ def test_an_interruption_does_not_wait_for_a_computation_of_minutes(tmp_path):
     assert not files(tmp_path / "a")
 
 
+@pytest.mark.slow
 def test_a_terminal_sees_a_bar(stored, here):
     leader, follower = pty.openpty()
     command = [*SCRIPT, "run", *POINT, "--realizations", "24", "-o", "a"]

@@ -58,6 +58,7 @@ def test_a_run_whose_streams_are_closed_stores_its_rows_all_the_same(redirection
     assert app(["verify", "run"]) == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("redirections", [">&-", "2>&-", "<&- >&- 2>&-"])
 def test_a_mistake_is_one_whether_anybody_hears_of_it_or_not(redirections, here):
     assert shell(["status", "nowhere"], redirections).returncode == 2
@@ -76,6 +77,7 @@ def test_a_full_device_is_said_to_be_full(arguments):
     assert done.stderr.startswith(b"sweepjax: No space left on device")
 
 
+@pytest.mark.slow
 def test_notes_that_nobody_takes_do_not_spoil_a_table(stored):
     done = shell(["reduce", str(stored), "separable_fraction"], "2> /dev/full")
     assert done.returncode == 0
@@ -183,6 +185,7 @@ def completed(words):
     return done.stdout.split()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("words", "offered"),
     [

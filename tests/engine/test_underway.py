@@ -84,6 +84,7 @@ def killed_again_and_again(engine, chunk, states):
     raise AssertionError("it never ends")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("lanes", [pytest.param(1, marks=pytest.mark.slow), 4])
 def test_rows_that_go_on_in_other_processes_are_those_of_one(lanes):
     engine, chunk = Engine("cpu", lanes), chunk_of(STEPS)

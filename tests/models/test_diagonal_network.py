@@ -48,6 +48,7 @@ def signed(data):
     return np.asarray(data.x, np.float64) * np.asarray(data.y, np.float64)[:, None]
 
 
+@pytest.mark.slow
 def test_labels_are_the_majority_of_the_first_features():
     data = draw()
     assert set(np.unique(data.x)) == {-1.0, 1.0}
@@ -88,6 +89,7 @@ def test_the_margin_of_the_model_is_that_of_scipy(d):
     np.testing.assert_allclose(data.margin, direction / distance, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_a_network_starts_at_the_norm_alpha_and_guesses():
     problem = training()
     with jax.enable_x64(True):
@@ -96,6 +98,7 @@ def test_a_network_starts_at_the_norm_alpha_and_guesses():
     assert [float(first[name]) for name in ("train_accuracy", "test_accuracy", "cosine_l2")] == [0.5, 0.5, 0.0]
 
 
+@pytest.mark.slow
 def test_moved_classes_are_counted_exactly():
     problem = training(task="misgrok")
     model, data = problem.model, problem.data

@@ -91,6 +91,7 @@ def test_mean_losses_are_those_of_many_samples(lam):
     np.testing.assert_allclose(np.stack(frame["test_loss"]).mean(0), exact.test, rtol=0.1)
 
 
+@pytest.mark.slow
 def test_accuracy_on_fresh_samples_is_that_of_normal_errors():
     frame = rows(*SHAPES[1], tolerance=0.1)
     x = np.random.default_rng(0).standard_normal((20_000, 12))

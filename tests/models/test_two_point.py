@@ -205,6 +205,7 @@ def test_the_limit_solver_finds_the_closed_forms():
     np.testing.assert_allclose(frame["loss_inf"], two_point.loss_inf(lam), rtol=1e-9)
 
 
+@pytest.mark.slow
 def test_a_point_on_the_origin_is_never_certified():
     assert not run(model="two_point", lam="0.5", realizations=1)["certified"].any()
 

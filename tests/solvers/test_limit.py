@@ -74,10 +74,12 @@ def both_sigmas():
     return run("0.4:0.6:0.1", n=50, realizations=100, sigma="1,2")
 
 
+@pytest.mark.slow
 def test_every_row_near_the_transition_is_certified(rows):
     assert rows["certified"].all()
 
 
+@pytest.mark.slow
 def test_a_linear_program_agrees_on_separability(rows):
     for _, row in rows[rows["realization"] < 15].iterrows():
         assert linear_program_separates(np.asarray(dataset(row).x, dtype=float)) == row["separable"]
@@ -93,6 +95,7 @@ def test_lbfgs_finds_the_same_minimiser(rows):
         assert row["loss_inf"] == pytest.approx(np.mean(np.exp(x @ s)), rel=1e-8)
 
 
+@pytest.mark.slow
 def test_the_relaxation_rate_is_the_least_eigenvalue_of_the_hessian_at_the_minimum(rows):
     inseparable = rows[~rows["separable"] & (rows["realization"] < 15)]
     for _, row in inseparable.iterrows():
@@ -101,6 +104,7 @@ def test_the_relaxation_rate_is_the_least_eigenvalue_of_the_hessian_at_the_minim
         assert row["relaxation_rate"] == pytest.approx(np.linalg.eigvalsh(hessian)[0], rel=1e-4)
 
 
+@pytest.mark.slow
 def test_separable_rows_have_no_relaxation_rate(rows):
     assert (rows["relaxation_rate"].isna() == rows["separable"]).all()
 
@@ -126,12 +130,14 @@ def test_centred_data_are_certified_at_a_minimum_of_zero_which_has_no_direction(
     assert found["loss_inf"] == pytest.approx(1)
 
 
+@pytest.mark.slow
 def test_nonnegative_least_squares_finds_the_same_margin(rows):
     separable = rows[rows["separable"] & (rows["realization"] < 15)]
     for _, row in separable.iterrows():
         assert row["margin"] == pytest.approx(nearest_hull_point(np.asarray(dataset(row).x, dtype=float)), rel=1e-6)
 
 
+@pytest.mark.slow
 def test_most_minima_take_one_factor(rows):
     # Of 100 draws at λ = 0.4: message passing comes near enough, and the factor leads on and proves.
     below = rows.query("lam < 0.45 and not separable")
@@ -139,23 +145,28 @@ def test_most_minima_take_one_factor(rows):
     assert below.iterations.mean() < 1.2
 
 
+@pytest.mark.slow
 def test_the_forces_balance_at_the_minimum(rows):
     assert rows["residual"].max() < 1e-12
 
 
+@pytest.mark.slow
 def test_a_row_has_either_a_minimum_or_a_margin(rows):
     assert (rows["s_norm"].isna() == rows["separable"]).all()
     assert (rows["margin"].isna() != rows["separable"]).all()
 
 
+@pytest.mark.slow
 def test_the_loss_is_at_least_one_over_n_and_at_most_one_when_inseparable(rows):
     assert rows["loss_inf"].dropna().between(1 / 50, 1).all()
 
 
+@pytest.mark.slow
 def test_margin_gaps_are_closed(rows):
     assert rows["margin_gap"].dropna().between(0, 1e-6).all()
 
 
+@pytest.mark.slow
 def test_separable_counts_follow_wendels_law(rows):
     fraction = rows.groupby("d")["separable"].mean()
     exact = theory.separable_probability(n=50, d=fraction.index.to_numpy())

@@ -97,11 +97,13 @@ def check_widths():
         np.testing.assert_allclose(curve(wide, name), curve(one, name), rtol=1e-5, atol=1e-12, err_msg=name)
 
 
+@pytest.mark.slow
 def test_the_time_after_the_end_does_not_change_the_time_before(flows):
     shorter, longer = run(FLOW.replaced(until=1e3, d=8)), flows.query("d == 8")
     np.testing.assert_array_equal(curve(shorter, "b"), curve(longer, "b")[:, : len(shorter.b[0])])
 
 
+@pytest.mark.slow
 def test_separable_draws_end_at_the_accuracy_of_their_margin():
     # The approach is like 1/log t and slow where a sample is nearly a support vector: a limit, loosely met.
     late = sj.run(solver="gradient_flow", n=10, lam="1.5", until=1e250, record="3", realizations=12, sigma=2)

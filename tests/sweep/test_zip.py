@@ -107,6 +107,7 @@ def test_texts_and_integers_of_model_and_solver_are_zipped_too():
 counts = st.integers(1, 4)
 
 
+@pytest.mark.slow
 @given(
     st.lists(st.tuples(st.integers(9, 11), st.integers(1, 2), st.integers(0, 1)), min_size=1, max_size=5),
     counts,
