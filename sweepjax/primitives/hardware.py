@@ -9,7 +9,7 @@ FULL_FLOAT64 = ("P100", "V100", "A100", "A800", "A30", "H100", "H200", "H800", "
 def slow_float64() -> bool:
     """Whether float64 is so slow where this program is to run that float32 is worth a second proof."""
     device = jax.config.values.get("jax_default_device") or jax.local_devices()[0]
-    if device == "gpu" or getattr(device, "platform", "") == "gpu":
-        words = getattr(device, "device_kind", "").replace("-", " ").split()
-        return not any(word.startswith(name) for word in words for name in FULL_FLOAT64)
-    return False
+    if isinstance(device, str):
+        device = jax.local_devices(backend=device)[0]
+    words = device.device_kind.replace("-", " ").split()
+    return device.platform == "gpu" and not any(word.startswith(FULL_FLOAT64) for word in words)

@@ -14,6 +14,7 @@ import pyarrow as pa
 from sweepjax.columns import EFFORT, LABEL, kind_of, tolerance_of
 from sweepjax.tolerances import EXACT, Tolerance
 
+MOST = 1e-2  # relative difference more, however badly a row is conditioned
 UNLIKE = 9.0  # tolerances more of a column without a condition, between devices of different kinds
 
 
@@ -59,8 +60,10 @@ def _amplified(rows: pa.Table, allowed: Tolerance) -> np.ndarray | float:
     if not allowed.unlike:
         return UNLIKE * allowed.relative
     known = {name: power for name, power in allowed.unlike.condition.items() if name in rows.column_names}
-    powers = [_numbers(rows[name].combine_chunks()).filled(np.nan) ** power for name, power in known.items()]
-    return np.nan_to_num(allowed.unlike.relative / np.prod(np.abs(powers), axis=0), nan=0.0)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        powers = [_numbers(rows[name].combine_chunks()).filled(np.nan) ** power for name, power in known.items()]
+        more = allowed.unlike.relative / np.prod(np.abs(powers), axis=0)
+    return np.where(np.isfinite(more), np.minimum(more, MOST), 0.0)
 
 
 def _unequal(pair: tuple[np.ma.MaskedArray, ...], relative: np.ndarray | float, absolute: float) -> np.ndarray:

@@ -471,11 +471,14 @@ def test_same_rows_are_equal_but_for_the_last_digits_of_floats(one, other, told)
         (2e-3, 1e-5, {"rate": 1, "sigma": -2}, True),  # 1e-7 / (0.001 / 5²)
         (5e-5, 1e-5, {"rate": 1, "elsewhere": 7}, True),
         (5e-5, 1e-5, {"absent": 1}, False),  # NULL makes nothing looser
+        (5e-5, 1e-5, {"zero": 1}, False),  # nor does no condition at all
+        (5e-3, 1e-5, {"tiny": 1}, True),
+        (5e-2, 1e-5, {"tiny": 1}, False),  # a hundredth at most
     ],
 )
 def test_between_kinds_of_devices_rows_differ_by_their_condition(change, relative, unlike, same):
     tolerance = Tolerance(relative, 0.0, None if unlike is None else Unlike(1e-7, unlike))
-    others = {"rate": [0.001], "sigma": [5.0], "absent": pa.array([None], pa.float64())}
+    others = {"rate": [0.001], "sigma": [5.0], "absent": pa.array([None], pa.float64()), "zero": [0.0], "tiny": [1e-15]}
     one, other = (said(FACT, tolerance, x=[1 + by], **others) for by in (0.0, change))
     assert [each.column for each in differences(one, other, unlike=True)] == ([] if same else ["x"])
     assert [each.column for each in differences(one, other)] == ["x"]
