@@ -1,5 +1,7 @@
 """XOR clusters: what is drawn, the reduction to few dimensions, and benign overfitting after a bad start."""
 
+from functools import cache
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -86,15 +88,33 @@ def test_columns_and_gradient_are_those_of_the_formula():
 SMOKE = {**RUN, "n": 100, "n_test": 200, "d": 10_000, "width": 200, "mu": 30.0, "until": 30.0, "record": "0,1,2,5,30"}
 
 
+@cache
+def smoke():
+    return sj.run(**SMOKE, realizations=300)
+
+
 @pytest.mark.slow
-def test_it_overfits_in_one_step_and_generalises_later_as_measured_before():
-    frame = sj.run(**SMOKE, realizations=100)
-    curves = {side: np.stack(frame[f"{side}_accuracy"])[:, 1:] for side in ("train", "test")}
-    test, train = (curves[side].mean(axis=0) for side in ("test", "train"))
-    # Two steps after the start draws differ by 0.15, and the reference is a mean of no more than 30 of them.
-    se = curves["test"].std(axis=0) * np.sqrt(1 / 100 + 1 / 30)
-    assert (np.abs(test - [0.508, 0.888, 0.963, 0.979]) < np.maximum(0.05, 3 * se)).all()
-    np.testing.assert_allclose(train[:2], [0.974, 0.999], atol=0.05)
+@pytest.mark.parametrize(
+    ("side", "step", "measured"),
+    [
+        ("test", 1, 0.508),
+        # 0.835 ± 0.009 here, and nobody knows of how many draws the other number is the mean.
+        pytest.param("test", 2, 0.888, marks=pytest.mark.xfail(strict=True, reason="0.053 away, and 0.05 is allowed")),
+        ("test", 5, 0.963),
+        ("test", 30, 0.979),
+        ("train", 1, 0.974),
+        ("train", 2, 0.999),
+    ],
+)
+def test_it_overfits_in_one_step_and_generalises_later_as_measured_before(side, step, measured):
+    frame = smoke()
+    place = list(frame["step"][0]).index(step)
+    assert np.stack(frame[f"{side}_accuracy"])[:, place].mean() == pytest.approx(measured, abs=0.05)
+
+
+@pytest.mark.slow
+def test_features_grow_along_the_clusters():
+    frame = smoke()
     ratio = np.stack(frame["feature_ratio"])[:, -1]
     assert np.median(ratio) > 10
 
