@@ -59,9 +59,6 @@ class Site(NamedTuple):
         return Site(_place(equation), COUNTED[equation.primitive.name], str(first.dtype), size, flops, moved)
 
 
-Sites = list[tuple[Site, int]]  # with their executions
-
-
 def _bytes(value: Any) -> float:
     return math.prod(value.shape) * value.dtype.itemsize
 
@@ -71,18 +68,34 @@ def _place(equation: Any) -> str:
     return f"{Path(frame.file_name).stem}.{frame.function_name}" if frame else "inside JAX"
 
 
-class Tally:
+Sites = list[tuple[Site, int]]  # with their executions
+
+
+class Tally(NamedTuple):
     """The executions of the sites of a program, conditions of loops apart, and its answer."""
 
+    sites: Sites
+    answer: Any
+
+
+class Counter:
+    """A program compiled with a counter beside each site."""
+
     def __init__(self, program: Callable[..., Any], *arguments: Any) -> None:
-        """Trace the program, and run it with a counter beside each site."""
+        """Trace and compile the program for arguments like these."""
         traced, shape = jax.make_jaxpr(program, return_shape=True)(*arguments)
         found = (Site.of(equation) for equation in _equations(traced.jaxpr))
         self._index = {site: k for k, site in enumerate(dict.fromkeys(site for site in found if site))}
+        self._answer = jax.tree.structure(shape)
         none = jnp.zeros(len(self._index), dtype=jnp.int32)
-        counts, *leaves = jax.jit(partial(self._run, traced))(none, *jax.tree.leaves(arguments))
-        self.sites: Sites = list(zip(self._index, np.asarray(counts).tolist(), strict=True))
-        self.answer = jax.tree.unflatten(jax.tree.structure(shape), leaves)
+        self._program = jax.jit(partial(self._run, traced)).lower(none, *jax.tree.leaves(arguments)).compile()
+
+    def tally(self, *arguments: Any) -> Tally:
+        """Run the program and count."""
+        none = jnp.zeros(len(self._index), dtype=jnp.int32)
+        counts, *leaves = self._program(none, *jax.tree.leaves(arguments))
+        sites = list(zip(self._index, np.asarray(counts).tolist(), strict=True))
+        return Tally(sites, jax.tree.unflatten(self._answer, leaves))
 
     def _run(self, traced: ClosedJaxpr, counts: Any, *values: Any) -> tuple[Any, ...]:
         known = dict(zip(traced.jaxpr.constvars, traced.consts, strict=True))

@@ -23,7 +23,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from benchmarks import table
-from benchmarks.counting import Site, Sites, Tally
+from benchmarks.counting import Counter, Site, Sites, Tally
 from sweepjax.engine import sizes
 from sweepjax.engine.engine import Engine
 from sweepjax.engine.pool import advance, empty, queue_of
@@ -103,20 +103,28 @@ def title(family: Family) -> str:
 def tally(family: Family, rows: int, lanes: int, most: int = 0) -> Tally:
     """Count the first rows of a family, so many lanes side by side as the engine does it, in a queue for `most`."""
     print(f"{title(family)}: counting {rows} rows, {lanes} at a time ...", file=sys.stderr, flush=True)
+    count, pool, *rest = _counter(family, lanes, max(rows, most))
+    with jax.enable_x64(True):
+        places = np.arange(max(rows, most))
+        return count(pool, queue_of(places, rows_of(family, places), rows), *rest)
 
+
+@cache
+def _counter(family: Family, lanes: int, most: int) -> tuple[Any, ...]:
+    """Return a compiled counter for a queue of so many rows, an empty pool and what else the counter takes."""
     with jax.enable_x64(True):
         steps = sizes.shape(lanes, family, Engine(device="cpu").devices)
         task, row = family.tasks[0], jax.tree.map(lambda leaf: leaf[0], rows_of(family, np.arange(1)))
-        times = np.asarray(task.times, dtype=np.float64)
+        rest = np.asarray(task.times, dtype=np.float64), np.asarray(True)
         kernel = partial(kernel_of, task, lanes, row)
-        pool = jax.jit(lambda: empty(kernel(jnp.asarray(times), jnp.asarray(True)), row, steps.slots))()
-        places = np.arange(max(rows, most))
-        queue = queue_of(places, rows_of(family, places), rows)
+        pool = jax.jit(lambda: empty(kernel(jnp.asarray(rest[0]), jnp.asarray(True)), row, steps.slots))()
+        places = np.arange(most)
 
         def program(pool: Any, queue: Any, times: Any, always: Any) -> Any:
             return advance(kernel(times, always), lanes, pool, queue)
 
-        return Tally(program, pool, queue, times, np.asarray(True))
+        counter = Counter(program, pool, queue_of(places, rows_of(family, places), most), *rest)
+    return counter.tally, pool, *rest
 
 
 class Line(NamedTuple):
