@@ -1,6 +1,5 @@
 """The job of a fine scan: many λ with a few draws each, as whole processes, with nothing compiled and once more."""
 
-import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -11,10 +10,10 @@ import numpy as np
 
 import sweepjax as sj
 from benchmarks.jobs import Effort, compared
+from benchmarks.processes import run, run_anew
 from benchmarks.table import Row
 from benchmarks.timing import alternate
 
-SWEEPJAX = Path(sys.executable).with_name("sweepjax")
 SCAN = ("--n", "400", "--lambda", "0.05:0.95@40", "--realizations", "10")
 SHORT = ("--n", "40", "--lambda", "0.3:0.7@3", "--realizations", "2")
 PEER = "SciPy's L-BFGS-B, and NNLS where it separates, over the same draws, whole process"
@@ -24,7 +23,7 @@ def fine_scan(effort: Effort) -> list[Row]:
     """A scan of 40 λ with 10 draws each."""
     with TemporaryDirectory() as home:
         place, options = Path(home), SHORT if effort.short else SCAN
-        _run(options, place / "rows", place / "cache")
+        run(options, place / "cache", place / "rows")
         truth = _draw(place)
         return [
             _row(name, _runs(options, place, anew=anew), place, truth, effort)
@@ -47,19 +46,13 @@ def _row(name: str, ours: Callable[[], None], place: Path, truth: np.ndarray, ef
 
 
 def _runs(options: tuple[str, ...], place: Path, *, anew: bool) -> Callable[[], None]:
-    """Return whole runs, each into a directory of its own, and with programs of its own if `anew`."""
+    """Return whole runs, each with programs of its own if `anew`."""
 
-    def run() -> None:
+    def runs() -> None:
         with TemporaryDirectory(dir=place) as own:
-            _run(options, Path(own) / "rows", Path(own) / "cache" if anew else place / "cache")
+            run_anew(options, Path(own) if anew else place / "cache")
 
-    return run
-
-
-def _run(options: tuple[str, ...], out: Path, cache: Path) -> None:
-    usual = {name: text for name, text in os.environ.items() if not name.startswith("JAX_")}
-    command = [SWEEPJAX, "run", *options, "-o", out]
-    subprocess.run(command, check=True, capture_output=True, env=usual | {"XDG_CACHE_HOME": str(cache)})
+    return runs
 
 
 def _draw(place: Path) -> np.ndarray:

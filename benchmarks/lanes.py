@@ -3,17 +3,21 @@
 Products, factorisations and triangular solves are counted as they are executed (`benchmarks.counting`), and taken as
 the least time of an H100 (`benchmarks.roofline`). A steady row is the difference between many rows and half of them, so
 that the last rows, after which none come, do not count. Elementwise work and the pool's own copies are not counted.
+With them, and with XLA's batched kernels of a CPU, whole runs are timed in seconds of processor.
 """
 
 import argparse
 import csv
+import resource
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
 
 import matplotlib as mpl
 import numpy as np
 from matplotlib.figure import Figure
 
+from benchmarks.processes import run_anew
 from benchmarks.roofline import FAST, FOLDER, tally, title
 from sweepjax.engine import sizes
 from sweepjax.engine.engine import Engine
@@ -81,6 +85,20 @@ def lines(families: list[Family], widths: list[int]) -> list[Line]:
     return found
 
 
+def processor_seconds(lanes: int, *, short: bool) -> float:
+    """Return the seconds of processor of 2,002 rows across the transition, whole process, everything compiled."""
+    size = "--n 40 --lambda 0.4 --realizations 8" if short else "--n 400 --lambda 0.4:0.6:0.02 --realizations 182"
+    with TemporaryDirectory() as home:
+        return min(_spent([*size.split(), "--batch", str(lanes)], Path(home)) for _ in range(2))
+
+
+def _spent(options: list[str], cache: Path) -> float:
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    run_anew(options, cache)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+
+
 def _markdown(line: Line) -> str:
     return f"* {line.kernel}, {line.lanes} lanes: {line.ratio:.3g} of the work of one, {line.full:.1%} full"
 
@@ -106,13 +124,17 @@ def main() -> None:
     parser.add_argument("--short", action="store_true", help="one tiny kernel")
     options = parser.parse_args()
     mpl.use("agg")
-    found = lines(kernels(short=options.short), [int(text) for text in options.lanes.split(",")])
+    widths = [int(text) for text in options.lanes.split(",")]
+    found = lines(kernels(short=options.short), widths)
+    spent = [processor_seconds(lanes, short=options.short) for lanes in widths]
     options.out.mkdir(parents=True, exist_ok=True)
     with (options.out / "lanes.csv").open("w", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(Line._fields)
         writer.writerows(found)
-    (options.out / "lanes.md").write_text("\n".join(["`python -m benchmarks.lanes`", "", *map(_markdown, found), ""]))
+    timed = [f"* a run of 2,002 rows, {w} lanes: {s:.3g} s of processor" for w, s in zip(widths, spent, strict=True)]
+    text = ["`python -m benchmarks.lanes`", "", *map(_markdown, found), *timed, ""]
+    (options.out / "lanes.md").write_text("\n".join(text))
     draw(found).savefig(options.out / "lanes.png", dpi=160)
 
 
