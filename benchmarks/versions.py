@@ -15,8 +15,8 @@ from benchmarks.roofline import FOLDER
 from benchmarks.timing import alternate
 
 JOBS = {
-    "limit, n = 40": "--n 40 --d 16,20,24 --realizations 16384",
-    "limit, n = 400, below the transition": "--n 400 --d 160,168,180,188,192 --realizations 1024",
+    "limit, n = 40": "--n 40 --d 16,20,24 --realizations 4096",
+    "limit, n = 400, below the transition": "--n 400 --d 160,168,180,188,192 --realizations 512",
     "limit, n = 400, above the transition": "--n 400 --d 208,240,280 --realizations 512",
     "limit, n = 2400, below the transition": "--n 2400 --d 930,1050,1110 --realizations 16",
     "limit, n = 2400, near the transition": "--n 2400 --d 1176,1191 --realizations 8",

@@ -102,6 +102,7 @@ def test_rows_of_points_that_have_unlike_many_are_one_table_and_sound(tmp_path, 
     assert f"{sizes.min()} to {sizes.max()} realizations" in said
 
 
+@pytest.mark.slow
 def test_the_same_command_again_computes_nothing_and_a_file_repeats_the_rule(tmp_path):
     out, command = (
         tmp_path / "run",

@@ -465,6 +465,7 @@ def test_an_observable_that_is_wrong_is_refused_in_one_sentence_with_its_line(ol
     assert not Path("out").exists()
 
 
+@pytest.mark.slow
 def test_a_solver_and_an_observable_that_are_right_run_from_the_current_directory(capsys):
     Path("seen.py").write_text(OBSERVABLE.replace("class Q", "class total"))
     code, sentence = called(f"{TRAINED} --observe seen:total --solver", SOLVER, capsys)

@@ -33,6 +33,7 @@ def test_a_sound_machine_is_described_and_computes_a_certified_row(capsys):
     assert lines[-1][1].split(maxsplit=1)[1] == "n 40, d 16: as SciPy finds it"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("broken", "words"),
     [

@@ -68,6 +68,7 @@ class Flax(Regression):
         return self.net.apply(params, x)[:, 0]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("model", [pytest.param(Equinox, marks=pytest.mark.slow), Flax])
 @pytest.mark.parametrize("solver", ["adam", pytest.param("gradient_descent", marks=pytest.mark.slow)])
 def test_a_module_is_trained_and_recorded(model, solver):

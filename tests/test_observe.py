@@ -145,6 +145,7 @@ def test_what_cannot_be_observed_of_finished_rows_is_refused(seen, names, said, 
     assert said in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_the_path_of_a_training_is_refused_with_what_it_costs_to_run_it_again(tmp_path, capsys):
     sj.run(**SMALL, out=tmp_path / "run")
     assert does("observe", tmp_path / "run", "weight_norm") == 2
@@ -153,6 +154,7 @@ def test_the_path_of_a_training_is_refused_with_what_it_costs_to_run_it_again(tm
     assert "--observe weight_norm" in said
 
 
+@pytest.mark.slow
 def test_a_column_that_the_run_has_already_is_refused(tmp_path, capsys):
     sj.run(**SMALL, observe="mean_norm,gram_extremes", out=tmp_path / "run")
     assert does("observe", tmp_path / "run", "mean_norm") == 2

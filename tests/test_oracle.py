@@ -69,6 +69,7 @@ def test_what_was_foretold_came_true(rows):
     assert set(table["rows"].dropna()) == {10}
 
 
+@pytest.mark.slow
 def test_no_draw_generalizes_of_which_it_was_said_that_it_cannot(rows):
     table = Foretold()(rows)
     accuracies = table[(table["verdict"] == "cannot generalize") & (table["quantity"] == "test_accuracy")]
@@ -76,6 +77,7 @@ def test_no_draw_generalizes_of_which_it_was_said_that_it_cannot(rows):
     assert (accuracies["mean"] < 0.95).all()
 
 
+@pytest.mark.slow
 def test_a_figure_draws_theory_through_the_rows(rows):
     figure = foretold(rows)
     assert {axes.get_ylabel() for axes in figure.axes} >= {"test loss inf", "test accuracy"}
@@ -88,6 +90,7 @@ def test_a_single_point_has_no_axis_to_draw_over(tmp_path):
         foretold(scan([tmp_path]))
 
 
+@pytest.mark.slow
 def test_rows_of_a_model_without_theory_are_refused(rows):
     other = rows.to_table().set_column(0, "model", [["two_point"] * rows.count_rows()])
     with pytest.raises(ValueError, match="knows nothing"):

@@ -81,6 +81,7 @@ def straight(tmp_path_factory):
 SLOW_STEPS = [pytest.param(step, marks=[] if step == "during write" else pytest.mark.slow) for step in STEPS]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("step", SLOW_STEPS)
 def test_a_kill_at_any_step_of_a_write_costs_at_most_that_chunk(step, straight, tmp_path):
     path, late = tmp_path / "run", STEPS.index(step) > STEPS.index("before replace")

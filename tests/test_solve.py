@@ -130,6 +130,7 @@ def test_what_cannot_be_solved_is_refused_in_a_sentence(arguments, said, capsys,
     assert not [*tmp_path.iterdir()]
 
 
+@pytest.mark.slow
 def test_the_command_prints_the_point_and_goes_on_from_what_is_stored(tmp_path, capsys):
     command = ["solve", "train_loss=3", "--over", "scale=0.5:2", "--se", "0.2", "--model", "own:Own", "--solver", "sgd"]
     command += ["--until", "1", "--record", "2", "-o", str(tmp_path / "solved")]

@@ -125,6 +125,7 @@ def test_options_that_make_no_target_are_refused(options, words, here, capsys):
     assert not list(here.iterdir())
 
 
+@pytest.mark.slow
 def test_a_run_stops_at_the_first_round_that_reaches_its_target(here, capsys):
     # The sum of n x d standard normals has variance nd: 40 / R = 0.45^2 at R = 198, and the rounds are 16, 32, ...
     command = [*RUN, "--set", "bad=0", "--target-se", "total=0.45", "--max-realizations", "1000"]

@@ -39,7 +39,7 @@ class Run:
         return str(self.home / name)
 
 
-LONG = ("corrected", "flow", "bucket")  # to compile, or to reach
+LONG = ("limit", "corrected", "flow", "bucket")  # to compile, or to reach
 
 
 @pytest.fixture(

@@ -40,6 +40,7 @@ def last_line(capsys):
     return capsys.readouterr().err.splitlines()[-1]
 
 
+@pytest.mark.slow
 def test_the_directory_is_all_that_run_prints_on_stdout(here, capsys):
     assert app(["run", "--n", "22", "--lambda", "0.5", "--realizations", "8", "-o", "a"]) == 0  # compiled nowhere else
     out, err = capsys.readouterr()
@@ -49,6 +50,7 @@ def test_the_directory_is_all_that_run_prints_on_stdout(here, capsys):
     assert re.search(r"8 rows in .* s, .* rows/s; 0 uncertified", err)
 
 
+@pytest.mark.slow
 def test_the_default_directory_is_named_after_the_sweep(here, capsys):
     assert app(["run", *POINT, "--realizations", "8"]) == 0
     assert capsys.readouterr().out == f"results/logistic-limit-{Sweep().replaced(n=20, lam=0.5).id}\n"
@@ -271,6 +273,7 @@ def test_help_needs_neither_jax_nor_numpy():
     assert done.stdout.endswith("set()\n")
 
 
+@pytest.mark.slow
 def test_run_is_the_function_whoever_imports_the_module_first():
     code = "import sweepjax as sj, sys; assert 'jax' not in sys.modules; import sweepjax.run; print(sj.run.__name__)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

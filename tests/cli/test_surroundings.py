@@ -46,6 +46,7 @@ def shell(arguments, redirections="", **variables):
     return subprocess.run(["bash", "-c", line], env=os.environ | variables, capture_output=True, check=False)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "redirections", ["<&- >&- 2>&-", *(pytest.param(each, marks=pytest.mark.slow) for each in (">&-", "2>&-"))]
 )
@@ -64,12 +65,14 @@ def test_a_mistake_is_one_whether_anybody_hears_of_it_or_not(redirections, here)
     assert shell(["status", "nowhere"], redirections).returncode == 2
 
 
+@pytest.mark.slow
 def test_who_stops_reading_hears_no_complaint(stored):
     done = shell(["status", str(stored)], "| true")
     assert done.returncode in (0, 1)  # 0 where all was written before nobody read on
     assert done.stderr == b""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("arguments", [["list", "models"], ["--help"]])
 def test_a_full_device_is_said_to_be_full(arguments):
     done = shell(arguments, "> /dev/full")
@@ -131,6 +134,7 @@ def test_what_an_environment_holds_changes_neither_rows_nor_codes(stored, here):
     pd.testing.assert_frame_equal(sj.read("run"), sj.read(stored))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "backend",
     [
@@ -154,6 +158,7 @@ def test_h_is_help(name, capsys):
     assert short.startswith("Usage: sweepjax")
 
 
+@pytest.mark.slow
 def test_python_runs_the_package_as_the_command():
     line = [sys.executable, "-m", "sweepjax", "theory", "margin", "--lambda", "0.6"]
     done = subprocess.run(line, capture_output=True, text=True, check=True)

@@ -62,6 +62,7 @@ THEIRS = "import jax; jax.numpy.ones(3).block_until_ready()"
 ROW = "{'model': 'logistic', 'n': 10, 'd': 5, 'sigma': 1.0, 'seed': 0, 'realization': 0}"
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
 @pytest.mark.parametrize("before", [pytest.param(OURS, marks=pytest.mark.slow), THEIRS], ids=["sweepjax", "jax"])
 @pytest.mark.parametrize(

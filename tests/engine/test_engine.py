@@ -131,6 +131,7 @@ def test_a_cpu_has_a_pool_for_each_device_and_one_program():
     assert Elsewhere().hands == (first, second)
 
 
+@pytest.mark.slow
 def test_a_program_that_failed_to_compile_is_tried_again(tmp_path):
     sweep = SWEEP.replaced(solver="poison:Poison", bad="10", once=str(tmp_path / "failed"))
     engine, (family,) = Engine(), sweep.families()
@@ -165,6 +166,7 @@ def test_row_i_is_realization_i_div_tasks_of_task_i_mod_tasks():
     assert told["seed"].tolist() == [3, 7, 3, 7, 3]
 
 
+@pytest.mark.slow
 def test_too_large_a_pool_is_halved_until_it_fits(monkeypatch):
     asked, counted, family = [], [], next(PROBE.families())
 
@@ -225,6 +227,7 @@ def test_a_device_that_is_not_there_is_an_error():
         Engine(device="tpu").devices  # noqa: B018  the property looks for them
 
 
+@pytest.mark.slow
 def test_importing_changes_no_global_setting():
     code = (
         "import jax; before = dict(jax.config.values); import sweepjax.run, sweepjax.solvers.limit; "

@@ -111,6 +111,7 @@ def test_a_call_takes_about_as_long_as_is_wanted(steps, seconds, next_steps):
     assert PACED(steps, seconds, 5.0) == next_steps
 
 
+@pytest.mark.slow
 def test_work_is_not_done_twice():
     chunk, keeper, told = chunk_of(STEPS), Memory(12), {"served": 0}
 

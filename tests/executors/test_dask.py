@@ -126,6 +126,7 @@ def test_a_result_that_nobody_computes_again_is_sent_again(monkeypatch):
     assert told == ["cancelled"]
 
 
+@pytest.mark.slow
 def test_workers_of_our_own_keep_the_memory_that_they_free(cluster):
     with Client(cluster, set_as_default=False) as client:
         settings = client.run(os.environ.get, _cluster.TRIM)
@@ -168,6 +169,7 @@ def test_each_gpu_and_each_instance_of_one_has_a_worker(listed, visible, names, 
         _cluster.environments("gpu", 9)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("how", ["raise", pytest.param("die", marks=pytest.mark.slow)])
 def test_what_happens_to_a_chunk_once_is_made_good(how, cluster, here):
     once = ["--set", f"how={how}", "--set", f"once={here / 'once'}"]
@@ -233,6 +235,7 @@ def test_this_process_tries_three_times_too():
     assert tried == ["good", *3 * ["bad"], *3 * ["late"]]
 
 
+@pytest.mark.slow
 def test_a_failing_chunk_makes_the_exit_code_3_here_too(here, capsys):
     assert app([*SWEEP, "-o", "a"]) == 3
     assert capsys.readouterr().err.count("ArithmeticError: poisoned") == 2

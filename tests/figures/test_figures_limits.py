@@ -172,6 +172,7 @@ def lawful(sizes=(64, 256), count=400):
     return table(frames)
 
 
+@pytest.mark.slow
 def test_one_size_alone_is_no_collapse():
     with pytest.raises(ValueError, match="these rows are of one N, 64; a collapse compares several"):
         draw("critical_collapse", lawful(sizes=(64,)))
@@ -182,12 +183,14 @@ def test_the_nearest_weights_lie_on_the_b_axis_unless_the_points_are_separable()
     np.testing.assert_allclose(ends, [[0, 1], [0, 1], [-0.4, 0.8]])
 
 
+@pytest.mark.slow
 def test_a_measured_time_has_the_colour_of_the_map_at_its_place():
     figure = draw("accuracy_time", paths(lams=(0.45, 0.48)))
     circles = figure.axes[0].collections[-1]
     np.testing.assert_allclose(circles.get_array(), two_point.accuracy_time_limit(0.95, [0.45, 0.48]), rtol=1e-2)
 
 
+@pytest.mark.slow
 def test_the_limiting_accuracy_of_the_two_point_model_is_one_below_the_transition_and_at_it():
     limit = next(line for line in draw("two_point_times", paths()).axes[1].lines if line.get_label() == "t → ∞")
     lam, accuracy = np.asarray(limit.get_xdata()), np.asarray(limit.get_ydata())

@@ -89,6 +89,7 @@ def test_a_closed_form_is_drawn_as_dots_over_the_lines_of_a_solver_with_steps():
     assert alone.lines[0].get_linestyle() == "--"
 
 
+@pytest.mark.slow
 def test_of_many_points_seven_are_drawn_and_that_is_said():
     figure = drawn(rows(widths=range(1, 31), curves=True))
     assert {"7 of 30 points", "width = 1", "width = 30"} <= words(figure)

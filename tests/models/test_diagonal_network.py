@@ -63,6 +63,7 @@ def test_labels_of_more_features_than_there_are_are_refused():
     DiagonalNetwork(**SMALL | {"sparsity": 61, "task": "misgrok"}).check()
 
 
+@pytest.mark.slow
 def test_fresh_signs_are_fair_and_unpacked_as_numpy_unpacks_them():
     words = np.asarray(draw().fresh)
     bits = np.unpackbits(words.reshape(-1, words.shape[-1]).view(np.uint8), axis=1, bitorder="little")
@@ -82,6 +83,7 @@ def test_a_draw_depends_on_no_float_field():
         np.testing.assert_array_equal(a, b)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("d", [20, 60])
 def test_the_margin_of_the_model_is_that_of_scipy(d):
     data = draw(d=d)
@@ -116,6 +118,7 @@ def test_moved_classes_are_counted_exactly():
     assert float(found["test_loss"]) == pytest.approx(losses.mean(), abs=4 * losses.std() / np.sqrt(len(y)))
 
 
+@pytest.mark.slow
 def test_a_direction_across_the_classes_is_right_half_of_the_time():
     problem = training(task="misgrok")
     teacher = np.asarray(problem.data.teacher, np.float64)
@@ -133,6 +136,7 @@ def flow():
     return trained(GradientFlow(tolerance=1e-6), training(), TIMES)
 
 
+@pytest.mark.slow
 def test_the_reduced_flow_is_that_of_small_steps(flow):
     steps = trained(GradientDescent(learning_rate=1e-3), training(), np.array(TIMES) / 1e-3)
     for name in ("train_loss", "norm", "cosine_l2", "margin_l1"):
@@ -140,6 +144,7 @@ def test_the_reduced_flow_is_that_of_small_steps(flow):
     np.testing.assert_array_equal(steps["train_accuracy"], flow["train_accuracy"])
 
 
+@pytest.mark.slow
 def test_numpy_and_scipy_find_rows_again_and_see_what_is_wrong(flow):
     row = ROW | SMALL | flow | {"realization": 0, "solver": "gradient_flow", "time": TIMES}
     data = dataset(row)

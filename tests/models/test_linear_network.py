@@ -14,6 +14,7 @@ SMALL = {"n": 12, "d": 8, "width": 5, "outputs": 2}
 STEPS = [0, 1, 10, 100]
 
 
+@pytest.mark.slow
 def test_descent_is_that_of_both_layers():
     frame = sj.run(model="linear_network", solver="gradient_descent", record="0,1,10,100", learning_rate=0.1, **SMALL)
     row = frame.iloc[0]
@@ -35,6 +36,7 @@ def start(row):
         return (np.asarray(each) for each in model_of(row).init(key, None))
 
 
+@pytest.mark.slow
 def test_the_loss_starts_where_theory_has_it():
     frame = sj.run(model="linear_network", solver="gradient_descent", record="0,1", realizations=400, **SMALL)
     starts = np.stack(frame["test_loss"])[:, 0]

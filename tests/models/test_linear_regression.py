@@ -75,6 +75,7 @@ def test_descent_is_the_flow_where_steps_are_short():
     np.testing.assert_allclose(np.stack(descent["test_loss"]), np.stack(flow["test_loss"]), rtol=1e-3)
 
 
+@pytest.mark.slow
 def test_the_tolerance_is_the_models_and_that_of_a_solver_keeps_its_default():
     frame = rows(*SHAPES[0], solver="gradient_descent", tolerance="0.01,1", learning_rate=0.05)
     assert sorted(set(frame["tolerance"])) == [0.01, 1]
@@ -83,6 +84,7 @@ def test_the_tolerance_is_the_models_and_that_of_a_solver_keeps_its_default():
         np.testing.assert_allclose(np.stack(frame[name]), np.stack(exact[name]), rtol=1e-5, atol=1e-12)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("lam", [0.1, 0.5])
 def test_mean_losses_are_those_of_many_samples(lam):
     frame = sj.run(**BASE, d=40, n=round(40 / lam), record="0,30,100,300", realizations=200)

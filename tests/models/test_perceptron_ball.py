@@ -64,6 +64,7 @@ def test_times_have_the_quantiles_of_the_specification(frame):
     np.testing.assert_allclose(rows["t_grok"].quantile([0.1, 0.5, 0.9]), [0, 3.12, 9.1], rtol=0.15, atol=1e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("epsilon", "l2"), [(1.01, 0.1), (2.0, 0.01)])
 def test_times_are_those_of_the_flow(frame, epsilon, l2):
     for _, row in of(frame, epsilon=epsilon, l2=l2).head(30).iterrows():
@@ -118,6 +119,7 @@ def test_the_flow_with_a_penalty_is_that_of_small_proximal_steps(penalized):
         np.testing.assert_allclose(row["train_loss"][1:], late, rtol=5e-3)
 
 
+@pytest.mark.slow
 def test_without_a_penalty_both_solvers_agree(frame, penalized):
     exact = of(frame, epsilon=1.01, l2=0.1).head(100)
     walked = of(penalized, epsilon=1.01, l1=0.0)
@@ -142,6 +144,7 @@ def test_the_bias_that_a_penalty_holds_is_walked_as_its_closed_form_says():
     np.testing.assert_allclose(np.stack(walked["b"]), np.stack(exact["b"]), atol=1e-7)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("l1", [0.0, 0.1, 0.5])
 def test_coordinate_descent_finds_rows_again_and_sees_what_is_wrong(penalized, l1):
     for _, row in of(penalized, epsilon=1.01, l1=l1).head(10).iterrows():

@@ -159,6 +159,7 @@ def dense():
     return sj.run(**sparse, record="0:150"), sj.run(**sparse, record="2")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("side", ["train", "test"])
 @pytest.mark.parametrize("level", [50, 99])
 def test_first_crossings_are_those_of_every_step_whatever_is_recorded(dense, side, level):
@@ -173,6 +174,7 @@ def test_first_crossings_are_those_of_every_step_whatever_is_recorded(dense, sid
             assert row[name] == beyond[0]
 
 
+@pytest.mark.slow
 def test_what_is_recorded_does_not_change_a_training_that_is_looked_at(dense):
     every, ends = dense
     assert [row[-1] for row in every["train_loss"]] == [row[-1] for row in ends["train_loss"]]
@@ -183,6 +185,7 @@ def test_a_crossing_that_never_comes_is_null():
     assert frame["t_test_99"].isna().all()
 
 
+@pytest.mark.slow
 def test_a_warm_up_takes_smaller_steps_at_first():
     options = {**FAST, "p": 5, "width": 32, "fraction": 0.8, "realizations": 1, "until": 3.0, "record": "0:3"}
     warm, plain = sj.run(**options, warmup=4.0), sj.run(**options)

@@ -19,6 +19,7 @@ def scores_by_hand(params):
     return np.maximum(u[a] + v[b] + c, 0) @ w.T
 
 
+@pytest.mark.slow
 def test_columns_are_those_of_one_hot_codes_and_leave_the_penalty_out():
     data, start = drawn(SMALL)
     start = start._replace(c=jnp.linspace(-0.3, 0.3, 12, dtype=jnp.float32))
@@ -35,6 +36,7 @@ def test_columns_are_those_of_one_hot_codes_and_leave_the_penalty_out():
     assert float(SMALL.training_loss(start, data)) == pytest.approx(found["train_loss"] + 0.005 * square, rel=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("loss", ["logistic", "normalized"])
 def test_the_gradient_is_that_of_differences(loss):
     model = ReluModular(p=7, width=12, l2=0.01, loss=loss)
@@ -42,6 +44,7 @@ def test_the_gradient_is_that_of_differences(loss):
     assert one == pytest.approx(other, rel=1e-4)
 
 
+@pytest.mark.slow
 def test_the_normalized_loss_is_a_logarithm_where_the_loss_itself_is_zero_in_float32():
     model = ReluModular(p=7, width=12, l2=0.0, loss="normalized")
     data, start = drawn(model)

@@ -20,6 +20,7 @@ def by_hand(network, x):
     return x @ last[0] + last[1]
 
 
+@pytest.mark.slow
 def test_the_student_is_measured_by_its_distance_to_the_teacher():
     data, start = drawn(STUDENT)
     found = columns(STUDENT, start, data)
@@ -43,6 +44,7 @@ def test_a_dataset_does_not_depend_on_alpha():
     np.testing.assert_array_equal(one.y, other.y)
 
 
+@pytest.mark.slow
 def test_the_deep_network_starts_at_zero_with_the_norm_alpha():
     data, start = drawn(DEEP)
     found = columns(DEEP, start, data)
@@ -51,6 +53,7 @@ def test_the_deep_network_starts_at_zero_with_the_norm_alpha():
     assert found["train_loss"] == pytest.approx(np.log(2))
 
 
+@pytest.mark.slow
 def test_the_deep_network_is_a_difference_of_powers():
     data, start = drawn(DEEP)
     rng = np.random.default_rng(0)

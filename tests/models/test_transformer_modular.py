@@ -120,6 +120,7 @@ def test_pairs_of_more_than_one_block_are_trained_on_once_each():
     assert float(jax.jit(model.training_loss)(start, data)) == pytest.approx(each[train].mean(), rel=1e-5)
 
 
+@pytest.mark.slow
 def test_the_start_has_the_variances_of_its_authors_times_the_scale():
     start = drawn(TransformerModular(p=97, init_scale=2.0))[1]
     layer = start.layers[0]

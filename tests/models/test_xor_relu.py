@@ -15,6 +15,7 @@ SMALL = {"n": 30, "n_test": 20, "d": 500, "width": 16, "mu": 9.0}
 RUN = {"model": "xor_relu", "solver": "gradient_descent", "learning_rate": 1e-12}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("form", ["reduced", "full"])
 def test_inputs_lie_around_four_centers_and_counts_say_around_which(form):
     model = XorRelu(**SMALL, noise=0.0, form=form)
@@ -32,6 +33,7 @@ def test_inputs_lie_around_four_centers_and_counts_say_around_which(form):
     assert int(facts["imbalance"]) == max(abs(sizes[0] - sizes[1]), abs(sizes[2] - sizes[3]))
 
 
+@pytest.mark.slow
 def test_about_the_share_of_noise_is_flipped_and_test_labels_are_clean():
     clean, noisy = (drawn(XorRelu(**{**SMALL, "n": 4000}, noise=noise))[0] for noise in (0.0, 0.25))
     np.testing.assert_array_equal(clean.x, noisy.x)
@@ -39,6 +41,7 @@ def test_about_the_share_of_noise_is_flipped_and_test_labels_are_clean():
     assert np.mean(np.asarray(clean.y != noisy.y)) == pytest.approx(0.25, abs=0.03)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("d", [500, 21])
 def test_inner_products_of_the_reduced_form_have_the_law_of_the_full_one(d):
     def products(form):
@@ -68,6 +71,7 @@ def test_the_cost_of_the_reduced_form_does_not_depend_on_d():
     assert shapes == [(16, 52)] * 2
 
 
+@pytest.mark.slow
 def test_columns_and_gradient_are_those_of_the_formula():
     model = XorRelu(**SMALL, init_scale=0.05)
     data, start = drawn(model)

@@ -348,6 +348,7 @@ def table(frame, name):
     return np.stack([np.stack(list(value)) if value.dtype == object else value for value in frame[name]])
 
 
+@pytest.mark.slow
 def test_every_observable_is_a_column_over_the_recorded_times(directory):
     schema, count = pq.read_schema(next(directory.glob("*.parquet"))), len(FLOW.times)
     curve = pa.list_(pa.float64(), count)
@@ -358,6 +359,7 @@ def test_every_observable_is_a_column_over_the_recorded_times(directory):
     assert {name: schema.field(name).type for name in NAMES} == kinds
 
 
+@pytest.mark.slow
 def test_only_what_does_not_exist_is_nan(directory):
     frame = sj.read(directory)
     assert np.isnan(table(frame, "step_cosine")).sum(axis=0).nonzero()[0].tolist() == [0, len(FLOW.times) - 1]
@@ -365,10 +367,12 @@ def test_only_what_does_not_exist_is_nan(directory):
         assert np.isfinite(table(frame, name)).all(), name
 
 
+@pytest.mark.slow
 def test_the_histogram_of_a_row_counts_every_sample(rows):
     assert (table(rows, "projection_histogram").sum(axis=2) == 8).all()
 
 
+@pytest.mark.slow
 def test_columns_agree_with_those_of_the_model(rows):
     b, s = table(rows, "b"), table(rows, "s_norm")
     np.testing.assert_allclose(table(rows, "bias_ratio"), np.abs(b) / s, rtol=1e-12)
@@ -381,6 +385,7 @@ def late(frame, name):
     return table(frame, name)[:, [middle, -1]].T, np.log([FLOW.times[middle], FLOW.times[-1]])
 
 
+@pytest.mark.slow
 def test_the_bias_ratio_of_separable_draws_tends_to_one_over_the_margin(separable):
     # Its distance falls like 1/log t, so that two times show the limit.
     ratio, log_t = late(separable, "bias_ratio")
@@ -388,11 +393,13 @@ def test_the_bias_ratio_of_separable_draws_tends_to_one_over_the_margin(separabl
     np.testing.assert_allclose(limit, 1 / separable["margin"], rtol=1e-3)
 
 
+@pytest.mark.slow
 def test_the_angle_to_the_limit_falls_like_one_over_log_t_on_separable_draws(separable):
     angle, log_t = late(separable, "limit_angle")
     np.testing.assert_allclose(angle[0] * log_t[0], angle[1] * log_t[1], rtol=2e-2)
 
 
+@pytest.mark.slow
 def test_the_angle_to_the_limit_vanishes_on_inseparable_draws(rows):
     # Near the transition, where ‖S_∞‖ is large, not even this time is late.
     inseparable = rows[(rows["margin"] < 1e-9) & (table(rows, "s_norm")[:, -1] < 3)]

@@ -138,6 +138,7 @@ def hessian(problem, params):
 SMALL = TransformerModular(p=3, width=2, heads=1, precision="float64")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("model", [TINY, pytest.param(SMALL, marks=pytest.mark.slow)])
 def test_lanczos_finds_the_ends_of_the_dense_spectrum(model):
     problem = training(model)
@@ -197,6 +198,7 @@ def test_slices_pass_through_the_other_point(direction, aims):
         np.testing.assert_allclose(found[here], expected, rtol=1e-8)
 
 
+@pytest.mark.slow
 def test_an_end_that_is_never_reached_is_not_aimed_at():
     problem, observable = training(), LossSlices(direction="end", filters=False, reach=1.0, points=3)
     path = path_of(problem, 3)

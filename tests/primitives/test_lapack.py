@@ -26,6 +26,7 @@ print(len(jax.devices()))
 """
 
 
+@pytest.mark.slow
 def test_no_device_waits_for_a_thread_that_another_holds():
     done = subprocess.run([sys.executable, "-c", BATCHES], capture_output=True, text=True, timeout=120, check=True)
     assert done.stdout.split() == ["2"]

@@ -188,6 +188,7 @@ def test_a_faulty_file_is_named_left_out_and_ends_in_its_exit_code(which, few, l
     assert "1 faulty files are left out" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_several_runs_have_a_section_each_and_what_fits_is_drawn_together(few, limit, tmp_path):
     more = limit_run(tmp_path / "more run")
     page = Page(report([limit, more, limit]).html)

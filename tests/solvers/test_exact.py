@@ -28,6 +28,7 @@ def test_what_is_recorded_does_not_change_the_path():
         np.testing.assert_array_equal(values[[1, 3, 5]], few[name])
 
 
+@pytest.mark.slow
 def test_a_row_holds_the_whole_path():
     frame = run(model="two_point", solver="exact", lam="0.4,0.6", sigma="1,5", until=1e6, record="9", realizations=1)
     assert len(frame) == 4

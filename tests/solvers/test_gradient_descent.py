@@ -51,6 +51,7 @@ def test_a_plain_loop_agrees_to_one_part_in_a_hundred_thousand(sigma, d):
     assert (np.linalg.norm(record["s"] - exact[:, :-1], axis=1) / scale).max() < 1e-5
 
 
+@pytest.mark.slow
 def test_what_is_recorded_does_not_change_the_path():
     x = points(40, 16)
     for mode in ("exact", "corrected"):
@@ -92,6 +93,7 @@ def test_the_correction_matters():
     assert np.linalg.norm(short - full) < 0.1 * np.linalg.norm(flow - full)
 
 
+@pytest.mark.slow
 def test_a_trillion_steps_take_no_trillion_steps():
     x = inseparable(40, 8)
     record = train(GradientDescent(learning_rate=0.1, mode="corrected"), x, [0, 1, 2, 3, 10**9, 10**12])

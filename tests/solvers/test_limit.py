@@ -109,6 +109,7 @@ def test_separable_rows_have_no_relaxation_rate(rows):
     assert (rows["relaxation_rate"].isna() == rows["separable"]).all()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("scale", [1e-30, *(pytest.param(scale, marks=pytest.mark.slow) for scale in (1e-20, 1e20))])
 def test_the_scale_of_the_data_changes_no_verdict_and_no_digit(scale):
     for seed in (0, 2):  # separable, and inseparable
@@ -174,6 +175,7 @@ def test_separable_counts_follow_wendels_law(rows):
     assert (np.abs(fraction - exact) < 4 * np.sqrt(exact * (1 - exact) / 100)).all()
 
 
+@pytest.mark.slow
 def test_doubling_sigma_doubles_the_margin_and_halves_s_inf():
     one, two = (both_sigmas().query(f"sigma == {sigma}") for sigma in (1, 2))
     np.testing.assert_allclose(two["margin"], 2 * one["margin"].to_numpy(), rtol=1e-5)
@@ -214,6 +216,7 @@ def test_a_margin_of_orthonormal_rows_is_one_over_root_n():
     assert solved(np.eye(6, 400))["margin"] == pytest.approx(1 / np.sqrt(6), rel=1e-7)
 
 
+@pytest.mark.slow
 def test_when_every_point_is_a_support_vector_the_margin_is_that_of_the_gram_matrix():
     x = gaussian(6, 400)
     gram = x.astype(float) @ x.T.astype(float)
@@ -243,6 +246,7 @@ def test_the_certificates_agree_with_exact_geometry_in_the_plane(seed):
         assert widest == pytest.approx(np.pi)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", [0, 1, *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(2, 20))])
 def test_a_factor_at_one_point_proves_nothing_false_at_another(seed):
     rng = np.random.default_rng(seed)
@@ -320,6 +324,7 @@ def test_nothing_is_proved_of_rows_whose_squares_underflow():
         assert separates(1e100 * x, jnp.ones(2, jnp.float64))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("platform", ["cuda", pytest.param("tpu", marks=pytest.mark.slow)])
 def test_the_program_lowers_for_accelerators(platform):
     family = next(Sweep().replaced(n=24, d=12).families())

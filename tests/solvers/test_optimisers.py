@@ -98,6 +98,7 @@ def test_a_step_on_a_batch_is_the_step_on_its_samples_alone():
     np.testing.assert_allclose(one, same, rtol=1e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "name",
     [

@@ -32,6 +32,7 @@ def curve(frame, name):
     return np.stack(frame[name].to_numpy())
 
 
+@pytest.mark.slow
 def test_a_row_holds_the_curves_of_one_realization(flows):
     assert len(flows) == 20
     for name in ("time", *CURVES):
@@ -40,12 +41,14 @@ def test_a_row_holds_the_curves_of_one_realization(flows):
     assert flows.converged.all()
 
 
+@pytest.mark.slow
 def test_steps_come_with_times_where_the_rate_is_constant():
     frame = sj.run(solver="gradient_descent", n=24, d=8, learning_rate="0.1,0.5", realizations=2, until=100)
     np.testing.assert_allclose(curve(frame, "time"), curve(frame, "step") * frame.learning_rate.to_numpy()[:, None])
     assert curve(frame, "step").dtype == np.int64
 
 
+@pytest.mark.slow
 def test_scipy_agrees_on_redrawn_datasets_at_every_recorded_time(flows):
     for _, row in flows.iloc[::3].iterrows():
         x = np.asarray(sj.dataset(row).x)
@@ -75,6 +78,7 @@ def first_weights(row):
         return np.asarray(start.s), float(start.b)
 
 
+@pytest.mark.slow
 def test_every_solver_starts_from_the_same_weights_and_data(flows):
     flow = flows.query("d == 8 and sigma == 1")
     for solver in ("gradient_descent", "adam"):
@@ -118,6 +122,7 @@ def hard_margin_by_scipy(x):
     return np.linalg.norm(x.T @ p) / p.sum()
 
 
+@pytest.mark.slow
 def test_rows_on_disk_are_read_by_pandas_as_arrays_of_one_length(tmp_path):
     options = ["--solver", "adam", "--n", "20", "--lambda", "0.5", "--until", "30", "--realizations", "3"]
     code = app(["run", *options, "-o", str(tmp_path / "run")])
@@ -137,6 +142,7 @@ def test_rows_on_disk_are_read_by_pandas_as_arrays_of_one_length(tmp_path):
     assert {len(values) for values in frame.step} == {len(frame.step[0])}
 
 
+@pytest.mark.slow
 def test_a_rate_that_diverges_is_a_row_that_says_so():
     frame = sj.run(
         solver="gradient_descent",
@@ -182,12 +188,14 @@ def test_bad_input_gets_one_sentence_and_no_directory(options, words, tmp_path, 
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.slow
 def test_a_model_with_a_ratio_of_its_own_has_the_same_default_and_takes_it_by_place():
     assert len(Sweep(model="two_point", solver="exact", until=1.0).values["lam"]) == 21
     frame = sj.run("0.1,0.6", model="two_point", solver="exact", until=10, realizations=1)
     assert list(frame.lam) == [0.1, 0.6]
 
 
+@pytest.mark.slow
 def test_more_recorded_times_than_steps_are_merged_and_that_is_said(tmp_path, capsys):
     options = [
         "--solver",

@@ -52,6 +52,7 @@ def part(number, code=MODEL, out="run"):
     return app([*RUN, "--part", f"{number}/2", "-o", out])
 
 
+@pytest.mark.slow
 def test_parts_of_one_code_are_one_run(place, capsys):
     assert part(1) == part(2) == 0
     assert "other code" not in capsys.readouterr().err
@@ -63,6 +64,7 @@ def test_a_comment_makes_no_other_code(place, capsys):
     assert app(["verify", "run"]) == 0
 
 
+@pytest.mark.slow
 def test_the_second_part_of_other_code_is_warned_of_and_verify_refuses_the_mixture(place, capsys):
     assert part(1) == 0
     assert part(2, EDITED) == 0
@@ -73,6 +75,7 @@ def test_the_second_part_of_other_code_is_warned_of_and_verify_refuses_the_mixtu
     assert "faulty files: 2" in out
 
 
+@pytest.mark.slow
 def test_the_rows_of_other_code_are_computed_anew_after_a_repair(place, capsys):
     part(1)
     part(2, EDITED)
@@ -82,6 +85,7 @@ def test_the_rows_of_other_code_are_computed_anew_after_a_repair(place, capsys):
     assert len(sj.read("run")) == 8
 
 
+@pytest.mark.slow
 def test_status_shows_the_code_of_the_rows_and_the_present_one(place, capsys):
     part(1)
     part(2)

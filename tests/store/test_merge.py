@@ -206,6 +206,7 @@ def test_columns_of_another_version_are_refused(place, capsys):
     assert refused(capsys, "a b -o c", 4, "different columns|one version")
 
 
+@pytest.mark.slow
 def test_another_sweep_is_refused_with_the_difference(place, capsys):
     run(Path("other"), POINT, "--lambda", "0.4,0.6", "--realizations", "20")
     assert refused(capsys, "a other -o c", 4, "a (here)|other (there)|lambda: 0.4,0.5 here, 0.4,0.6 there")
@@ -318,6 +319,7 @@ def test_a_merge_that_fails_in_the_middle_leaves_whole_files_only(place, monkeyp
     assert merged("a", "b") == everything(Path("whole"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("options", [[], ["--column", "third", "--chunk", "8"]])
 def test_rows_of_another_kind_of_device_may_differ_by_more(options, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)

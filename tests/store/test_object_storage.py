@@ -129,6 +129,7 @@ def refused(capsys, arguments, code, *words):
     return True
 
 
+@pytest.mark.slow
 def test_a_bucket_holds_the_files_of_a_local_run_bit_for_bit(url, client, whole, capsys):
     assert app([*WHOLE, "-o", url]) == 0
     assert capsys.readouterr().out == f"{url}\n"
@@ -344,6 +345,7 @@ def test_a_put_that_is_killed_leaves_nothing(url, client):
     assert len(objects(client, url)) <= 3 - cut
 
 
+@pytest.mark.slow
 def test_verify_finds_a_flipped_byte_and_repair_lets_run_refill_it(filled, client, whole, capsys):
     name = chunk_names(whole)[1]
     content = (whole / name).read_bytes()
@@ -376,6 +378,7 @@ def test_rows_are_computed_again_from_a_bucket(filled, capsys):
     assert "computed again: 6 rows, values that differ: 0" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_runs_are_merged_from_here_and_from_a_bucket_into_a_bucket(filled, client, whole, tmp_path, capsys):
     names = chunk_names(whole)
     for name in names[3:]:

@@ -384,6 +384,7 @@ def exercise(**limits):
     run_state_machine_as_test(Runs, settings=settings(quiet, **limits))
 
 
+@pytest.mark.slow
 def test_no_row_is_lost_whatever_happens_to_a_run():
     exercise(max_examples=12, stateful_step_count=20)
 

@@ -260,6 +260,7 @@ def in_a_process(path, code):
     return subprocess.run(script, env=os.environ | TESTS, capture_output=True, text=True, check=False)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("step", ["os.fsync", "Path.replace"])
 def test_a_process_that_dies_in_a_write_leaves_only_a_temporary(tmp_path, step):
     done = in_a_process(tmp_path, f"{step} = die; store.write(chunk(4, 8), columns())")
@@ -271,6 +272,7 @@ def test_a_process_that_dies_in_a_write_leaves_only_a_temporary(tmp_path, step):
     assert set(rows_by_reader(tmp_path).values()) == {8}
 
 
+@pytest.mark.slow
 def test_a_full_disk_is_an_os_error_that_spares_the_finished_rows(tmp_path):
     code = """
 resource.setrlimit(resource.RLIMIT_FSIZE, (8192, 8192))

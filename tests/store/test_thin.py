@@ -56,6 +56,7 @@ def test_files_are_as_long_as_was_asked(place):
     assert sorted(pq.read_metadata(file).num_rows for file in chunks(Path("c"))) == [4, 4, 16, 16]
 
 
+@pytest.mark.slow
 def test_it_is_sound_and_its_rows_are_found_again(place, capsys):
     thinned("eight")
     capsys.readouterr()

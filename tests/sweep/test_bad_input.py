@@ -234,6 +234,7 @@ def test_an_edited_record_is_a_conflict_and_a_broken_one_is_damage(place, capsys
     refused(["status", "run"], 5, "_sweep.toml|damaged", place=place, capsys=capsys)
 
 
+@pytest.mark.slow
 def test_a_full_disk_leaves_finished_rows_and_no_temporaries(place):
     before = contents(place / "run")
     script = [*SCRIPT, *SMALL, "--realizations", "16", "-o", "run"]
@@ -257,6 +258,7 @@ def test_the_script_hands_the_exit_code_to_the_shell(arguments, code, place):
     assert len(done.stderr.splitlines()) == (code > 0)
 
 
+@pytest.mark.slow
 def test_a_reader_that_hangs_up_is_no_error_of_ours(place):
     with Path("/dev/full").open("w") as full:
         done = subprocess.run([*SCRIPT, "list", "models"], stdout=full, stderr=subprocess.PIPE, text=True, check=False)

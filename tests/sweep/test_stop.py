@@ -21,6 +21,7 @@ CONDITIONS = st.tuples(
 ).map(lambda each: Condition(*each))
 
 
+@pytest.mark.slow
 @given(st.lists(CONDITIONS, min_size=1, max_size=4), st.integers(1, 99))
 def test_a_stop_is_read_as_it_was_written(conditions, last):
     stop = Stop(tuple(conditions), last)
@@ -69,6 +70,7 @@ def runs(sweep, text, lanes):
     return (sj.run(sweep.replaced(stop=stop), engine=engine) for stop in (None, text))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("lanes", [1, pytest.param(2, marks=pytest.mark.slow)])
 @pytest.mark.parametrize(
     ("sweep", "text", "column", "value", "last"),
@@ -93,6 +95,7 @@ def test_a_row_is_the_beginning_of_what_it_would_have_been(sweep, text, column, 
         assert np.isnan(values[~kept].astype(float)).all()
 
 
+@pytest.mark.slow
 def test_what_comes_after_the_end_is_null_and_not_nan(tmp_path):
     sj.run(TRAINING.replaced(stop="train_accuracy>=0.9"), out=tmp_path)
     (file,) = tmp_path.glob("*.parquet")

@@ -226,6 +226,7 @@ def test_the_largest_shapes_of_zipped_points_decide_the_rows_of_a_chunk():
 ZIPPED = {"n": 20, "lam": "0.5,0.4,0.5", "sigma": "1,2,3", "zip": "lam,sigma"}
 
 
+@pytest.mark.slow
 def test_rows_are_those_of_the_pairs(tmp_path):
     frame = sj.run(solver=PROBE, realizations=2, out=tmp_path / "run", **ZIPPED)
     found = frame.sort_values(["realization", "sigma"])[["d", "sigma", "realization"]].to_numpy().tolist()
