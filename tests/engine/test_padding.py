@@ -37,6 +37,12 @@ def test_a_width_holds_its_columns_and_lies_on_their_side_of_the_transition(n, d
     assert padding.width(n, width) == width or n * width > padding.MOST
 
 
+@given(st.integers(128, 3000), st.integers(1, 6000))
+def test_wide_rows_are_aligned_but_at_half_of_the_samples(n, d):
+    width = padding.width(n, d)
+    assert width % 8 == 0 or width in (d, n // 2)
+
+
 @given(st.integers(40, 500), st.floats(0.26, 1.0))
 def test_no_more_than_a_fifth_of_the_columns_are_padding_beside_the_smallest_width(n, lam):
     d = round(lam * n)

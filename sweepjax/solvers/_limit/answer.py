@@ -34,7 +34,7 @@ class Answer(NamedTuple):
 def answer(rows: Rows, state: State) -> Answer:
     """Return what a row that waits for nothing more has come to."""
     minimum, best = state.minimum, state.margin
-    separated = separates(rows.exact, best.w)
+    separated = separates(rows.exact, best.w, rows.radius)
     separable = separated | (minimum.separated & ~minimum.certified)
     certified = jnp.where(separable, separated & (best.gap <= MARGIN_GAP), minimum.certified & minimum.converged)
     return Answer(minimum, best, rows.unit, separated, separable, certified)

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
 UNIT_ROUNDOFF = 2.0**-53
+Norm = Float[Array, ""] | None  # max_i ‖x_i‖, rounded up, if it is known
 SMALLEST = 1e-140  # length of a vector whose products are safely above the least float64
 
 
@@ -18,16 +19,21 @@ def chained(k: int) -> float:
 
 def largest_norm(x: Float[Array, "n d"]) -> Float[Array, ""]:
     """Return max_i ‖x_i‖, rounded up."""
-    return jnp.sqrt(jnp.max(jnp.sum(jnp.square(x), axis=1))) * (1 + chained(x.shape[1] + 2))
+    return largest_of(jnp.sum(jnp.square(x), axis=1), x.shape[1])
 
 
-def separates(x: Float[Array, "n d"], w: Float[Array, " d"]) -> Bool[Array, ""]:
+def largest_of(squares: Float[Array, " n"], d: int) -> Float[Array, ""]:
+    """Return max_i ‖x_i‖, rounded up, of the sums of the squares of d numbers."""
+    return jnp.sqrt(jnp.max(squares)) * (1 + chained(d + 2))
+
+
+def separates(x: Float[Array, "n d"], w: Float[Array, " d"], radius: Norm = None) -> Bool[Array, ""]:
     """Prove min_i x_i·w > 0: the smallest computed product exceeds its rounding error.
 
     Nothing is proved of numbers so small that squares underflow, of which XLA makes zeros.
     """
     _float64(x, w)
-    radius, length = largest_norm(x), jnp.linalg.norm(w)
+    radius, length = largest_norm(x) if radius is None else radius, jnp.linalg.norm(w)
     error = chained(x.shape[1] + 4) * radius * length
     return (jnp.min(x @ w) > error) & (radius > SMALLEST) & (length > SMALLEST)
 
@@ -46,10 +52,12 @@ def margin_bounds(
     return lower - chained(2 * d + 8) * radius, upper + chained(2 * n + 8) * radius
 
 
-def convexity_needed(x: Float[Array, "n d"], p: Float[Array, " n"], trace: Float[Array, ""]) -> Float[Array, ""]:
+def convexity_needed(
+    x: Float[Array, "n d"], p: Float[Array, " n"], trace: Float[Array, ""], radius: Norm = None
+) -> Float[Array, ""]:
     """Return the least τ for which a Cholesky factor of H - τI makes `surrounds` hold at its own weights p."""
     _float64(x, p)
-    return (1 + 1e-9) * pull(x, p) + _rounding(x, trace)
+    return (1 + 1e-9) * pull(x, p, radius) + _rounding(x, trace)
 
 
 def least_curvature(x: Float[Array, "n d"], trace: Float[Array, ""], tau: Float[Array, ""]) -> Float[Array, ""]:
@@ -61,7 +69,11 @@ def least_curvature(x: Float[Array, "n d"], trace: Float[Array, ""], tau: Float[
 
 
 def surrounds(
-    x: Float[Array, "n d"], p: Float[Array, " n"], weights: Float[Array, " n"], curvature: Float[Array, ""]
+    x: Float[Array, "n d"],
+    p: Float[Array, " n"],
+    weights: Float[Array, " n"],
+    curvature: Float[Array, ""],
+    radius: Norm = None,
 ) -> Bool[Array, ""]:
     """Prove that the origin lies inside the hull, given λ_min(H) ≥ curvature for H = Σ w_i x_i x_iᵀ of the weights w.
 
@@ -71,12 +83,12 @@ def surrounds(
     """
     _float64(x, p, weights)
     ratio = jnp.min(jnp.where(weights > 0, p / weights, jnp.inf))
-    return (1 + 1e-9) * pull(x, p) < curvature * ratio
+    return (1 + 1e-9) * pull(x, p, radius) < curvature * ratio
 
 
-def pull(x: Float[Array, "n d"], p: Float[Array, " n"]) -> Float[Array, ""]:
+def pull(x: Float[Array, "n d"], p: Float[Array, " n"], radius: Norm = None) -> Float[Array, ""]:
     """Bound ‖Σ p_i x_i‖ max‖x_i‖ from above, for p of sum 1."""
-    radius = largest_norm(x)
+    radius = largest_norm(x) if radius is None else radius
     return radius * (jnp.linalg.norm(p @ x) + chained(2 * len(p) + 8) * radius)
 
 

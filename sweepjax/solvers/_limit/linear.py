@@ -2,7 +2,7 @@
 
 import itertools
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -98,8 +98,12 @@ def widened(factor: Factor) -> Factor:
 
 def mean_square(x: Float[Array, "n d"], used: Count) -> Float[Array, ""]:
     """Return the mean square of the numbers in the columns that are used; the others are zero."""
-    square = jnp.square(x)
-    return jnp.mean(square) if used is None else jnp.sum(square) / (x.shape[0] * used.astype(x.dtype))
+    return jnp.sum(jnp.square(x)) / (x.shape[0] * columns_of(x.shape[1], used, x.dtype))
+
+
+def columns_of(d: int, used: Count, dtype: Any = jnp.float64) -> Any:
+    """Return the number of columns, as a number of Python where all are used."""
+    return d if used is None else used.astype(dtype)
 
 
 class Refined(NamedTuple):

@@ -16,7 +16,7 @@ import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Bool, Float, Int
 
-from sweepjax.solvers._limit.certificates import largest_norm, margin_bounds
+from sweepjax.solvers._limit.certificates import margin_bounds
 from sweepjax.solvers._limit.linear import Count, Factor, factorise, hessian, refined, widened
 
 Pair = tuple[Float[Array, " d"], Float[Array, " n"]]  # a direction w and multipliers a ≥ 0 with w ≈ Σ a_i y_i
@@ -105,16 +105,17 @@ def no_search(n: int, d: int) -> Search:
     return Search(unknown(d), point, none > 0, false, jnp.int32(0), jnp.int32(0), jnp.int32(0))
 
 
-def search(y: Float[Array, "n d"], guess: Pair, *, warm: bool) -> Search:
+def search(y: Float[Array, "n d"], radius: Float[Array, ""], guess: Pair, *, warm: bool) -> Search:
     """Begin to close the gap of a guess of the direction w [d] and multipliers a [n], if there is a margin.
 
     Args:
         y: the rows, to be separated from the origin.
+        radius: max_i ‖y_i‖, rounded up.
         guess: multipliers that show the active set.
         warm: whether the interior point starts from the guess, if that separates. What Newton's method leaves
             is a worse start than none.
     """
-    best = _bounded(y, guess, jnp.int32(0))
+    best = _bounded(y, radius, guess, jnp.int32(0))
     point = _start(y, *(guess if warm else jax.tree.map(jnp.zeros_like, guess)))
     return _trying(Search(best, point, guess[1] > 0, point.hopeless, jnp.int32(0), jnp.int32(0), jnp.int32(0)))
 
@@ -125,10 +126,10 @@ def _trying(now: Search) -> Search:
     return now._replace(near=near, factors=now.best.factors, iterations=now.point.iterations)
 
 
-def correct(y: Float[Array, "n d"], now: Search, used: Count = None) -> Search:
+def correct(y: Float[Array, "n d"], radius: Float[Array, ""], now: Search, used: Count = None) -> Search:
     """Solve y_i·w = 1 on the guessed active set, and correct the guess."""
     w, a = _equality(y, now.active, used)
-    found = _bounded(y, (w, jnp.maximum(a, 0)), now.best.factors + 1)
+    found = _bounded(y, radius, (w, jnp.maximum(a, 0)), now.best.factors + 1)
     following = (now.active & (a > 0)) | (~now.active & (y @ w < 1))
     near = jnp.mean(following ^ now.active) < ASTRAY
     return now._replace(active=following, best=_better(now.best, found), near=near)
@@ -139,11 +140,11 @@ def step(y: Float[Array, "n d"], factored: Float[Array, "n d"], now: Search, use
     return now._replace(point=_assess(y, _step(y, factored, now.point, used)))
 
 
-def bound(y: Float[Array, "n d"], now: Search) -> Search:
+def bound(y: Float[Array, "n d"], radius: Float[Array, ""], now: Search) -> Search:
     """Take the bounds of the interior point and the active set that it shows: the next try."""
     point = now.point
     factors = now.best.factors + point.iterations - now.iterations
-    best = _better(now.best._replace(factors=factors), _bounded(y, (point.w, point.a), factors))
+    best = _better(now.best._replace(factors=factors), _bounded(y, radius, (point.w, point.a), factors))
     active = point.a / jnp.max(point.a) > point.s / jnp.max(point.s)
     point = point._replace(goal=point.goal * STRICTER)
     return _trying(now._replace(best=best, point=point, active=active, tries=now.tries + 1))
@@ -236,9 +237,9 @@ def _equality(y: Float[Array, "n d"], active: Bool[Array, " n"], used: Count) ->
     return a @ chosen, jnp.zeros(n + 1, dtype=y.dtype).at[rows].add(a * filled)[:n]
 
 
-def _bounded(y: Float[Array, "n d"], pair: Pair, factors: Array) -> Margin:
+def _bounded(y: Float[Array, "n d"], radius: Float[Array, ""], pair: Pair, factors: Array) -> Margin:
     w, a = pair
-    lower, upper = margin_bounds(y, largest_norm(y), w, a)
+    lower, upper = margin_bounds(y, radius, w, a)
     support = a * jnp.vdot(w, w) > jnp.maximum(y @ w - 1, 0) * jnp.sum(a)
     return Margin(w, lower, upper, jnp.sum(support, dtype=jnp.int32), factors)
 

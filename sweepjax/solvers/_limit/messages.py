@@ -16,7 +16,7 @@ import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Bool, Float, Int
 
-from sweepjax.solvers._limit.linear import Count, mean_square
+from sweepjax.solvers._limit.linear import Count, columns_of
 
 CLOSE = 1e-4  # relative gap at which the active set is taken
 MESSAGES = 600  # iterations at most
@@ -63,9 +63,9 @@ Messages = ToMinimum | ToMargin
 
 def start(n: int, d: int, used: Count = None) -> Messages:
     """Return the start towards the minimum, or where most rows are separable, towards the margin."""
-    zero, none, lam = jnp.zeros((), jnp.float32), jnp.zeros(n, jnp.float32), _columns(d, used) / n
+    zero, none, lam = jnp.zeros((), jnp.float32), jnp.zeros(n, jnp.float32), columns_of(d, used, jnp.float32) / n
     if separable_mostly(n, d):
-        variance = zero + _columns(d, used)
+        variance = zero + columns_of(d, used, jnp.float32)
         return ToMargin(jnp.zeros(d, jnp.float32), none, none, variance, zero + jnp.inf, jnp.int32(0))
     strength = zero + (math.log(lam / (1 - lam)) if used is None else jnp.log(lam / (1 - lam))) + lam / (1 - lam)
     return ToMinimum(jnp.zeros(d, jnp.float32), none, none, strength, zero + 1, jnp.int32(0))
@@ -76,10 +76,10 @@ def separable_mostly(n: int, d: int) -> bool:
     return 2 * d > n
 
 
-def iterate(x: Float[Array, "n d"], now: Messages, used: Count = None) -> Messages:
-    """Return the messages after another visit: a few iterations on the rows x."""
+def iterate(x: Float[Array, "n d"], square: Float[Array, ""], now: Messages, used: Count = None) -> Messages:
+    """Return the messages after another visit: a few iterations on the rows x, whose mean square is given."""
     x = x.astype(jnp.float32)
-    scaled, columns = x / jnp.sqrt(mean_square(x, used)), _columns(x.shape[1], used)
+    scaled, columns = x * (1 / jnp.sqrt(square)).astype(jnp.float32), columns_of(x.shape[1], used, jnp.float32)
     end = now.iterations + BLOCK
 
     def step(now: Any) -> Any:
@@ -90,16 +90,9 @@ def iterate(x: Float[Array, "n d"], now: Messages, used: Count = None) -> Messag
     return lax.while_loop(lambda now: now.goes_on & (now.iterations < end), step, now)
 
 
-def _columns(d: int, used: Count) -> Any:
-    """Return the number of columns, as a number of Python where all are used."""
-    return d if used is None else used.astype(jnp.float32)
-
-
-def minimum_of(
-    x: Float[Array, "n d"], now: ToMinimum, used: Count = None
-) -> tuple[Float[Array, " d"], Bool[Array, ""]]:
+def minimum_of(square: Float[Array, ""], now: ToMinimum) -> tuple[Float[Array, " d"], Bool[Array, ""]]:
     """Return a vector S [d] near argmin Σ exp(x_i·S), and whether the steps became short."""
-    return (now.s / jnp.sqrt(mean_square(x, used))).astype(jnp.float64), now.step <= SHORT
+    return now.s / jnp.sqrt(square), now.step <= SHORT
 
 
 def margin_of(now: ToMargin) -> tuple[Array, Array]:

@@ -22,7 +22,6 @@ from sweepjax.solvers._limit.linear import (
     filled,
     hessian,
     mean_diagonal,
-    mean_square,
     ready,
     triangular,
     widened,
@@ -112,10 +111,16 @@ def nowhere(n: int, d: int) -> Iterate:
 
 
 def begin(
-    exact: Float[Array, "n d"], guess: tuple[Float[Array, " d"], Bool[Array, ""]] | None, it: Iterate, used: Count
+    exact: Float[Array, "n d"],
+    square: Float[Array, ""],
+    guess: tuple[Float[Array, " d"], Bool[Array, ""]] | None,
+    it: Iterate,
 ) -> Iterate:
-    """Start from message passing's guess, or from the step from S = 0 with an isotropic Hessian if that is lower."""
-    first = -jnp.mean(exact, axis=0) / mean_square(exact, used)
+    """Start from message passing's guess, or from the step from S = 0 with an isotropic Hessian if that is lower.
+
+    The mean square of the rows is given.
+    """
+    first = -jnp.mean(exact, axis=0) / square
     s, near = guess or (first, jnp.zeros((), bool))
     lower = jax.nn.logsumexp(exact @ s) < jax.nn.logsumexp(exact @ first)
     s = jnp.where(lower, s, first)
@@ -131,14 +136,14 @@ def rough_factor(rough: Float[Array, "n d"], exact: Float[Array, "n d"], it: Ite
     return _factored(it._replace(z=z, exact=jnp.zeros((), bool)), factor, p, jnp.zeros((), jnp.float64))
 
 
-def exact_factor(x: Float[Array, "n d"], it: Iterate, used: Count) -> Iterate:
+def exact_factor(x: Float[Array, "n d"], radius: Float[Array, ""], it: Iterate, used: Count) -> Iterate:
     """Factorise H - τI in float64; it proves a curvature, if τ > 0 is wanted and possible."""
     z = x @ it.s
     p = jax.nn.softmax(z)
     h = hessian(x, p)
     trace = jnp.trace(h)
     mean = trace / (x.shape[1] if used is None else used)
-    tau = jnp.where(it.provable, jnp.minimum(2 * convexity_needed(x, p, trace), PROVABLE * trace), 0.0)
+    tau = jnp.where(it.provable, jnp.minimum(2 * convexity_needed(x, p, trace, radius), PROVABLE * trace), 0.0)
     factor = triangular(filled(h, used), mean_diagonal(h, used), -tau / mean, 1e-13)
 
     def by_residual(h: Array, factor: Factor) -> Array:
@@ -153,7 +158,9 @@ def exact_factor(x: Float[Array, "n d"], it: Iterate, used: Count) -> Iterate:
     return _factored(it._replace(z=z, exact=jnp.ones((), bool)), ready(factor), p, least)
 
 
-def short_factor(single: Float[Array, "n d"], exact: Float[Array, "n d"], it: Iterate, used: Count) -> Iterate:
+def short_factor(
+    single: Float[Array, "n d"], exact: Float[Array, "n d"], radius: Float[Array, ""], it: Iterate, used: Count
+) -> Iterate:
     """Factorise H - τI in float32, of products in short sums; it proves a curvature, if the least is not too small."""
     z = exact @ it.s
     p = jax.nn.softmax(z)
@@ -163,7 +170,7 @@ def short_factor(single: Float[Array, "n d"], exact: Float[Array, "n d"], it: It
     h = curvature.short_products(b)
     mean = mean_diagonal(h, used)
     # Near the minimum Σ p_i x_i is as nothing beside the rounding.
-    tau = SURELY * off + jnp.minimum(2 * pull(exact, p), PROVABLE * jnp.trace(h))
+    tau = SURELY * off + jnp.minimum(2 * pull(exact, p, radius), PROVABLE * jnp.trace(h))
     h = filled(h, used)
     factor = triangular(h.astype(jnp.float32), mean.astype(jnp.float32), -tau / mean, 1e-6)
     shift = factor.shift.astype(jnp.float64)
@@ -200,9 +207,9 @@ def descend(x: Float[Array, "n d"], it: Iterate) -> Iterate:
     return lax.while_loop(lambda now: now.steps_on & (now.steps < end), step, it)
 
 
-def judge(x: Float[Array, "n d"], it: Iterate) -> Iterate:
+def judge(x: Float[Array, "n d"], radius: Float[Array, ""], it: Iterate) -> Iterate:
     """Decide what the steps with a factor have led to; where they converged, try to prove it."""
-    certified = it.converged & surrounds(x, jax.nn.softmax(it.z), it.weights, it.curvature)
+    certified = it.converged & surrounds(x, jax.nn.softmax(it.z), it.weights, it.curvature, radius)
     short = it.short == IN_USE
     tried = it.exact & ~short & it.provable & it.converged
     return it._replace(

@@ -13,8 +13,8 @@ from jaxtyping import Array, Bool, Float, Int
 
 from sweepjax.primitives.hardware import slow_float64
 from sweepjax.solvers._limit import margin, messages, newton
-from sweepjax.solvers._limit.certificates import separates
-from sweepjax.solvers._limit.linear import Count, mean_square
+from sweepjax.solvers._limit.certificates import largest_of, separates
+from sweepjax.solvers._limit.linear import Count, columns_of, mean_square
 
 
 class Rows(NamedTuple):
@@ -23,18 +23,21 @@ class Rows(NamedTuple):
     x: Float[Array, "n d"]
     exact: Float[Array, "n d"]
     unit: Float[Array, ""]  # a power of two near their typical entry, so that no square underflows
+    radius: Float[Array, ""]  # max_i ‖x_i‖, rounded up
+    square: Float[Array, ""]  # the mean of all
     used: Count = None
 
 
 def rows_of(x: Float[Array, "n d"], used: Count = None) -> Rows:
     """Return rows in a unit of their own; dividing by it rounds nothing."""
-    exact = x.astype(jnp.float64)
-    largest = jnp.max(jnp.abs(exact))
-    typical = largest * jnp.sqrt(mean_square(exact / largest, used))
+    largest = jnp.max(jnp.abs(x))
+    typical = largest.astype(jnp.float64) * jnp.sqrt(mean_square(x / largest, used)).astype(jnp.float64)
     _, power = jnp.frexp(jnp.where(typical > 0, jnp.sqrt(2.0) * typical, 1.0))
     unit = jnp.ldexp(jnp.ones_like(typical), power - 1)
-    exact = exact / unit
-    return Rows(exact.astype(x.dtype), exact, unit, used)
+    exact = x.astype(jnp.float64) / unit
+    squares = jnp.sum(jnp.square(exact), axis=1)
+    square = jnp.sum(squares) / (x.shape[0] * columns_of(x.shape[1], used))
+    return Rows(exact.astype(x.dtype), exact, unit, largest_of(squares, x.shape[1]), square, used)
 
 
 class State(NamedTuple):
@@ -57,17 +60,17 @@ def start(n: int, d: int, used: Count = None) -> State:
 
 
 def _messages(rows: Rows, state: State) -> State:
-    now = messages.iterate(rows.x, state.messages, rows.used)
+    now = messages.iterate(rows.x, rows.square, state.messages, rows.used)
     return state._replace(messages=now, stage=jnp.where(now.goes_on, MESSAGES, BEGIN))
 
 
 def _begin(rows: Rows, state: State) -> State:
     now, it = state.messages, state.minimum
     if isinstance(now, messages.ToMargin):
-        it = newton.begin(rows.exact, None, it, rows.used)
-        it = it._replace(finished=separates(rows.exact, messages.margin_of(now)[0]))
+        it = newton.begin(rows.exact, rows.square, None, it)
+        it = it._replace(finished=separates(rows.exact, messages.margin_of(now)[0], rows.radius))
     else:
-        it = newton.begin(rows.exact, messages.minimum_of(rows.x, now, rows.used), it, rows.used)
+        it = newton.begin(rows.exact, rows.square, messages.minimum_of(rows.square, now), it)
     return state._replace(minimum=it, stage=jnp.where(it.goes_on & ~it.doubtful, _factor_for(it), SEARCH))
 
 
@@ -82,13 +85,14 @@ def _rough(rows: Rows, state: State) -> State:
 
 
 def _exact(rows: Rows, state: State) -> State:
-    return state._replace(minimum=newton.exact_factor(rows.exact, state.minimum, rows.used), stage=jnp.int32(DESCEND))
+    it = newton.exact_factor(rows.exact, rows.radius, state.minimum, rows.used)
+    return state._replace(minimum=it, stage=jnp.int32(DESCEND))
 
 
 def _short(rows: Rows, state: State) -> State:
     if not slow_float64():
         return state  # no row comes here
-    it = newton.short_factor(rows.x.astype(jnp.float32), rows.exact, state.minimum, rows.used)
+    it = newton.short_factor(rows.x.astype(jnp.float32), rows.exact, rows.radius, state.minimum, rows.used)
     return state._replace(minimum=it, stage=jnp.int32(DESCEND))
 
 
@@ -98,7 +102,7 @@ def _descend(rows: Rows, state: State) -> State:
 
 
 def _judge(rows: Rows, state: State) -> State:
-    it = newton.judge(rows.exact, state.minimum)
+    it = newton.judge(rows.exact, rows.radius, state.minimum)
     again = it.goes_on & (state.patient | ~it.doubtful)
     # Where a minimum is certified there is no margin.
     nothing = margin.unknown(rows.x.shape[1])._replace(factors=state.margin.factors)
@@ -111,7 +115,7 @@ def _search(rows: Rows, state: State) -> State:
     now, it = state.messages, state.minimum
     warm = isinstance(now, messages.ToMargin)
     guess = messages.margin_of(now) if warm else (-it.s, jax.nn.softmax(it.z))
-    return _searching(state, margin.search(rows.exact, guess, warm=warm))
+    return _searching(state, margin.search(rows.exact, rows.radius, guess, warm=warm))
 
 
 def _searching(state: State, search: margin.Search) -> State:
@@ -122,7 +126,7 @@ def _searching(state: State, search: margin.Search) -> State:
 
 
 def _correct(rows: Rows, state: State) -> State:
-    return _searching(state, margin.correct(rows.exact, state.search, rows.used))
+    return _searching(state, margin.correct(rows.exact, rows.radius, state.search, rows.used))
 
 
 def _rough_step(rows: Rows, state: State) -> State:
@@ -140,13 +144,13 @@ def _stepped(state: State, search: margin.Search) -> State:
 
 
 def _bound(rows: Rows, state: State) -> State:
-    return _searching(state, margin.bound(rows.exact, state.search))
+    return _searching(state, margin.bound(rows.exact, rows.radius, state.search))
 
 
 def _verdict(rows: Rows, state: State) -> State:
     it, best = state.minimum, state.search.best
     best = best._replace(factors=best.factors + state.margin.factors)
-    undecided = it.goes_on & ~separates(rows.exact, best.w)
+    undecided = it.goes_on & ~separates(rows.exact, best.w, rows.radius)
     return state._replace(
         margin=best, patient=jnp.ones_like(state.patient), stage=jnp.where(undecided, _factor_for(it), DONE)
     )
