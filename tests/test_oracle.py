@@ -84,6 +84,7 @@ def test_a_figure_draws_theory_through_the_rows(rows):
     assert all(axes.lines for axes in figure.axes)
 
 
+@pytest.mark.slow
 def test_a_single_point_has_no_axis_to_draw_over(tmp_path):
     sj.run(Sweep.from_toml(SMALL | {"n": 10, "realizations": 1}), out=tmp_path)
     with pytest.raises(ValueError, match="one point"):

@@ -77,6 +77,7 @@ def test_fresh_signs_are_fair_and_unpacked_as_numpy_unpacks_them():
         )
 
 
+@pytest.mark.slow
 def test_a_draw_depends_on_no_float_field():
     one, other = draw(), draw(alpha=100.0, l2=0.5, gamma=1.0)
     for a, b in zip(one, other, strict=True):

@@ -180,6 +180,7 @@ def test_what_is_recorded_does_not_change_a_training_that_is_looked_at(dense):
     assert [row[-1] for row in every["train_loss"]] == [row[-1] for row in ends["train_loss"]]
 
 
+@pytest.mark.slow
 def test_a_crossing_that_never_comes_is_null():
     frame = sj.run(**FAST, p=5, width=32, fraction=0.8, realizations=2, until=1.0, record="2")
     assert frame["t_test_99"].isna().all()

@@ -32,6 +32,7 @@ def test_the_student_is_measured_by_its_distance_to_the_teacher():
     assert one == pytest.approx(other, rel=1e-4)
 
 
+@pytest.mark.slow
 def test_the_student_starts_like_a_teacher_alpha_times_as_large():
     one, large = (drawn(TeacherStudent(n=4, n_test=4, alpha=alpha))[1] for alpha in (1.0, 2.0))
     np.testing.assert_allclose(large[1].weight, 2 * one[1].weight, rtol=1e-6)

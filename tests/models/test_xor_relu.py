@@ -66,6 +66,7 @@ def test_inner_products_of_the_reduced_form_have_the_law_of_the_full_one(d):
         assert cross.var() == pytest.approx(d, rel=0.1)
 
 
+@pytest.mark.slow
 def test_the_cost_of_the_reduced_form_does_not_depend_on_d():
     shapes = [drawn(XorRelu(**{**SMALL, "d": d}))[1].shape for d in (500, 40_000)]
     assert shapes == [(16, 52)] * 2

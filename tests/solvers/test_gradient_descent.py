@@ -71,6 +71,7 @@ def test_small_steps_approach_the_flow():
     assert errors[0] / errors[1] == pytest.approx(2, rel=0.05)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("sigma", "rate"), [(1, 0.1), (1, 1.0), (5, 0.1)])
 @pytest.mark.parametrize("d", [16, pytest.param(24, marks=pytest.mark.slow)])
 def test_the_corrected_mode_agrees_with_every_step_taken(sigma, rate, d):

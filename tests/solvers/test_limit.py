@@ -122,6 +122,7 @@ def test_the_scale_of_the_data_changes_no_verdict_and_no_digit(scale):
             assert other[name] == expected, name
 
 
+@pytest.mark.slow
 def test_centred_data_are_certified_at_a_minimum_of_zero_which_has_no_direction():
     half = gaussian(20, 20)
     found = solved(np.concatenate([half, -half]))

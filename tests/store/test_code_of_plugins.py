@@ -59,6 +59,7 @@ def test_parts_of_one_code_are_one_run(place, capsys):
     assert app(["verify", "run"]) == 0
 
 
+@pytest.mark.slow
 def test_a_comment_makes_no_other_code(place, capsys):
     assert part(1) == part(2, "# The model.\n" + MODEL + "\n# The end.\n") == 0
     assert app(["verify", "run"]) == 0

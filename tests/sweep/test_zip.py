@@ -233,6 +233,7 @@ def test_rows_are_those_of_the_pairs(tmp_path):
     assert found == [[d, sigma, r] for r in (0, 1) for d, sigma in ((10, 1), (8, 2), (10, 3))]
 
 
+@pytest.mark.slow
 def test_parts_of_zipped_points_make_the_whole_and_a_run_is_extended(tmp_path):
     plan = sweep(realizations=5, **ZIPPED)
     cut = [share(plan, 4, Part(number, 2)) for number in (1, 2)]

@@ -1,9 +1,8 @@
 """The hard margin of rows y_i: max over ‖w‖ = 1 of min_i y_i·w, with a proved gap.
 
 A guess of the active constraints y_i·w = 1 is corrected until primal and dual bounds meet (a primal-dual
-active set), which takes one to three factorisations from a good guess. The first guess is message
-passing's; where that does not do, an interior point method (Mehrotra's predictor-corrector on
-min ½‖w‖² subject to y_i·w ≥ 1) makes a better one, and goes on to the end if need be.
+active set), which takes one to three factorisations from a good guess. The first guess is message passing's; where
+that does not do, an interior point method (Mehrotra's predictor-corrector on min ½‖w‖² subject to y_i·w ≥ 1) goes on.
 
 Source:
     Hintermüller, Ito, Kunisch, SIAM J. Optim. 13, 865 (2002); Mehrotra, SIAM J. Optim. 2, 575 (1992).
@@ -110,7 +109,7 @@ def search(y: Float[Array, "n d"], radius: Float[Array, ""], guess: Pair, *, war
 
     Args:
         y: the rows, to be separated from the origin.
-        radius: max_i ‖y_i‖, rounded up.
+        radius: max_i ‖y_i‖.
         guess: multipliers that show the active set.
         warm: whether the interior point starts from the guess, if that separates. What Newton's method leaves
             is a worse start than none.

@@ -116,10 +116,7 @@ def begin(
     guess: tuple[Float[Array, " d"], Bool[Array, ""]] | None,
     it: Iterate,
 ) -> Iterate:
-    """Start from message passing's guess, or from the step from S = 0 with an isotropic Hessian if that is lower.
-
-    The mean square of the rows is given.
-    """
+    """Start from message passing's guess, or from the step from S = 0 with an isotropic Hessian if that is lower."""
     first = -jnp.mean(exact, axis=0) / square
     s, near = guess or (first, jnp.zeros((), bool))
     lower = jax.nn.logsumexp(exact @ s) < jax.nn.logsumexp(exact @ first)
@@ -150,10 +147,9 @@ def exact_factor(x: Float[Array, "n d"], radius: Float[Array, ""], it: Iterate, 
         """A Cholesky factor of whose routine no bound is known."""
         return curvature.proved(filled(h, used), -factor.shift * mean, factor.upper, rounding(len(x)) * trace)
 
-    def by_analysis(h: Array, factor: Factor) -> Array:
-        return least_curvature(x, trace, -factor.shift * mean)
-
-    least = lax.platform_dependent(h, factor, cpu=by_analysis, default=by_residual)
+    least = lax.platform_dependent(
+        h, factor, cpu=lambda _, factor: least_curvature(x, trace, -factor.shift * mean), default=by_residual
+    )
     least = jnp.where(factor.succeeded, least, 0.0)
     return _factored(it._replace(z=z, exact=jnp.ones((), bool)), ready(factor), p, least)
 
