@@ -42,6 +42,29 @@ class Line(NamedTuple):
     full: float
 
 
+class Timed(NamedTuple):
+    """A run with so many lanes: seconds of processor, and relative to those of the first number of lanes."""
+
+    run: str
+    command: str
+    lanes: int
+    seconds: float
+    ratio: float
+
+
+RUNS = {  # with the realizations of each point
+    "limit, n = 400, λ 0.40 to 0.60": ("--n 400 --lambda 0.4:0.6:0.02", 182),
+    "gradient_flow, n = 100, σ = 1 and 5": ("--n 100 --d 48 --sigma 1,5 --solver gradient_flow --until 1e6", 500),
+    "perceptron_exponential, in closed form": ("--preset perceptron_times", 4000),
+    "perceptron_ball, in closed form": ("--preset ball_share", 300),
+    "linear_regression, in closed form": ("--preset linear_stuck", 64),
+    "diagonal_network, reduced": ("--preset diagonal_collapse", 16),
+    "matrix_completion, flow": ("--preset completion_collapse", 8),
+    "quadratic_modular, AdamW": ("--preset modular_smoke", 64),
+}
+SHORT = {"limit, n = 40": ("--n 40 --lambda 0.4", 8)}
+
+
 def kernels(*, short: bool) -> list[Family]:
     """Return what is counted: both sides of the transition and near it, and flows that are stiff and not."""
     if short:
@@ -85,14 +108,27 @@ def lines(families: list[Family], widths: list[int]) -> list[Line]:
     return found
 
 
-def processor_seconds(lanes: int, *, short: bool) -> float:
-    """Return the seconds of processor of 2,002 rows across the transition, whole process, everything compiled."""
-    size = "--n 40 --lambda 0.4 --realizations 8" if short else "--n 400 --lambda 0.4:0.6:0.02 --realizations 182"
-    with TemporaryDirectory() as home:
-        return min(_spent([*size.split(), "--batch", str(lanes)], Path(home)) for _ in range(2))
+def timed(widths: list[int], *, short: bool) -> list[Timed]:
+    """Time whole runs with every number of lanes, everything compiled, and say how much more than with the first."""
+    found: list[Timed] = []
+    for name, (options, rows) in (SHORT if short else RUNS).items():
+        with TemporaryDirectory() as home:
+            spent = [_spent([*options.split(), "--batch", str(lanes)], rows, Path(home)) for lanes in widths]
+        command = f"sweepjax run {options} --realizations {rows}"
+        found += [Timed(name, command, *pair, pair[1] / spent[0]) for pair in zip(widths, spent, strict=True)]
+        print(*found[-len(widths) :], sep="\n", flush=True)
+    return found
 
 
-def _spent(options: list[str], cache: Path) -> float:
+def _spent(options: list[str], rows: int, cache: Path) -> float:
+    """Return the seconds of processor of a run, less those of a run of one row a point, everything compiled."""
+    many, one = ([*options, "--realizations", str(count)] for count in (rows, 1))
+    for each in (many, one):
+        run_anew(each, cache)
+    return min(_seconds(many, cache) for _ in range(2)) - min(_seconds(one, cache) for _ in range(2))
+
+
+def _seconds(options: list[str], cache: Path) -> float:
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     run_anew(options, cache)
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
@@ -101,6 +137,11 @@ def _spent(options: list[str], cache: Path) -> float:
 
 def _markdown(line: Line) -> str:
     return f"* {line.kernel}, {line.lanes} lanes: {line.ratio:.3g} of the work of one, {line.full:.1%} full"
+
+
+def _timed_markdown(run: Timed) -> str:
+    took = f"{run.seconds:.3g} s of processor, {run.ratio:.3g} of one lane"
+    return f"* {run.run}, {run.lanes} lanes: {took} (`{run.command}`)"
 
 
 def draw(found: list[Line]) -> Figure:
@@ -126,14 +167,12 @@ def main() -> None:
     mpl.use("agg")
     widths = [int(text) for text in options.lanes.split(",")]
     found = lines(kernels(short=options.short), widths)
-    spent = [processor_seconds(lanes, short=options.short) for lanes in widths]
+    runs = timed(widths, short=options.short)
     options.out.mkdir(parents=True, exist_ok=True)
-    with (options.out / "lanes.csv").open("w", newline="") as file:
-        writer = csv.writer(file)
-        writer.writerow(Line._fields)
-        writer.writerows(found)
-    timed = [f"* a run of 2,002 rows, {w} lanes: {s:.3g} s of processor" for w, s in zip(widths, spent, strict=True)]
-    text = ["`python -m benchmarks.lanes`", "", *map(_markdown, found), *timed, ""]
+    for name, rows in (("lanes", found), ("lanes_timed", runs)):
+        with (options.out / name).with_suffix(".csv").open("w", newline="") as file:
+            csv.writer(file).writerows([rows[0]._fields, *rows])
+    text = ["`python -m benchmarks.lanes`", "", *map(_markdown, found), "", *map(_timed_markdown, runs), ""]
     (options.out / "lanes.md").write_text("\n".join(text))
     draw(found).savefig(options.out / "lanes.png", dpi=160)
 

@@ -4,7 +4,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
-from scipy.optimize import minimize, nnls
+from scipy.optimize import OptimizeResult, minimize, nnls
 
 TOLERANCE = 1e-8
 
@@ -17,7 +17,15 @@ def main(folder: str, out: str) -> None:
 def solve(x: np.ndarray) -> float:
     """Return ‖S_∞‖ by L-BFGS-B; where its direction separates, minus the margin, by the hull's nearest point."""
     options = {"maxiter": 20_000, "maxfun": 40_000, "gtol": TOLERANCE, "ftol": 0.0}
-    s = minimize(_objective, np.zeros(x.shape[1]), args=(x,), jac=True, method="L-BFGS-B", options=options).x
+
+    def separated(intermediate_result: OptimizeResult) -> None:
+        """End the descent, which would go on for ever, where its direction separates."""
+        if np.max(x @ intermediate_result.x) < 0:
+            raise StopIteration
+
+    start = np.zeros(x.shape[1])
+    found = minimize(_objective, start, args=(x,), jac=True, method="L-BFGS-B", options=options, callback=separated)
+    s = found.x
     if np.max(x @ s) >= 0:
         return float(np.linalg.norm(s))
     # min ‖xᵀa‖ over weights of sum 1, as a problem of nonnegative least squares.

@@ -134,6 +134,6 @@ def _number(known: Any) -> str:
 
 
 def _is_silent(beat: "Beat") -> bool:
-    from sweepjax.store.beats import SILENT  # noqa: PLC0415
+    from sweepjax.store.beats import COMPILING, SILENT  # noqa: PLC0415
 
-    return not beat.ended and beat.silent > SILENT
+    return not beat.ended and beat.silent > (COMPILING if beat.doing == "compiling" else SILENT)

@@ -19,6 +19,7 @@ from sweepjax.store.paths import Overtaken, content, entries, remove, tag
 
 EVERY = 10.0  # seconds between two beats
 SILENT = 60.0  # seconds after which a process is taken to be gone
+COMPILING = 900.0  # the same while it compiles: it says nothing before its first program is ready
 FORGOTTEN = 3600.0  # seconds after which what it left is removed by others
 MOST_FAILURES = 20
 
@@ -57,10 +58,11 @@ class Pulse:
         self.next = time.monotonic() + EVERY
 
     def tell(self, **state: Any) -> None:
-        """Take note of how far this process is, and say so if the last time is long ago."""
+        """Take note of how far this process is, and say so if the last time is long ago or it does something else."""
+        before = self.beat.doing
         for name, value in state.items():
             setattr(self.beat, name, value)
-        if time.monotonic() >= self.next:
+        if self.beat.doing != before or time.monotonic() >= self.next:
             self._put()
             self.next = time.monotonic() + EVERY
 

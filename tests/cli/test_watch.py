@@ -11,7 +11,7 @@ from stored_runs import LIMIT, curves_run, limit_run
 from sweepjax_cli import _watch, app
 
 from sweepjax.look import Watcher
-from sweepjax.store.beats import SILENT, Beat, Pulse, beats, failure
+from sweepjax.store.beats import COMPILING, SILENT, Beat, Pulse, beats, failure
 
 
 def put(path, **told):
@@ -69,6 +69,13 @@ def test_the_page_shows_workers_and_those_that_are_silent(half):
     assert "node7:1" in page
     assert "15" in page
     assert "silent for" in page
+
+
+def test_a_process_that_compiles_says_nothing_for_minutes_and_is_not_called_silent(half):
+    put(half, doing="compiling", time=time.time() - SILENT - 10)
+    assert "silent" not in printed(half)
+    put(half, doing="compiling", time=time.time() - COMPILING - 10)
+    assert "silent for" in printed(half)
 
 
 def test_the_page_shows_failures_by_the_line_that_says_what_went_wrong(half):
