@@ -9,6 +9,7 @@ With them, and with XLA's batched kernels of a CPU, whole runs are timed in seco
 import argparse
 import csv
 import resource
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
@@ -27,7 +28,10 @@ from sweepjax.solvers.limit import Limit
 from sweepjax.sweep.times import recorded_times
 from sweepjax.types import Family, Task
 
-PER_LANE = 24  # rows of the smaller count, relative to the lanes, beyond what fills the pool
+FILLING, PER_LANE = (
+    2,
+    8,
+)  # rows before those that are counted, beyond the slots, and rows that are, relative to the lanes
 FEWEST = 64
 
 
@@ -78,13 +82,11 @@ def _family(n: int, d: int, solver: Any, sigma: float = 1.0) -> Family:
     return Family((Task(Logistic(n=n, d=d, sigma=sigma), solver, times=times),))
 
 
-def steady(family: Family, lanes: int) -> tuple[int, float, float]:
-    """Return how many rows are counted, the least seconds of one, and how full the lanes were."""
-    slots = sizes.shape(lanes, family, Engine(device="cpu").devices).slots
-    half = max(FEWEST, PER_LANE * lanes + slots if lanes > 1 else 0)
-    (few, *before), (many, *after) = (_counted(family, lanes, rows, 2 * half) for rows in (half, 2 * half))
+def steady(family: Family, lanes: int, few: int, many: int) -> tuple[float, float]:
+    """Return the least seconds of one of the rows from `few` to `many`, and how full the lanes were."""
+    (least, *before), (most, *after) = (_counted(family, lanes, rows, many) for rows in (few, many))
     taken, served = (late - early for early, late in zip(before, after, strict=True))
-    return half, (many - few) / half, served / (lanes * taken)
+    return (most - least) / (many - few), served / (lanes * taken)
 
 
 def _counted(family: Family, lanes: int, rows: int, most: int) -> tuple[float, int, int]:
@@ -95,29 +97,26 @@ def _counted(family: Family, lanes: int, rows: int, most: int) -> tuple[float, i
     return seconds, int(np.sum(left.taken)), int(np.sum(left.served))
 
 
-def lines(families: list[Family], widths: list[int]) -> list[Line]:
-    """Count every kernel with every number of lanes."""
-    found: list[Line] = []
+def lines(families: list[Family], widths: list[int]) -> Iterator[Line]:
+    """Count every kernel with every number of lanes, on the same rows: those that come when the pool is full."""
     for family in families:
-        one = np.nan
+        slots = max(sizes.shape(lanes, family, Engine(device="cpu").devices).slots for lanes in widths)
+        few = slots + FILLING * max(widths)
+        many, one = few + max(FEWEST, PER_LANE * max(widths)), np.nan
         for lanes in widths:
-            rows, seconds, full = steady(family, lanes)
+            seconds, full = steady(family, lanes, few, many)
             one = seconds if lanes == widths[0] else one
-            found.append(Line(title(family), lanes, rows, 1e6 * seconds, seconds / one, full))
-            print(found[-1], flush=True)
-    return found
+            yield Line(title(family), lanes, many - few, 1e6 * seconds, seconds / one, full)
 
 
-def timed(widths: list[int], *, short: bool) -> list[Timed]:
+def timed(widths: list[int], *, short: bool, only: str) -> Iterator[Timed]:
     """Time whole runs with every number of lanes, everything compiled, and say how much more than with the first."""
-    found: list[Timed] = []
     for name, (options, rows) in (SHORT if short else RUNS).items():
-        with TemporaryDirectory() as home:
-            spent = [_spent([*options.split(), "--batch", str(lanes)], rows, Path(home)) for lanes in widths]
-        command = f"sweepjax run {options} --realizations {rows}"
-        found += [Timed(name, command, *pair, pair[1] / spent[0]) for pair in zip(widths, spent, strict=True)]
-        print(*found[-len(widths) :], sep="\n", flush=True)
-    return found
+        if only in name:
+            with TemporaryDirectory() as home:
+                spent = [_spent([*options.split(), "--batch", str(lanes)], rows, Path(home)) for lanes in widths]
+            command = f"sweepjax run {options} --realizations {rows}"
+            yield from (Timed(name, command, *pair, pair[1] / spent[0]) for pair in zip(widths, spent, strict=True))
 
 
 def _spent(options: list[str], rows: int, cache: Path) -> float:
@@ -162,19 +161,45 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.lanes", description=__doc__)
     parser.add_argument("--out", type=Path, default=FOLDER)
     parser.add_argument("--lanes", default="1,8,64", help="numbers of lanes, the first of which is the unit")
+    parser.add_argument("--only", default="", help="kernels and runs whose name holds this")
+    parser.add_argument("--counted", action="store_true", help="count and time nothing")
+    parser.add_argument("--timed", action="store_true", help="time and count nothing")
     parser.add_argument("--short", action="store_true", help="one tiny kernel")
     options = parser.parse_args()
     mpl.use("agg")
     widths = [int(text) for text in options.lanes.split(",")]
-    found = lines(kernels(short=options.short), widths)
-    runs = timed(widths, short=options.short)
     options.out.mkdir(parents=True, exist_ok=True)
-    for name, rows in (("lanes", found), ("lanes_timed", runs)):
-        with (options.out / name).with_suffix(".csv").open("w", newline="") as file:
-            csv.writer(file).writerows([rows[0]._fields, *rows])
-    text = ["`python -m benchmarks.lanes`", "", *map(_markdown, found), "", *map(_timed_markdown, runs), ""]
+    if not options.timed:
+        families = [each for each in kernels(short=options.short) if options.only in title(each)]
+        _write(options.out / "lanes.csv", lines(families, widths))
+    if not options.counted:
+        _write(options.out / "lanes_timed.csv", timed(widths, short=options.short, only=options.only))
+    found = [_read(options.out / f"{name}.csv", kind) for name, kind in (("lanes", Line), ("lanes_timed", Timed))]
+    text = ["`python -m benchmarks.lanes`", "", *map(_markdown, found[0]), "", *map(_timed_markdown, found[1]), ""]
     (options.out / "lanes.md").write_text("\n".join(text))
-    draw(found).savefig(options.out / "lanes.png", dpi=160)
+    draw(found[0]).savefig(options.out / "lanes.png", dpi=160)
+
+
+def _write(file: Path, rows: Iterable[Any]) -> None:
+    """Add rows to a table one by one, in the place of those of the same name and lanes."""
+    for row in rows:
+        print(row, flush=True)
+        rest = [each for each in _read(file, type(row)) if (each[0], each.lanes) != (row[0], row.lanes)]
+        with file.open("w", newline="") as out:
+            csv.writer(out).writerows([row._fields, *rest, row])
+
+
+def _read(file: Path, kind: Any) -> list[Any]:
+    """Return the rows of a table that is there."""
+    if not file.exists():
+        return []
+    with file.open(newline="") as lines:
+        _, *texts = csv.reader(lines)
+    return [kind(*(cast(text) for cast, text in zip(_casts(kind), row, strict=True))) for row in texts]
+
+
+def _casts(kind: Any) -> list[Any]:
+    return list(kind.__annotations__.values())
 
 
 if __name__ == "__main__":
