@@ -2,6 +2,7 @@
 
 import jax.numpy as jnp
 import numpy as np
+import pandas as pd
 import pytest
 from scipy.optimize import linprog
 
@@ -43,7 +44,12 @@ def test_the_names_of_the_labels_do_not_matter(frame):
 def test_rows_of_a_run_are_solved_as_in_the_run():
     rows = sj.run(lam=0.5, n=N, realizations=4)
     x = np.stack([sj.dataset(row).x for _, row in rows.iterrows()])
-    assert sj.limit(x).equals(rows[list(sj.limit(x))])
+    frame = sj.limit(x)
+    exact = ["separable", "certified", "support_vectors", "iterations"]
+    pd.testing.assert_frame_equal(frame[exact], rows[exact], check_dtype=False)
+    # The run knows its number of columns only as it goes: other products, other last digits.
+    for name in ("s_norm", "loss_inf", "margin"):
+        np.testing.assert_allclose(frame[name], rows[name], rtol=1e-12)
 
 
 @pytest.mark.slow
