@@ -1,8 +1,8 @@
 """`python -m benchmarks.lanes`: what a row costs when many share the lanes of a device, in counted work.
 
 Products, factorisations and triangular solves are counted as they are executed (`benchmarks.counting`), and taken as
-the least time of an H100 (`benchmarks.roofline`). A steady row is the difference between many rows and half of them, so
-that the last rows, after which none come, do not count. Elementwise work and the pool's own copies are not counted.
+the least time of an H100 (`benchmarks.roofline`). Rows are counted that come when the pool is full: many less fewer,
+so that the last, after which none come, do not count. Elementwise work and the pool's own copies are not counted.
 With them, and with XLA's batched kernels of a CPU, whole runs are timed in seconds of processor.
 """
 
@@ -28,10 +28,7 @@ from sweepjax.solvers.limit import Limit
 from sweepjax.sweep.times import recorded_times
 from sweepjax.types import Family, Task
 
-FILLING, PER_LANE = (
-    2,
-    8,
-)  # rows before those that are counted, beyond the slots, and rows that are, relative to the lanes
+FILLING, PER_LANE = 2, 8  # rows a lane: before those that are counted, beyond the slots, and counted
 FEWEST = 64
 
 

@@ -2,7 +2,6 @@
 
 import jax.numpy as jnp
 import numpy as np
-import pandas as pd
 import pytest
 from scipy.optimize import linprog
 
@@ -40,16 +39,27 @@ def test_the_names_of_the_labels_do_not_matter(frame):
     assert sj.limit(X, np.where(Y == 1, "sick", "healthy")).equals(frame)
 
 
-@pytest.mark.slow
-def test_rows_of_a_run_are_solved_as_in_the_run():
+@pytest.fixture(scope="module")
+def both():
+    """What a run says of its datasets, and what the function says of them."""
     rows = sj.run(lam=0.5, n=N, realizations=4)
-    x = np.stack([sj.dataset(row).x for _, row in rows.iterrows()])
-    frame = sj.limit(x)
-    exact = ["separable", "certified", "support_vectors", "iterations"]
-    pd.testing.assert_frame_equal(frame[exact], rows[exact], check_dtype=False)
-    # The run knows its number of columns only as it goes: other products, other last digits.
+    found = sj.limit(np.stack([sj.dataset(row).x for _, row in rows.iterrows()]))
+    return rows[list(found)], found
+
+
+@pytest.mark.slow
+@pytest.mark.xfail(strict=True, reason="a run is told its number of columns as it goes, which moves the last digits")
+def test_rows_of_a_run_are_solved_as_in_the_run_to_the_bit(both):
+    assert both[0].equals(both[1])
+
+
+@pytest.mark.slow
+def test_rows_of_a_run_are_solved_as_in_the_run(both):
+    rows, found = both
+    for name in ("separable", "certified", "support_vectors", "iterations"):
+        assert rows[name].equals(found[name])
     for name in ("s_norm", "loss_inf", "margin"):
-        np.testing.assert_allclose(frame[name], rows[name], rtol=1e-12)
+        np.testing.assert_allclose(found[name], rows[name], rtol=1e-12)
 
 
 @pytest.mark.slow

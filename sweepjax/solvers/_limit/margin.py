@@ -1,8 +1,8 @@
 """The hard margin of rows y_i: max over ‖w‖ = 1 of min_i y_i·w, with a proved gap.
 
 A guess of the active constraints y_i·w = 1 is corrected until primal and dual bounds meet (a primal-dual
-active set), which takes one to three factorisations from a good guess. The first guess is message passing's; where
-that does not do, an interior point method (Mehrotra's predictor-corrector on min ½‖w‖² subject to y_i·w ≥ 1) goes on.
+active set), in one to three factorisations from a good guess. The first guess is message passing's. Where that does not
+do, an interior point (Mehrotra's predictor-corrector on min ½‖w‖² subject to y_i·w ≥ 1) makes a better one or goes on.
 
 Source:
     Hintermüller, Ito, Kunisch, SIAM J. Optim. 13, 865 (2002); Mehrotra, SIAM J. Optim. 2, 575 (1992).
