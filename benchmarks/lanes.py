@@ -157,14 +157,16 @@ def main() -> None:
     """Write the table and the picture."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.lanes", description=__doc__)
     parser.add_argument("--out", type=Path, default=FOLDER)
-    parser.add_argument("--lanes", default="1,8,64", help="numbers of lanes, the first of which is the unit")
+    parser.add_argument(
+        "--lanes", type=_numbers, default="1,8,64", help="numbers of lanes, the first of which is the unit"
+    )
     parser.add_argument("--only", default="", help="kernels and runs whose name holds this")
     parser.add_argument("--counted", action="store_true", help="count and time nothing")
     parser.add_argument("--timed", action="store_true", help="time and count nothing")
     parser.add_argument("--short", action="store_true", help="one tiny kernel")
     options = parser.parse_args()
     mpl.use("agg")
-    widths = [int(text) for text in options.lanes.split(",")]
+    widths = options.lanes
     options.out.mkdir(parents=True, exist_ok=True)
     if not options.timed:
         families = [each for each in kernels(short=options.short) if options.only in title(each)]
@@ -175,6 +177,15 @@ def main() -> None:
     text = ["`python -m benchmarks.lanes`", "", *map(_markdown, found[0]), "", *map(_timed_markdown, found[1]), ""]
     (options.out / "lanes.md").write_text("\n".join(text))
     draw(found[0]).savefig(options.out / "lanes.png", dpi=160)
+
+
+def _numbers(text: str) -> list[int]:
+    found = text.split(",")
+    if not all(each.isdecimal() and int(each) for each in found):
+        raise argparse.ArgumentTypeError(
+            f"{text!r} are no numbers of lanes; write whole numbers from 1 on, such as 1,64"
+        )
+    return list(map(int, found))
 
 
 def _write(file: Path, rows: Iterable[Any]) -> None:

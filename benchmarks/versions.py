@@ -52,13 +52,17 @@ def main() -> None:
     parser.add_argument("--repetitions", type=int, default=5)
     parser.add_argument("--out", type=Path, default=FOLDER / "versions")
     options = parser.parse_args()
+    if not options.other.is_file():
+        parser.error(f"there is no {options.other}; give the path of another installation's `sweepjax`")
+    chosen = [name for name in JOBS if options.only in name]
+    if not chosen:
+        parser.error(f"no job has {options.only!r} in its name; there are: {'; '.join(JOBS)}")
     rows = []
     with TemporaryDirectory() as home:
-        for name in JOBS:
-            if options.only in name:
-                rows.append(row(name, options.other, Path(home), options.repetitions))
-                print(rows[-1].cells(), flush=True)
-                table.write(rows, options.out, table.provenance(os.cpu_count() or 1))
+        for name in chosen:
+            rows.append(row(name, options.other, Path(home), options.repetitions))
+            print(rows[-1].cells(), flush=True)
+            table.write(rows, options.out, table.provenance(os.cpu_count() or 1))
 
 
 if __name__ == "__main__":
