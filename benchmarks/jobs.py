@@ -17,9 +17,9 @@ from benchmarks.memory import CHUNK_ROWS, peak
 from benchmarks.reference import Goal, margin_goal, minimum_goal
 from benchmarks.table import Row
 from benchmarks.timing import Pair, alternate, limited
-from sweepjax.engine.pool import queue_of
 from sweepjax.engine.programs import Program
 from sweepjax.engine.sizes import default_chunk_rows
+from sweepjax.engine.slots import queue_of
 from sweepjax.engine.widths import rows_of
 from sweepjax.run import fill, open_store, share
 from sweepjax.sweep.sweep import Sweep

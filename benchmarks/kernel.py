@@ -15,8 +15,9 @@ from benchmarks.timing import limited
 from sweepjax.engine.dealing import deal
 from sweepjax.engine.engine import Engine
 from sweepjax.engine.kernel import Kernel, Row, Slot, drawn
-from sweepjax.engine.pool import advance, empty, queue_of
+from sweepjax.engine.pool import advance
 from sweepjax.engine.redraw import dataset
+from sweepjax.engine.slots import empty, queue_of
 from sweepjax.identity import describe
 from sweepjax.keys import realization_keys
 from sweepjax.models.logistic import Dataset, Logistic, Weights

@@ -26,8 +26,9 @@ from benchmarks import table
 from benchmarks.counting import Counter, Site, Sites, Tally
 from sweepjax.engine import sizes
 from sweepjax.engine.engine import Engine
-from sweepjax.engine.pool import advance, empty, queue_of
+from sweepjax.engine.pool import advance
 from sweepjax.engine.programs import kernel_of
+from sweepjax.engine.slots import empty, queue_of
 from sweepjax.engine.widths import rows_of
 from sweepjax.identity import name_of
 from sweepjax.models.logistic import Logistic

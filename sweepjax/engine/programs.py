@@ -12,9 +12,10 @@ from jaxtyping import Array
 from sweepjax.engine.devices import cores
 from sweepjax.engine.kernel import Kernel, Row
 from sweepjax.engine.looking import watches
-from sweepjax.engine.pool import Left, Pool, Queue, advance, empty, queue_of
+from sweepjax.engine.pool import advance
 from sweepjax.engine.settings import settled
 from sweepjax.engine.sizes import Shape
+from sweepjax.engine.slots import Left, Pool, Queue, empty, queue_of
 from sweepjax.observed import observables_of
 from sweepjax.sweep.stop import Stop
 from sweepjax.types import Task

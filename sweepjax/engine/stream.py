@@ -10,8 +10,8 @@ import numpy as np
 
 from sweepjax.columns import join
 from sweepjax.engine.kernel import Row
-from sweepjax.engine.pool import ENDLESS, Left, Pool, queue_of
 from sweepjax.engine.programs import Program
+from sweepjax.engine.slots import ENDLESS, Left, Pool, queue_of
 from sweepjax.engine.underway import Arrays, Rows, State, fits, joined, put_back, taken
 from sweepjax.types import Chunk, Columns
 

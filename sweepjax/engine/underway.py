@@ -9,8 +9,8 @@ from typing import Any, NamedTuple, Protocol
 import jax
 import numpy as np
 
-from sweepjax.engine.pool import Pool
 from sweepjax.engine.settings import settled
+from sweepjax.engine.slots import Pool
 from sweepjax.keys import like, plain
 from sweepjax.types import Chunk
 

@@ -1,5 +1,6 @@
 """Rows that share the lanes of a pool are the rows of one lane, and lanes are full."""
 
+import re
 from typing import Any, NamedTuple
 
 import jax
@@ -7,7 +8,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from sweepjax.engine.pool import advance, empty, queue_of
+from sweepjax.engine.pool import advance
+from sweepjax.engine.slots import empty, queue_of
 
 COUNT = 200
 
@@ -88,3 +90,38 @@ def test_what_a_stage_does_not_change_is_not_written():
         text = str(jax.make_jaxpr(lambda pool, queue: advance(toy, 8, pool, queue))(pool, queue_of(rows, rows, 8)))
     # Of each stage: what it waits for, `left` and `trace`; the row is written where it enters.
     assert text.count("scatter[") < 20
+
+
+class Factorising(Toy):
+    """Rows of which some wait for a factor of a matrix that no stage changes."""
+
+    def enter(self, row):
+        return super().enter(row), jnp.eye(3) * row
+
+    @property
+    def stages(self):
+        def factorised(slot):
+            visited, matrix = slot
+            return self._visited(visited, 1)._replace(trace=jnp.linalg.cholesky(matrix)[0, 0].astype(jnp.int64)), matrix
+
+        return (factorised, lambda slot: (self._visited(slot[0], 2), slot[1]))
+
+    def waits(self, slot):
+        return super().waits(slot[0])
+
+    def leave(self, slot):
+        return super().leave(slot[0])
+
+
+def test_a_row_alone_computes_nothing_of_a_stage_for_which_it_does_not_wait():
+    toy = Factorising()
+    with jax.enable_x64(True):
+        pool = jax.eval_shape(lambda: empty(toy, jnp.int32(0), 1))
+        rows = np.arange(8, dtype=np.int32)
+        call = jax.jit(lambda pool, queue: advance(toy, 1, pool, queue))
+        text = call.lower(pool, queue_of(rows, rows, 8)).compile().as_text()
+    computations = {block.split(" ", 1)[0].lstrip("%"): block for block in text.split("\n\n")}
+    holders = [name for name, block in computations.items() if "potrf" in block]
+    branches = ", ".join(re.findall(r"(?:branch_computations=\{|(?:true|false)_computation=)([^}\n]*)", text))
+    assert len(holders) == 1
+    assert re.search(rf"%{re.escape(holders[0])}\b", branches)

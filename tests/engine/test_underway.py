@@ -9,7 +9,7 @@ import pytest
 
 from sweepjax.engine import stream
 from sweepjax.engine.engine import Engine
-from sweepjax.engine.pool import Pool
+from sweepjax.engine.slots import Pool
 from sweepjax.engine.underway import State, fits, put_back, state, taken
 from sweepjax.store.chunkfile import table
 from sweepjax.store.states import States

@@ -134,9 +134,19 @@ def correct(y: Float[Array, "n d"], radius: Float[Array, ""], now: Search, used:
     return now._replace(active=following, best=_better(now.best, found), near=near)
 
 
-def step(y: Float[Array, "n d"], factored: Float[Array, "n d"], now: Search, used: Count = None) -> Search:
-    """Take a step of the interior point, with a factor in the precision of the rows `factored`, which are y."""
-    return now._replace(point=_assess(y, _step(y, factored, now.point, used)))
+def normal_factor(y: Float[Array, "n d"], now: Search, used: Count = None) -> Factor:
+    """Factorise (I + Σ weights_i y_i y_iᵀ)/scale for the next step, in the precision of y, shifted if need be."""
+    weights = now.point.a / now.point.s
+    scale = jnp.max(weights)
+    least = 1e-7 if y.dtype == jnp.float32 else 1e-15
+    normal = hessian(y, weights / scale)
+    diagonal = jnp.arange(normal.shape[0])
+    return widened(factorise(normal.at[diagonal, diagonal].add((1 / scale).astype(y.dtype)), 0.0, least, used))
+
+
+def step(y: Float[Array, "n d"], factor: Factor, now: Search) -> Search:
+    """Take a step of the interior point, with the factor made for it."""
+    return now._replace(point=_assess(y, _step(y, factor, now.point)))
 
 
 def bound(y: Float[Array, "n d"], radius: Float[Array, ""], now: Search) -> Search:
@@ -173,17 +183,16 @@ def _assess(y: Float[Array, "n d"], point: Interior) -> Interior:
     return point._replace(gap=(upper - lower) / upper, hopeless=vanishes, iterations=point.iterations + 1)
 
 
-def _step(y: Float[Array, "n d"], factored: Float[Array, "n d"], point: Interior, used: Count) -> Interior:
-    """One predictor-corrector step, with one factorisation.
+def _step(y: Float[Array, "n d"], factor: Factor, point: Interior) -> Interior:
+    """One predictor-corrector step.
 
-    It is of float32 as long as that preconditions well enough. A step that shows that it does not is not taken;
-    float64 starts where it started.
+    Its factor is of float32 as long as that preconditions well enough. A step that shows that it does not is not
+    taken; float64 starts where it started.
     """
     w, s, a = point.w, point.s, point.a
     dual_residual, primal_residual = w - a @ y, y @ w - 1 - s
     weights, mu = a / s, jnp.vdot(a, s) / s.size
     scale = jnp.max(weights)
-    factor = _normal_factor(factored, weights, scale, used)
 
     def multiply(v: Float[Array, " d"]) -> Float[Array, " d"]:
         return (weights * (y @ v)) @ y / scale + v / scale
@@ -205,14 +214,6 @@ def _step(y: Float[Array, "n d"], factored: Float[Array, "n d"], point: Interior
     return taken._replace(rough=point.rough & exact)
 
 
-def _normal_factor(y: Float[Array, "n d"], weights: Float[Array, " n"], scale: Float[Array, ""], used: Count) -> Factor:
-    """Factorise (I + Σ weights_i y_i y_iᵀ)/scale in the precision of y, shifted if need be."""
-    least = 1e-7 if y.dtype == jnp.float32 else 1e-15
-    normal = hessian(y, weights / scale)
-    diagonal = jnp.arange(normal.shape[0])
-    return widened(factorise(normal.at[diagonal, diagonal].add((1 / scale).astype(y.dtype)), 0.0, least, used))
-
-
 def _longest(value: Float[Array, " n"], change: Float[Array, " n"]) -> Float[Array, ""]:
     """The longest step up to 1/0.995 that keeps value + step·change ≥ 0."""
     return jnp.minimum(1 / 0.995, jnp.min(jnp.where(change < 0, -value / change, jnp.inf)))
@@ -221,11 +222,10 @@ def _longest(value: Float[Array, " n"], change: Float[Array, " n"]) -> Float[Arr
 def _equality(y: Float[Array, "n d"], active: Bool[Array, " n"], used: Count) -> tuple[Array, Array]:
     """Return the shortest w [d] with y_i·w = 1 on the active rows (the first d of them), and its multipliers [n]."""
     n, d = y.shape
-    rows = jnp.nonzero(active, size=min(n, d), fill_value=n)[0]
-    rows = rows if used is None else jnp.where(jnp.arange(rows.size) < used, rows, n)
-    filled = rows < n
+    rows = jnp.argsort(~active, stable=True)[:d]
+    filled = jnp.arange(rows.size) < jnp.minimum(jnp.sum(active), d if used is None else used)
     # Unused places hold zero rows; a one on the diagonal keeps the Gram matrix regular.
-    chosen = jnp.where(filled[:, None], y[rows % n], 0)
+    chosen = jnp.where(filled[:, None], y[rows], 0)
     rough = chosen.astype(jnp.float32)
     diagonal = jnp.arange(rows.size)
     gram = lax.dot(rough, rough.T, precision=lax.Precision.HIGHEST).at[diagonal, diagonal].add(~filled)
@@ -233,7 +233,7 @@ def _equality(y: Float[Array, "n d"], active: Bool[Array, " n"], used: Count) ->
     a = refined(
         lambda v: jnp.where(filled, chosen @ (v @ chosen), v), factor, filled.astype(y.dtype), tolerance=1e-13
     ).v
-    return a @ chosen, jnp.zeros(n + 1, dtype=y.dtype).at[rows].add(a * filled)[:n]
+    return a @ chosen, jnp.zeros(n, dtype=y.dtype).at[rows].set(a * filled, unique_indices=True)
 
 
 def _bounded(y: Float[Array, "n d"], radius: Float[Array, ""], pair: Pair, factors: Array) -> Margin:

@@ -233,13 +233,13 @@ def _step(x: Float[Array, "n d"], it: Iterate) -> Iterate:
     value = jax.nn.logsumexp(it.z)
     least = 1e-4 * jnp.maximum(slope, -1e3 * jnp.abs(value) - 1)
 
-    def rises(t: Float[Array, ""]) -> Bool[Array, ""]:
-        return ~(jax.nn.logsumexp(it.z + t * dz) <= value + t * least + 1e-13 * jnp.abs(value))
+    def tried(t: Float[Array, ""]) -> tuple[Array, Array]:  # the step, and whether the function rises
+        return t, ~(jax.nn.logsumexp(it.z + t * dz) <= value + t * least + 1e-13 * jnp.abs(value))
 
     longest = jnp.minimum(newton, spread / jnp.max(jnp.abs(dz)))
-    t = lax.while_loop(lambda t: rises(t) & (t > 1e-8), lambda t: t / 2, longest)
+    t, rises = lax.while_loop(lambda at: at[1] & (at[0] > 1e-8), lambda at: tried(at[0] / 2), tried(longest))
     # An old factor may point uphill; standing still, it is replaced.
-    t = jnp.where(rises(t), 0.0, t)
+    t = jnp.where(rises, 0.0, t)
     s, z = it.s + t * direction, it.z + t * dz
     # Exactly at the minimum there is no step to take, and beside S = 0 none is short.
     whole = (t == newton) | (q == 0)

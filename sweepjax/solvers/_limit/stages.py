@@ -14,7 +14,7 @@ from jaxtyping import Array, Bool, Float, Int
 from sweepjax.primitives.hardware import slow_float64
 from sweepjax.solvers._limit import margin, messages, newton
 from sweepjax.solvers._limit.certificates import largest_of, separates
-from sweepjax.solvers._limit.linear import Count, columns_of, mean_square
+from sweepjax.solvers._limit.linear import Count, Factor, columns_of, mean_square
 
 
 class Rows(NamedTuple):
@@ -120,27 +120,36 @@ def _search(rows: Rows, state: State) -> State:
 
 def _searching(state: State, search: margin.Search) -> State:
     """Return the state with the search, and what that waits for."""
-    steps = jnp.where(search.point.rough, ROUGH_STEP, EXACT_STEP)
-    within = jnp.where(search.corrects, CORRECT, jnp.where(search.steps_on, steps, BOUND))
+    within = jnp.where(search.corrects, CORRECT, _step_or_bound(search))
     return state._replace(search=search, stage=jnp.where(search.goes_on, within, VERDICT))
+
+
+def _step_or_bound(search: margin.Search) -> Int[Array, ""]:
+    """Return what follows, but for a correction: a step, which needs a factor first, until the guess is to be seen."""
+    return jnp.where(search.steps_on, jnp.where(search.point.rough, ROUGH_NORMAL, EXACT_NORMAL), BOUND)
 
 
 def _correct(rows: Rows, state: State) -> State:
     return _searching(state, margin.correct(rows.exact, rows.radius, state.search, rows.used))
 
 
-def _rough_step(rows: Rows, state: State) -> State:
-    return _stepped(state, margin.step(rows.exact, rows.x.astype(jnp.float32), state.search, rows.used))
+def _rough_normal(rows: Rows, state: State) -> State:
+    return _about_to_step(state, margin.normal_factor(rows.x.astype(jnp.float32), state.search, rows.used))
 
 
-def _exact_step(rows: Rows, state: State) -> State:
-    return _stepped(state, margin.step(rows.exact, rows.exact, state.search, rows.used))
+def _exact_normal(rows: Rows, state: State) -> State:
+    return _about_to_step(state, margin.normal_factor(rows.exact, state.search, rows.used))
 
 
-def _stepped(state: State, search: margin.Search) -> State:
-    """Return the state after a step of the interior point, which is followed by steps until it shows its guess."""
-    steps = jnp.where(search.point.rough, ROUGH_STEP, EXACT_STEP)
-    return state._replace(search=search, stage=jnp.where(search.steps_on, steps, BOUND))
+def _about_to_step(state: State, factor: Factor) -> State:
+    """Return the state with the factor in the place of that of the descent, which takes a new one if it goes on."""
+    place = state.minimum.factor._replace(upper=factor.upper)
+    return state._replace(minimum=state.minimum._replace(factor=place), stage=jnp.int32(STEP))
+
+
+def _step(rows: Rows, state: State) -> State:
+    search = margin.step(rows.exact, state.minimum.factor, state.search)
+    return state._replace(search=search, stage=_step_or_bound(search))
 
 
 def _bound(rows: Rows, state: State) -> State:
@@ -158,7 +167,7 @@ def _verdict(rows: Rows, state: State) -> State:
 
 STAGES = (
     *(_messages, _begin, _rough, _exact, _descend, _judge),
-    *(_search, _correct, _rough_step, _exact_step, _bound, _verdict, _short),
+    *(_search, _correct, _rough_normal, _exact_normal, _step, _bound, _verdict, _short),
 )
 MESSAGES, BEGIN, ROUGH, EXACT, DESCEND, JUDGE = range(6)
-SEARCH, CORRECT, ROUGH_STEP, EXACT_STEP, BOUND, VERDICT, SHORT, DONE = range(6, 14)
+SEARCH, CORRECT, ROUGH_NORMAL, EXACT_NORMAL, STEP, BOUND, VERDICT, SHORT, DONE = range(6, 15)
