@@ -10,6 +10,7 @@ import numpy as np
 from jaxtyping import Array
 
 from sweepjax.engine.devices import cores
+from sweepjax.engine.kept import kept
 from sweepjax.engine.kernel import Kernel, Row
 from sweepjax.engine.looking import watches
 from sweepjax.engine.pool import advance
@@ -108,9 +109,17 @@ def _arguments(task: Task, row: Row, shape: Shape) -> tuple[Pool, Queue, np.ndar
 
 def _compiled(task: Task, row: Row, shape: Shape, device: Any) -> Program:
     with settled(), jax.default_device(device):
-        pool, queue, times = _arguments(task, row, shape)
-        placed = jax.device_put((queue, times, np.asarray(True)), device)
-        jitted = jax.jit(_advancing(task, shape.lanes), donate_argnums=0)
-        compiled = jitted.lower(pool, *placed).compile()
-        blank = jax.jit(lambda: jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), pool)).lower().compile()
-    return Program(shape, device, times, blank, compiled)
+        times = np.asarray(task.times, dtype=np.float64)
+        plug_ins = (row.model, row.solver, *observables_of(task).values())
+        made_of = _key(task, row, shape, device), [str(np.asarray(leaf).dtype) for leaf in jax.tree.leaves(row)]
+        advance, blank = kept(made_of, plug_ins, device, partial(_built, task, row, shape, device))
+    return Program(shape, device, times, blank, advance)
+
+
+def _built(task: Task, row: Row, shape: Shape, device: Any) -> tuple[jax.stages.Compiled, jax.stages.Compiled]:
+    pool, queue, times = _arguments(task, row, shape)
+    placed = jax.device_put((queue, times, np.asarray(True)), device)
+    jitted = jax.jit(_advancing(task, shape.lanes), donate_argnums=0)
+    compiled = jitted.lower(pool, *placed).compile()
+    blank = jax.jit(lambda: jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), pool)).lower().compile()
+    return compiled, blank

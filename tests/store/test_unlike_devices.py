@@ -27,6 +27,7 @@ def moved(key, *shape):
 
 def run(path, command, monkeypatch):
     monkeypatch.setattr(programs, "_programs", {})
+    monkeypatch.setattr(programs, "kept", lambda *given: given[-1]())
     assert app(["run", *command, "--chunk", "1000", "-o", str(path)]) == 0
     return path
 
