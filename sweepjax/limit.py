@@ -34,7 +34,8 @@ def limit(x: Any, y: Any = None, *, engine: Engine = HERE) -> "pd.Series | pd.Da
     10⁻⁶. It is false where x has columns that depend on each other, and where points lie on the border itself, as
     discrete data may (quasi-complete separation: an estimate with infinite components). `separable` is a guess then.
 
-    The first call for a shape compiles a program, in some ten seconds; the next process finds it on disk.
+    The first call for a shape compiles a program that serves a range of d, in some ten seconds; the next process finds
+    it on disk.
 
     Args:
         x: one dataset [n d], or datasets [r n d], of NumPy or JAX. float64 stays float64, whole numbers become float64.

@@ -2,11 +2,13 @@
 
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import ClassVar
 
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Key
+from jaxtyping import Array, Float, Int, Key
 
+from sweepjax.primitives import padding
 from sweepjax.types import Family, Stacked, parameter, plugin
 
 FEW = 10**7  # numbers of the datasets of a chunk
@@ -20,10 +22,15 @@ class Given:
     d: int = parameter(1, at_least=1)
     dtype: str = parameter("float32", choices=("float32", "float64"))
     x: float = 0.0
+    padded: ClassVar[str] = "d"
 
-    def sample(self, key: Key[Array, ""]) -> Float[Array, "n d"]:
-        """Return the dataset itself."""
+    def sample(self, key: Key[Array, ""], used: Int[Array, ""] | None = None) -> Float[Array, "n d"]:
+        """Return the dataset itself, which is padded where it is brought."""
         return jnp.broadcast_to(jnp.asarray(self.x, self.dtype), (self.n, self.d))
+
+    def width(self) -> int:
+        """Return the columns of the program, as those of a draw of this shape."""
+        return padding.width(self.n, self.d)
 
     def init(self, key: Key[Array, ""], data: Float[Array, "n d"]) -> Float[Array, ""]:
         """Return nothing that anybody needs."""
@@ -44,5 +51,6 @@ class Brought(Family):
     def stacked(self) -> Stacked:
         """The tasks as arrays; a dataset is one of the model's leaves."""
         task, (r, n, d) = self.tasks[0], self.x.shape
-        model = Given(n, d, str(self.x.dtype), self.x)  # type: ignore[arg-type]  # as inside of a program
+        x = np.pad(self.x, ((0, 0), (0, 0), (0, task.model.width() - d)))
+        model = Given(n, d, str(x.dtype), x)  # type: ignore[arg-type]  # as inside of a program
         return Stacked(model, task.solver, np.zeros(r, np.int64))
