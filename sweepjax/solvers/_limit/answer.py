@@ -8,7 +8,7 @@ from jaxtyping import Array, Bool, Float
 
 from sweepjax.solvers._limit import margin, newton
 from sweepjax.solvers._limit.certificates import separates
-from sweepjax.solvers._limit.relaxation import relaxation_rate
+from sweepjax.solvers._limit.relaxation import Softest, relaxation_rate
 from sweepjax.solvers._limit.stages import Rows, State
 from sweepjax.types import Columns
 
@@ -24,6 +24,7 @@ class Answer(NamedTuple):
     separated: Bool[Array, ""]  # proved
     separable: Bool[Array, ""]  # proved or believed
     certified: Bool[Array, ""]
+    softest: Softest
 
     @property
     def direction(self) -> Float[Array, " d"]:
@@ -37,7 +38,7 @@ def answer(rows: Rows, state: State) -> Answer:
     separated = separates(rows.exact, best.w, rows.radius)
     separable = separated | (minimum.separated & ~minimum.certified)
     certified = jnp.where(separable, separated & (best.gap <= MARGIN_GAP), minimum.certified & minimum.converged)
-    return Answer(minimum, best, rows.unit, separated, separable, certified)
+    return Answer(minimum, best, rows.unit, separated, separable, certified, state.softest)
 
 
 def columns(rows: Rows, answer: Answer) -> Columns:
@@ -65,10 +66,7 @@ def _minimum_columns(rows: Rows, answer: Answer) -> dict[str, tuple[Array, Bool[
     norm = jnp.linalg.norm(minimum.s)
     projection = rows.unit * (z / norm)
     positive = projection > 0
-    p = jax.nn.softmax(z)
     always, directed = jnp.ones((), bool), norm > 0
-    start = jnp.where(directed, minimum.s, x[0])
-    rate = relaxation_rate(x, p, minimum.factor, start, ~answer.separable)
     return {
         "s_norm": (norm / rows.unit, always),
         "loss_inf": (jnp.mean(jnp.exp(z)), always),
@@ -77,8 +75,8 @@ def _minimum_columns(rows: Rows, answer: Answer) -> dict[str, tuple[Array, Bool[
         "negative_mean": (_mean(projection, ~positive), directed),
         "max_projection": (jnp.max(projection), directed),
         "min_projection": (jnp.min(projection), directed),
-        "residual": (jnp.linalg.norm(p @ x), always),
-        "relaxation_rate": (jnp.square(rows.unit) * rate, always),
+        "residual": (jnp.linalg.norm(jax.nn.softmax(z) @ x), always),
+        "relaxation_rate": (jnp.square(rows.unit) * relaxation_rate(x, z, answer.softest), always),
     }
 
 

@@ -5,6 +5,7 @@ S(t) - S_∞ falls like t^(-μ), since dS/d log t = -H (S - S_∞) near the mini
 
 from typing import NamedTuple
 
+import jax
 import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Bool, Float, Int
@@ -13,9 +14,10 @@ from sweepjax.solvers._limit.linear import Factor
 
 SETTLED = 1e-6  # r·H⁻¹r over the eigenvalue at which the search ends
 SOLVES = 40  # at most
+BLOCK = 4  # turns of one visit
 
 
-class _Search(NamedTuple):
+class Softest(NamedTuple):
     """A direction v, the direction p of the last turn, the products of both with x, and what is left to gain."""
 
     v: Float[Array, " d"]
@@ -31,33 +33,54 @@ class _Search(NamedTuple):
 
     @property
     def goes_on(self) -> Bool[Array, ""]:
+        """Whether there is something left to gain."""
         return (self.gain > SETTLED * self.value) & (self.solves < SOLVES)
 
 
-def relaxation_rate(
-    exact: Float[Array, "n d"], weights: Float[Array, " n"], factor: Factor, start: Array, wanted: Bool[Array, ""]
-) -> Float[Array, ""]:
-    """Return λ_min(Σ p_i x_i x_iᵀ), where it is wanted: inverse iteration, made faster by conjugate gradients.
+def unknown(n: int, d: int) -> Softest:
+    """Return the search for the softest direction before it begins."""
+    zero, along, values = jnp.zeros((), jnp.float64), jnp.zeros(d, jnp.float64), jnp.zeros(n, jnp.float64)
+    return Softest(along, values, along, values, zero, along, along, zero + jnp.inf, zero, jnp.int32(0))
+
+
+def search(
+    x: Float[Array, "n d"], s: Float[Array, " d"], z: Float[Array, " n"], factor: Factor, now: Softest
+) -> Softest:
+    """Take a few turns towards the least eigenvalue of H: inverse iteration, made faster by conjugate gradients.
 
     The factor is of a matrix near H, so that it preconditions and is not itself what is asked of. Products in between
     are of float32, since the eigenvalue is off by the square of what the direction is. S_∞ is a good start: near
     λ = 1/2 it is the softest direction.
 
+    Args:
+        x: the rows x_i in float32.
+        s: S_∞.
+        z: its products with them.
+        factor: of the descent.
+        now: where the search stands.
+
     Source:
         Knyazev (2001), SIAM J. Sci. Comput. 23, 517.
     """
-    x = exact.astype(jnp.float32)
-    v = start / jnp.linalg.norm(start)
-    nothing, xv = jnp.zeros_like(v), _times(x, v)
-    first = _Search(v, xv, nothing, jnp.zeros_like(xv), xv[0], nothing, nothing, xv[0], xv[0], jnp.int32(0))
-    first = _measured(x, weights, factor, first._replace(gain=jnp.full_like(xv[0], jnp.inf)))
-    end = lax.while_loop(
-        lambda now: wanted & now.goes_on, lambda now: _measured(x, weights, factor, _turned(x, weights, now)), first
-    )
-    return weights @ jnp.square(exact @ end.v)
+    weights, norm, end = jax.nn.softmax(z), jnp.linalg.norm(s), now.solves + BLOCK
+    axis = jnp.zeros_like(s).at[0].set(1)
+    first = jnp.where(norm > 0, s / norm, axis), jnp.where(norm > 0, z / norm, x[:, 0].astype(z.dtype))
+    begins = now.solves == 0
+    now = now._replace(v=jnp.where(begins, first[0], now.v), xv=jnp.where(begins, first[1], now.xv))
+
+    def turn(now: Softest) -> Softest:
+        turned = jax.tree.map(lambda new, old: jnp.where(now.solves > 0, new, old), _turned(x, weights, now), now)
+        return _measured(x, weights, factor, turned)
+
+    return lax.while_loop(lambda now: now.goes_on & (now.solves < end), turn, now)
 
 
-def _measured(x: Float[Array, "n d"], weights: Float[Array, " n"], factor: Factor, now: _Search) -> _Search:
+def relaxation_rate(exact: Float[Array, "n d"], z: Float[Array, " n"], end: Softest) -> Float[Array, ""]:
+    """Return λ_min(Σ p_i x_i x_iᵀ), whose direction the search has found."""
+    return jax.nn.softmax(z) @ jnp.square(exact @ end.v)
+
+
+def _measured(x: Float[Array, "n d"], weights: Float[Array, " n"], factor: Factor, now: Softest) -> Softest:
     value = weights @ jnp.square(now.xv)
     r = _along(x, weights * now.xv) - value * now.v
     w = factor.solve(r)
@@ -65,7 +88,7 @@ def _measured(x: Float[Array, "n d"], weights: Float[Array, " n"], factor: Facto
     return now._replace(value=value, r=r, w=w, gain=r @ w, kept=kept, solves=now.solves + 1)
 
 
-def _turned(x: Float[Array, "n d"], weights: Float[Array, " n"], now: _Search) -> _Search:
+def _turned(x: Float[Array, "n d"], weights: Float[Array, " n"], now: Softest) -> Softest:
     """Return the search at the least v·Hv in the plane of v and a direction that improves it."""
     p, xp = now.w + now.kept * now.p, _times(x, now.w) + now.kept * now.xp
     along = p @ now.v

@@ -12,7 +12,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
 from sweepjax.primitives.hardware import slow_float64
-from sweepjax.solvers._limit import margin, messages, newton
+from sweepjax.solvers._limit import margin, messages, newton, relaxation
 from sweepjax.solvers._limit.certificates import largest_of, separates
 from sweepjax.solvers._limit.linear import Count, Factor, columns_of, mean_square
 
@@ -41,7 +41,7 @@ def rows_of(x: Float[Array, "n d"], used: Count = None) -> Rows:
 
 
 class State(NamedTuple):
-    """What a row waits for, and where its three parts stand; `search` looks for -w, which has x_i·w > 0."""
+    """What a row waits for, and where its parts stand; `search` looks for -w, which has x_i·w > 0."""
 
     stage: Int[Array, ""]
     messages: messages.Messages
@@ -49,13 +49,15 @@ class State(NamedTuple):
     search: margin.Search
     margin: margin.Margin  # of the searches so far
     patient: Bool[Array, ""]  # a search found no margin: the descent goes on to its end
+    softest: relaxation.Softest  # direction at the minimum
 
 
 def start(n: int, d: int, used: Count = None) -> State:
     """Return the state of rows that wait for their first messages."""
     nothing, search = newton.nowhere(n, d), margin.no_search(n, d)
     return State(
-        jnp.int32(MESSAGES), messages.start(n, d, used), nothing, search, margin.unknown(d), jnp.zeros((), bool)
+        *(jnp.int32(MESSAGES), messages.start(n, d, used), nothing, search, margin.unknown(d), jnp.zeros((), bool)),
+        relaxation.unknown(n, d),
     )
 
 
@@ -107,7 +109,7 @@ def _judge(rows: Rows, state: State) -> State:
     # Where a minimum is certified there is no margin.
     nothing = margin.unknown(rows.x.shape[1])._replace(factors=state.margin.factors)
     known = jax.tree.map(lambda new, old: jnp.where(~again & it.certified, new, old), nothing, state.margin)
-    stage = jnp.where(again, _factor_for(it), jnp.where(it.certified, DONE, SEARCH))
+    stage = jnp.where(again, _factor_for(it), jnp.where(it.certified, RELAX, SEARCH))
     return state._replace(minimum=it, margin=known, stage=stage)
 
 
@@ -159,15 +161,21 @@ def _bound(rows: Rows, state: State) -> State:
 def _verdict(rows: Rows, state: State) -> State:
     it, best = state.minimum, state.search.best
     best = best._replace(factors=best.factors + state.margin.factors)
-    undecided = it.goes_on & ~separates(rows.exact, best.w, rows.radius)
-    return state._replace(
-        margin=best, patient=jnp.ones_like(state.patient), stage=jnp.where(undecided, _factor_for(it), DONE)
-    )
+    separated = separates(rows.exact, best.w, rows.radius)
+    end = jnp.where(separated | it.separated, DONE, RELAX)
+    stage = jnp.where(it.goes_on & ~separated, _factor_for(it), end)
+    return state._replace(margin=best, patient=jnp.ones_like(state.patient), stage=stage)
+
+
+def _relax(rows: Rows, state: State) -> State:
+    it = state.minimum
+    now = relaxation.search(rows.x.astype(jnp.float32), it.s, it.z, it.factor, state.softest)
+    return state._replace(softest=now, stage=jnp.where(now.goes_on, RELAX, DONE))
 
 
 STAGES = (
     *(_messages, _begin, _rough, _exact, _descend, _judge),
-    *(_search, _correct, _rough_normal, _exact_normal, _step, _bound, _verdict, _short),
+    *(_search, _correct, _rough_normal, _exact_normal, _step, _bound, _verdict, _short, _relax),
 )
 MESSAGES, BEGIN, ROUGH, EXACT, DESCEND, JUDGE = range(6)
-SEARCH, CORRECT, ROUGH_NORMAL, EXACT_NORMAL, STEP, BOUND, VERDICT, SHORT, DONE = range(6, 15)
+SEARCH, CORRECT, ROUGH_NORMAL, EXACT_NORMAL, STEP, BOUND, VERDICT, SHORT, RELAX, DONE = range(6, 16)
