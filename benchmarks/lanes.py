@@ -3,7 +3,8 @@
 Products, factorisations and triangular solves are counted as they are executed (`benchmarks.counting`), and taken as
 the least time of an H100 (`benchmarks.roofline`). Rows are counted that come when the pool is full: many less fewer,
 so that the last, after which none come, do not count. Elementwise work and the pool's own copies are not counted.
-With them, and with XLA's batched kernels of a CPU, whole runs are timed in seconds of processor.
+With them, and with XLA's batched kernels of a CPU, whole runs are timed in seconds of processor. `before.csv` beside
+the table, if it is there, holds what was counted of an engine without a pool, and is drawn too.
 """
 
 import argparse
@@ -140,15 +141,26 @@ def _timed_markdown(run: Timed) -> str:
     return f"* {run.run}, {run.lanes} lanes: {took} (`{run.command}`)"
 
 
-def draw(found: list[Line]) -> Figure:
-    """Draw work a row against lanes."""
-    figure = Figure(figsize=(5.5, 3.6), layout="constrained")
-    axes = figure.add_subplot(xlabel="lanes", ylabel="counted work a row, relative to one lane", xscale="log")
-    for name in dict.fromkeys(line.kernel for line in found):
-        mine = [line for line in found if line.kernel == name]
-        axes.plot([line.lanes for line in mine], [line.ratio for line in mine], "o-", label=name)
+def draw(found: list[Line], before: list[Line]) -> Figure:
+    """Draw work a row against lanes, and what it was when all lanes waited for the slowest."""
+    figure = Figure(figsize=(5.5, 4), layout="constrained")
+    axes = figure.add_subplot(xlabel="lanes", ylabel="counted work a row, relative to one lane")
+    axes.set_xscale("log", base=2)
+    axes.set_yscale("log")
+    names = list(dict.fromkeys(line.kernel for line in found))
+    for color, name in enumerate(names):
+        now, then = (
+            sorted((line.lanes, line.ratio) for line in each if line.kernel == name) for each in (found, before)
+        )
+        axes.plot(*zip(*now, strict=True), "o-", color=f"C{color}", label=name)
+        if then:
+            axes.plot(*zip(*then, strict=True), "s:", color=f"C{color}", markerfacecolor="white")
+    axes.plot([], [], "s:", color="0.3", markerfacecolor="white", label="before: all lanes wait for the slowest")
     axes.axhline(1, color="0.6", linewidth=0.8)
-    axes.set_ylim(bottom=0)
+    ticks = sorted({line.lanes for line in found})
+    axes.set_xticks(ticks, list(map(str, ticks)))
+    axes.set_yticks([1, 2, 5, 10, 20], ["1", "2", "5", "10", "20"])
+    axes.minorticks_off()
     axes.legend(fontsize=8)
     return figure
 
@@ -176,7 +188,7 @@ def main() -> None:
     found = [_read(options.out / f"{name}.csv", kind) for name, kind in (("lanes", Line), ("lanes_timed", Timed))]
     text = ["`python -m benchmarks.lanes`", "", *map(_markdown, found[0]), "", *map(_timed_markdown, found[1]), ""]
     (options.out / "lanes.md").write_text("\n".join(text))
-    draw(found[0]).savefig(options.out / "lanes.png", dpi=160)
+    draw(found[0], _read(options.out / "before.csv", Line)).savefig(options.out / "lanes.png", dpi=160)
 
 
 def _numbers(text: str) -> list[int]:
