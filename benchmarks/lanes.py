@@ -148,7 +148,6 @@ def draw(found: list[Line], before: list[Line]) -> Figure:
     axes.set_xscale("log", base=2)
     axes.set_yscale("log")
     names = list(dict.fromkeys(line.kernel for line in found))
-    pair = found, before
     for color, name in enumerate(names):
         now, then = (
             sorted((line.lanes, line.ratio) for line in each if line.kernel == name) for each in (found, before)
