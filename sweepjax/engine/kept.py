@@ -54,7 +54,7 @@ def kept(made_of: Any, plug_ins: Iterable[Any], device: Any, build: Callable[[],
         programs = build()
     if fresh and time.monotonic() - begun >= jax.config.values[LEAST]:
         with contextlib.suppress(Exception):  # a disk that is full, or a program that cannot be written
-            _write(file, pickle.dumps([serialize(program) for program in programs]))
+            _write(file, pickle.dumps((file.name, [serialize(program) for program in programs])))
     return programs
 
 
@@ -91,7 +91,9 @@ def _knows() -> str:
 
 
 def _read(file: Path, device: Any) -> Programs:
-    parts = pickle.loads(file.read_bytes())
+    name, parts = pickle.loads(file.read_bytes())
+    if name != file.name:
+        raise ValueError(f"{file} holds other programs")
     # Lowering does so where it meets one; without it a program calls LAPACK at an address that is not known yet.
     prepare_lapack_call("potrf_ffi", np.dtype(np.float64))
     return tuple(deserialize_and_load(*part, execution_devices=[device], backend=device.client) for part in parts)

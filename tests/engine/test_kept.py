@@ -82,6 +82,17 @@ def test_a_file_that_cannot_be_read_is_replaced(torn, tmp_path, builds, again):
     assert len(builds) == 2
 
 
+def test_programs_under_the_name_of_others_are_not_run(tmp_path, builds, again):
+    again()
+    wide = again(SWEEP.replaced(d=8))
+    one, other = files(tmp_path)
+    content = one.read_bytes(), other.read_bytes()
+    one.write_bytes(content[1])
+    other.write_bytes(content[0])
+    pd.testing.assert_frame_equal(again(SWEEP.replaced(d=8)), wide)
+    assert len(builds) == 3
+
+
 def test_what_jax_kept_before_is_not_kept_a_second_time(tmp_path, builds, again, monkeypatch):
     with monkeypatch.context() as patch:
         patch.setattr(programs, "kept", lambda *given: given[-1]())
