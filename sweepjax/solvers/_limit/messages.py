@@ -77,15 +77,14 @@ def separable_mostly(n: int, d: int) -> bool:
 
 
 def iterate(x: Float[Array, "n d"], square: Float[Array, ""], now: Messages, used: Count = None) -> Messages:
-    """Return the messages after another visit: a few iterations on the rows x, whose mean square is given."""
-    x = x.astype(jnp.float32)
-    scaled, columns = x * (1 / jnp.sqrt(square)).astype(jnp.float32), columns_of(x.shape[1], used, jnp.float32)
+    """Return the messages after another visit: a few iterations on the rows x in float32, whose mean square is given."""
+    data, columns = _Data(x, (1 / jnp.sqrt(square)).astype(jnp.float32)), columns_of(x.shape[1], used, jnp.float32)
     end = now.iterations + BLOCK
 
     def step(now: Any) -> Any:
         if isinstance(now, ToMargin):
-            return _towards_margin(scaled, columns, now)
-        return _towards_minimum(scaled, columns, now)
+            return _towards_margin(data, columns, now)
+        return _towards_minimum(data, columns, now)
 
     return lax.while_loop(lambda now: now.goes_on & (now.iterations < end), step, now)
 
@@ -100,14 +99,29 @@ def margin_of(now: ToMargin) -> tuple[Array, Array]:
     return now.w.astype(jnp.float64), now.a.astype(jnp.float64)
 
 
-def _towards_minimum(x: Float[Array, "n d"], columns: Any, now: ToMinimum) -> ToMinimum:
-    lam = columns / x.shape[0]
+class _Data(NamedTuple):
+    """Rows, in float32, and what brings their mean square to one: products are scaled, of which there are fewer."""
+
+    x: Float[Array, "n d"]
+    scale: Float[Array, ""]
+
+    def along(self, a: Float[Array, " n"]) -> Float[Array, " d"]:
+        """Return a @ x."""
+        return self.scale * jnp.matmul(a, self.x, precision=lax.Precision.HIGHEST)
+
+    def times(self, w: Float[Array, " d"]) -> Float[Array, " n"]:
+        """Return x @ w."""
+        return self.scale * jnp.matmul(self.x, w, precision=lax.Precision.HIGHEST)
+
+
+def _towards_minimum(data: _Data, columns: Any, now: ToMinimum) -> ToMinimum:
+    lam = columns / len(data.x)
     u = now.z + now.w
     strength = lax.fori_loop(0, 2, lambda _, strength: _adjusted(u, lam, strength), now.strength)
     w = _lambert(u + strength)
-    step = -_product(w, x) / columns
+    step = -data.along(w) / columns
     s = now.s + step
-    return ToMinimum(s, _product(x, s), w, strength, jnp.linalg.norm(step) / jnp.linalg.norm(s), now.iterations + 1)
+    return ToMinimum(s, data.times(s), w, strength, jnp.linalg.norm(step) / jnp.linalg.norm(s), now.iterations + 1)
 
 
 def _adjusted(u: Float[Array, " n"], lam: Any, strength: Float[Array, ""]) -> Float[Array, ""]:
@@ -127,20 +141,15 @@ def _lambert(y: Float[Array, " n"]) -> Float[Array, " n"]:
     return w
 
 
-def _towards_margin(y: Float[Array, "n d"], columns: Any, now: ToMargin) -> ToMargin:
+def _towards_margin(data: _Data, columns: Any, now: ToMargin) -> ToMargin:
     w, z, a, variance, _, iterations = now
     short = jnp.maximum(1 - (z - variance * a), 0)
     a = a + DAMPING * (short / variance - a)
     spread = variance / jnp.sum(short > 0)
-    v = _product(a, y)
+    v = data.along(a)
     w = (w + spread * v) / (1 + spread)
     variance = variance + INERTIA * (columns * spread / (1 + spread) - variance)
-    z = _product(y, w)
+    z = data.times(w)
     upper = jnp.linalg.norm(v) / jnp.sum(a)
     gap = 1 - jnp.min(z) / jnp.linalg.norm(w) / upper
     return ToMargin(w, z, a, variance, gap, iterations + 1)
-
-
-def _product(a: Array, b: Array) -> Array:
-    """Return a @ b in float32 on every platform."""
-    return jnp.matmul(a, b, precision=lax.Precision.HIGHEST)

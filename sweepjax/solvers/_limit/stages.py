@@ -20,7 +20,7 @@ from sweepjax.solvers._limit.linear import Count, Factor, columns_of, mean_squar
 class Rows(NamedTuple):
     """The rows x_i with the loss Σ exp(x_i·S), in a unit, and also in float64; columns beyond those used are zero."""
 
-    x: Float[Array, "n d"]
+    x: Float[Array, "n d"]  # in float32
     exact: Float[Array, "n d"]
     unit: Float[Array, ""]  # a power of two near their typical entry, so that no square underflows
     radius: Float[Array, ""]  # max_i ‖x_i‖, rounded up
@@ -37,7 +37,7 @@ def rows_of(x: Float[Array, "n d"], used: Count = None) -> Rows:
     exact = x.astype(jnp.float64) / unit
     squares = jnp.sum(jnp.square(exact), axis=1)
     square = jnp.sum(squares) / (x.shape[0] * columns_of(x.shape[1], used))
-    return Rows(exact.astype(x.dtype), exact, unit, largest_of(squares, x.shape[1]), square, used)
+    return Rows(exact.astype(jnp.float32), exact, unit, largest_of(squares, x.shape[1]), square, used)
 
 
 class State(NamedTuple):
@@ -82,7 +82,7 @@ def _factor_for(it: newton.Iterate) -> Int[Array, ""]:
 
 
 def _rough(rows: Rows, state: State) -> State:
-    it = newton.rough_factor(rows.x.astype(jnp.float32), rows.exact, state.minimum, rows.used)
+    it = newton.rough_factor(rows.x, rows.exact, state.minimum, rows.used)
     return state._replace(minimum=it, stage=jnp.int32(DESCEND))
 
 
@@ -94,7 +94,7 @@ def _exact(rows: Rows, state: State) -> State:
 def _short(rows: Rows, state: State) -> State:
     if not slow_float64():
         return state  # no row comes here
-    it = newton.short_factor(rows.x.astype(jnp.float32), rows.exact, rows.radius, state.minimum, rows.used)
+    it = newton.short_factor(rows.x, rows.exact, rows.radius, state.minimum, rows.used)
     return state._replace(minimum=it, stage=jnp.int32(DESCEND))
 
 
@@ -136,7 +136,7 @@ def _correct(rows: Rows, state: State) -> State:
 
 
 def _rough_normal(rows: Rows, state: State) -> State:
-    return _about_to_step(state, margin.normal_factor(rows.x.astype(jnp.float32), state.search, rows.used))
+    return _about_to_step(state, margin.normal_factor(rows.x, state.search, rows.used))
 
 
 def _exact_normal(rows: Rows, state: State) -> State:
@@ -169,7 +169,7 @@ def _verdict(rows: Rows, state: State) -> State:
 
 def _relax(rows: Rows, state: State) -> State:
     it = state.minimum
-    now = relaxation.search(rows.x.astype(jnp.float32), it.s, it.z, it.factor, state.softest)
+    now = relaxation.search(rows.x, it.s, it.z, it.factor, state.softest)
     return state._replace(softest=now, stage=jnp.where(now.goes_on, RELAX, DONE))
 
 
