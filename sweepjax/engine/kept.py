@@ -31,6 +31,7 @@ from sweepjax.plugins import outside
 Programs = tuple[jax.stages.Compiled, ...]
 STANDS_ON = ("jax", "jaxlib", "numpy", "optax", "scipy")
 LEAST = "jax_persistent_cache_min_compile_time_secs"  # that take less are not kept
+SEAL = hashlib.sha256().digest_size
 INSTRUCTIONS = Path("/proc/cpuinfo")
 
 
@@ -54,7 +55,7 @@ def kept(made_of: Any, plug_ins: Iterable[Any], device: Any, build: Callable[[],
         programs = build()
     if fresh and time.monotonic() - begun >= jax.config.values[LEAST]:
         with contextlib.suppress(Exception):  # a disk that is full, or a program that cannot be written
-            _write(file, pickle.dumps((file.name, [serialize(program) for program in programs])))
+            _write(file, pickle.dumps([serialize(program) for program in programs]))
     return programs
 
 
@@ -68,7 +69,8 @@ def _home() -> Path | None:
 
 def _digest(made_of: Any, device: Any) -> str:
     where = device.id, device.platform, device.device_kind, device.client.platform_version
-    settings = sorted(jax.config.values.items()), os.environ.get("XLA_FLAGS")
+    chosen = sorted((name, value) for name, value in jax.config.values.items() if "cache" not in name)
+    settings = chosen, os.environ.get("XLA_FLAGS")
     return hashlib.sha256(repr((_standing_on(), where, settings, made_of)).encode()).hexdigest()
 
 
@@ -91,9 +93,11 @@ def _knows() -> str:
 
 
 def _read(file: Path, device: Any) -> Programs:
-    name, parts = pickle.loads(file.read_bytes())
-    if name != file.name:
-        raise ValueError(f"{file} holds other programs")
+    content = file.read_bytes()
+    # A bit that is not as it was may end the process, or compute something else.
+    if content[:SEAL] != _seal(file, content[SEAL:]):
+        raise ValueError(f"{file} is not what was written")
+    parts = pickle.loads(content[SEAL:])
     # Lowering does so where it meets one; without it a program calls LAPACK at an address that is not known yet.
     prepare_lapack_call("potrf_ffi", np.dtype(np.float64))
     return tuple(deserialize_and_load(*part, execution_devices=[device], backend=device.client) for part in parts)
@@ -103,7 +107,12 @@ def _write(file: Path, content: bytes) -> None:
     file.parent.mkdir(parents=True, exist_ok=True)
     partial = file.with_name(f"{file.name}.{os.getpid()}-{secrets.token_hex(4)}.tmp")
     try:
-        partial.write_bytes(content)
+        partial.write_bytes(_seal(file, content) + content)
         partial.replace(file)
     finally:
         partial.unlink(missing_ok=True)
+
+
+def _seal(file: Path, content: bytes) -> bytes:
+    """Return what only these programs under this name have."""
+    return hashlib.sha256(file.name.encode() + content).digest()

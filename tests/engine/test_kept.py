@@ -37,7 +37,7 @@ print(len(built))
 def builds(tmp_path, monkeypatch):
     """What is built from now on, with an empty cache."""
     before = {name: jax.config.values[name] for name in ("jax_compilation_cache_dir", kept.LEAST)}
-    jax.config.update("jax_compilation_cache_dir", str(tmp_path))
+    jax.config.update("jax_compilation_cache_dir", str(tmp_path / "cache"))
     jax.config.update(kept.LEAST, 0.0)
     reset_cache()
     built, build = [], programs._built
@@ -62,7 +62,7 @@ def again(monkeypatch):
 
 
 def files(folder):
-    return sorted(folder.glob("*-programs"))
+    return sorted(folder.glob("cache/*-programs"))
 
 
 def test_a_program_that_is_met_again_is_not_built_again_and_gives_the_same_bits(builds, again):
@@ -71,12 +71,21 @@ def test_a_program_that_is_met_again_is_not_built_again_and_gives_the_same_bits(
     assert len(builds) == 1
 
 
-@pytest.mark.parametrize("torn", [b"", b"nonsense", None], ids=["empty", "nonsense", "half"])
-def test_a_file_that_cannot_be_read_is_replaced(torn, tmp_path, builds, again):
+def flipped(content):
+    """A file of which one bit has changed."""
+    place = int(0.9 * len(content))
+    return content[:place] + bytes([content[place] ^ 16]) + content[place + 1 :]
+
+
+@pytest.mark.parametrize(
+    "torn",
+    [lambda _: b"", lambda _: b"nonsense", lambda content: content[: len(content) // 2], flipped],
+    ids=["empty", "nonsense", "half", "bit"],
+)
+def test_a_file_that_is_not_what_was_written_is_replaced(torn, tmp_path, builds, again):
     first = again()
     (file,) = files(tmp_path)
-    content = file.read_bytes()
-    file.write_bytes(content[: len(content) // 2] if torn is None else torn)
+    file.write_bytes(torn(file.read_bytes()))
     for _ in range(2):
         pd.testing.assert_frame_equal(again(), first)
     assert len(builds) == 2
@@ -98,7 +107,7 @@ def test_what_jax_kept_before_is_not_kept_a_second_time(tmp_path, builds, again,
         patch.setattr(programs, "kept", lambda *given: given[-1]())
         first = again()
     assert files(tmp_path) == []
-    assert list(tmp_path.glob("*-cache"))
+    assert list(tmp_path.glob("cache/*-cache"))
     for _ in range(2):
         pd.testing.assert_frame_equal(again(), first)
     assert len(builds) == 2
@@ -119,6 +128,14 @@ def test_other_settings_and_times_are_another_program(tmp_path, builds, again):
     jax.config.update("jax_default_matmul_precision", before)
     again(SWEEP.replaced(until=3))
     assert len(builds) == len(files(tmp_path)) == 3
+
+
+def test_a_cache_may_be_moved(tmp_path, builds, again):
+    first = again()
+    there = (tmp_path / "cache").rename(tmp_path / "moved")
+    jax.config.update("jax_compilation_cache_dir", str(there))
+    pd.testing.assert_frame_equal(again(), first)
+    assert len(builds) == 1
 
 
 @plugin

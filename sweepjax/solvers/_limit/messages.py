@@ -77,7 +77,7 @@ def separable_mostly(n: int, d: int) -> bool:
 
 
 def iterate(x: Float[Array, "n d"], square: Float[Array, ""], now: Messages, used: Count = None) -> Messages:
-    """Return the messages after another visit: a few iterations on the rows x in float32, whose mean square is given."""
+    """Return the messages after another visit: a few iterations on rows in float32, whose mean square is given."""
     data, columns = _Data(x, (1 / jnp.sqrt(square)).astype(jnp.float32)), columns_of(x.shape[1], used, jnp.float32)
     end = now.iterations + BLOCK
 
