@@ -2,7 +2,7 @@
 
 import subprocess
 import sys
-from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -12,7 +12,7 @@ import sweepjax as sj
 from benchmarks.jobs import Effort, compared
 from benchmarks.processes import run, run_anew
 from benchmarks.table import Row
-from benchmarks.timing import alternate
+from benchmarks.timing import Pair, alternate, seconds
 
 SCAN = ("--n", "400", "--lambda", "0.05:0.95@40", "--realizations", "10")
 SHORT = ("--n", "40", "--lambda", "0.3:0.7@3", "--realizations", "2")
@@ -20,39 +20,30 @@ PEER = "SciPy's L-BFGS-B, and NNLS where it separates, over the same draws, whol
 
 
 def fine_scan(effort: Effort) -> list[Row]:
-    """A scan of 40 λ with 10 draws each."""
+    """A scan of 40 λ with 10 draws each: the first time, which is one pair, and again."""
     with TemporaryDirectory() as home:
         place, options = Path(home), SHORT if effort.short else SCAN
-        run(options, place / "cache", place / "rows")
+        cold = seconds(lambda: run(options, place / "cache", place / "rows"))
         truth = _draw(place)
-        return [
-            _row(name, _runs(options, place, anew=anew), place, truth, effort)
-            for name, anew in (("nothing compiled", True), ("compiled before", False))
-        ]
+        peer = [sys.executable, "-m", "benchmarks.scipy_scan", str(place / "draws"), str(place / "found.npy")]
+        theirs = partial(subprocess.run, peer, check=True)
+        first = Pair([cold], [seconds(theirs)], None, None)
+        again = alternate(lambda: run_anew(options, place / "cache"), theirs, effort.repetitions(3))
+        off = np.abs(np.load(place / "found.npy") / truth - 1)
+    return [
+        _row("nothing compiled", first, off, None),
+        _row("compiled before", again, off, 1),
+    ]
 
 
 JOBS = {"fine_scan": fine_scan}
 
 
-def _row(name: str, ours: Callable[[], None], place: Path, truth: np.ndarray, effort: Effort) -> Row:
-    peer = [sys.executable, "-m", "benchmarks.scipy_scan", str(place / "draws"), str(place / "found.npy")]
-    pair = alternate(ours, lambda: subprocess.run(peer, check=True), effort.repetitions(3))
-    found = np.load(place / "found.npy")
-    off = np.abs(found / truth - 1)
+def _row(name: str, pair: Pair, off: np.ndarray, least: float | None) -> Row:
     more = pair.medians[0] - pair.medians[1]
     note = f"{pair.medians[0]:.3g} s, {more:+.3g} s; the peer is off by more than 1e-4 in {np.sum(off > 1e-4)} rows"
-    row = compared(f"fine scan, {name}", pair, len(truth), PEER, None if name == "nothing compiled" else 1)
+    row = compared(f"fine scan, {name}", pair, len(off), PEER, least)
     return row._replace(their_error=float(np.median(off)), note=note)
-
-
-def _runs(options: tuple[str, ...], place: Path, *, anew: bool) -> Callable[[], None]:
-    """Return whole runs, each with programs of its own if `anew`."""
-
-    def runs() -> None:
-        with TemporaryDirectory(dir=place) as own:
-            run_anew(options, Path(own) if anew else place / "cache")
-
-    return runs
 
 
 def _draw(place: Path) -> np.ndarray:
