@@ -12,11 +12,10 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 from jax import lax
-from jax.extend.core import jaxpr_as_fun
 from jaxtyping import Array, Bool, Int
 
 from sweepjax.engine.kernel import Kernel
-from sweepjax.engine.slots import Left, Pool, Queue, blank, following, no_rows_left, shape_of
+from sweepjax.engine.slots import Left, Pool, Queue, blank, following, no_rows_left, shape_of, stage_of
 
 Leaves = list[Array]
 
@@ -66,10 +65,9 @@ class _Call:
             at = at._replace(waits=waits, slot=slot)
         taken.append(at.waits == len(taken))
         at = _once(taken[-1], self._leave, at)
-        # One number, and not a vector of many, is what the compiler makes one kernel of.
-        bits = sum(step.astype(jnp.int32) << k for k, step in enumerate(taken))
-        counts = at.left.taken + ((bits >> jnp.arange(len(taken), dtype=jnp.int32)) & 1)
-        return at._replace(left=at.left._replace(taken=counts))
+        place = jnp.arange(len(taken))
+        counts = sum((jnp.where(place == k, step, 0) for k, step in enumerate(taken)), at.left.taken)
+        return at._replace(left=at.left._replace(taken=counts.astype(jnp.int32)))
 
     def _enter(self, at: _At) -> _At:
         row = jax.tree.map(lambda leaf: leaf[at.entered], self.queue.rows)
@@ -87,14 +85,7 @@ class _Call:
 
     def _stage(self, number: int) -> Callable[[Array, Array, Leaves], tuple[Array, Leaves]]:
         """Return a stage as a function of whether it is due, what the row waits for, and the slot."""
-
-        def through(slot: Any) -> tuple[Array, Any]:
-            slot = self.kernel.stages[number](slot)
-            return following(self.kernel, slot), slot
-
-        closed = jax.make_jaxpr(through)(self.slot)
-        changed = [out is not into for out, into in zip(closed.jaxpr.outvars[1:], closed.jaxpr.invars, strict=True)]
-        stage = jaxpr_as_fun(closed)
+        stage, changed = stage_of(self.kernel, number, self.slot)
 
         def some(leaves: Leaves) -> Leaves:
             return [leaf for leaf, written in zip(leaves, changed, strict=True) if written]

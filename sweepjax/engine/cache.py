@@ -10,6 +10,7 @@ import secrets
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 from jax._src import compilation_cache, lru_cache  # no public spelling
 
@@ -28,12 +29,17 @@ class WholeFiles(lru_cache.LRUCache):
         if self.eviction_enabled:
             super().put(key, value)
             return
-        partial = self.path / f"{key}.{os.getpid()}-{secrets.token_hex(4)}.tmp"
-        try:
-            partial.write_bytes(value)
-            partial.replace(self.path / f"{key}-cache")
-        finally:
-            partial.unlink(missing_ok=True)
+        write_whole(self.path / f"{key}-cache", value)
+
+
+def write_whole(file: Any, content: bytes) -> None:
+    """Write a file beside its place and put it there, or leave nothing; its path is of pathlib's kind."""
+    partial = file.with_name(f"{file.name}.{os.getpid()}-{secrets.token_hex(4)}.tmp")
+    try:
+        partial.write_bytes(content)
+        partial.replace(file)
+    finally:
+        partial.unlink(missing_ok=True)
 
 
 def keep_whole() -> None:

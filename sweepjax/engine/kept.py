@@ -11,7 +11,6 @@ import importlib.metadata
 import os
 import pickle
 import platform
-import secrets
 import sys
 import time
 from collections.abc import Callable, Iterable
@@ -25,7 +24,7 @@ from jax.experimental.serialize_executable import deserialize_and_load, serializ
 from jaxlib.lapack import prepare_lapack_call
 
 import sweepjax
-from sweepjax.engine.cache import aside
+from sweepjax.engine.cache import aside, write_whole
 from sweepjax.plugins import outside
 
 Programs = tuple[jax.stages.Compiled, ...]
@@ -105,12 +104,7 @@ def _read(file: Path, device: Any) -> Programs:
 
 def _write(file: Path, content: bytes) -> None:
     file.parent.mkdir(parents=True, exist_ok=True)
-    partial = file.with_name(f"{file.name}.{os.getpid()}-{secrets.token_hex(4)}.tmp")
-    try:
-        partial.write_bytes(_seal(file, content) + content)
-        partial.replace(file)
-    finally:
-        partial.unlink(missing_ok=True)
+    write_whole(file, _seal(file, content) + content)
 
 
 def _seal(file: Path, content: bytes) -> bytes:

@@ -13,12 +13,11 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 from jax import lax
-from jax.extend.core import jaxpr_as_fun
 from jaxtyping import Array, Bool, Int
 
 from sweepjax.engine.alone import one_by_one
 from sweepjax.engine.kernel import Kernel, Row
-from sweepjax.engine.slots import Left, Pool, Queue, following, no_rows_left, shape_of
+from sweepjax.engine.slots import Left, Pool, Queue, following, no_rows_left, shape_of, stage_of
 
 NOTHING = -1  # the step that is chosen where a call ends
 
@@ -96,14 +95,7 @@ class _Call:
 
     def _stage(self, number: int) -> Callable[[int, Round], tuple[Round, Array]]:
         """Return the step that one stage is; what the stage does not change is not written."""
-
-        def through(slot: Any) -> tuple[Array, Any]:
-            slot = self.kernel.stages[number](slot)
-            return following(self.kernel, slot), slot
-
-        closed = jax.make_jaxpr(through)(self.slot)
-        changed = [out is not into for out, into in zip(closed.jaxpr.outvars[1:], closed.jaxpr.invars, strict=True)]
-        stage = jaxpr_as_fun(closed)
+        stage, changed = stage_of(self.kernel, number, self.slot)
 
         def step(k: int, at: Round) -> tuple[Round, Array]:
             read, write = self._lanes(at.pool.waits == k)

@@ -75,7 +75,8 @@ def _compilers() -> ThreadPoolExecutor:
 
 def _key(task: Task, row: Row, shape: Shape, device: Any) -> Any:
     leaves, structure = jax.tree.flatten(row)
-    return device, shape, task.observables, task.stop, len(task.times), structure, *(np.shape(leaf) for leaf in leaves)
+    kinds = [(np.shape(leaf), np.asarray(leaf).dtype.name) for leaf in leaves]
+    return device, shape, task.observables, task.stop, len(task.times), structure, *kinds
 
 
 def kernel_of(task: Task, lanes: int, row: Row, times: Array, always: Array) -> Kernel:
@@ -111,8 +112,8 @@ def _compiled(task: Task, row: Row, shape: Shape, device: Any) -> Program:
     with settled(), jax.default_device(device):
         times = np.asarray(task.times, dtype=np.float64)
         plug_ins = (row.model, row.solver, *observables_of(task).values())
-        made_of = _key(task, row, shape, device), [str(np.asarray(leaf).dtype) for leaf in jax.tree.leaves(row)]
-        advance, blank = kept(made_of, plug_ins, device, partial(_built, task, row, shape, device))
+        build = partial(_built, task, row, shape, device)
+        advance, blank = kept(_key(task, row, shape, device), plug_ins, device, build)
     return Program(shape, device, times, blank, advance)
 
 

@@ -1,10 +1,12 @@
 """What goes into a pool, what is in it and what comes out of it; all of it is data."""
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.extend.core import jaxpr_as_fun
 from jaxtyping import Array, ArrayLike, Bool, Int
 
 from sweepjax.engine.kernel import Kernel, Row
@@ -61,6 +63,21 @@ def empty(kernel: Kernel, row: Row, slots: int) -> Pool:
 def following(kernel: Kernel, slot: Any) -> Int[Array, ""]:
     """Return the step that a row waits for."""
     return jnp.asarray(1 + kernel.waits(slot), jnp.int32)
+
+
+def stage_of(kernel: Kernel, number: int, slot: Any) -> tuple[Callable[..., list[Array]], list[bool]]:
+    """Return a stage as a function of the leaves of a slot of this shape, and which of them it changes.
+
+    It returns what the row waits for then, and the leaves.
+    """
+
+    def through(slot: Any) -> tuple[Array, Any]:
+        slot = kernel.stages[number](slot)
+        return following(kernel, slot), slot
+
+    closed = jax.make_jaxpr(through)(slot)
+    changed = [out is not into for out, into in zip(closed.jaxpr.outvars[1:], closed.jaxpr.invars, strict=True)]
+    return jaxpr_as_fun(closed), changed
 
 
 def no_rows_left(kernel: Kernel, queue: Queue, slot: Any, slots: int) -> Left:

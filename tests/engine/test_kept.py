@@ -8,9 +8,11 @@ import jax
 import numpy as np
 import pandas as pd
 import pytest
+from jax._src import compilation_cache
 from jax.experimental.compilation_cache.compilation_cache import reset_cache
 
 from sweepjax.engine import kept, programs
+from sweepjax.engine.cache import aside
 from sweepjax.engine.engine import Engine
 from sweepjax.models.logistic import Logistic
 from sweepjax.store.chunkfile import table
@@ -128,6 +130,15 @@ def test_other_settings_and_times_are_another_program(tmp_path, builds, again):
     jax.config.update("jax_default_matmul_precision", before)
     again(SWEEP.replaced(until=3))
     assert len(builds) == len(files(tmp_path)) == 3
+
+
+def test_where_jax_has_opened_a_cache_of_its_own_nothing_is_kept(monkeypatch):
+    monkeypatch.setattr(compilation_cache, "_cache", object())
+    with aside() as fresh:
+        assert not fresh
+    monkeypatch.setattr(compilation_cache, "_cache", None)
+    with aside() as fresh:
+        assert fresh
 
 
 def test_a_cache_may_be_moved(tmp_path, builds, again):

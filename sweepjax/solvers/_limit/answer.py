@@ -24,7 +24,7 @@ class Answer(NamedTuple):
     separated: Bool[Array, ""]  # proved
     separable: Bool[Array, ""]  # proved or believed
     certified: Bool[Array, ""]
-    softest: Softest
+    softest: Softest  # direction at the minimum
 
     @property
     def direction(self) -> Float[Array, " d"]:
