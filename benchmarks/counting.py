@@ -68,6 +68,12 @@ def _place(equation: Any) -> str:
     return f"{Path(frame.file_name).stem}.{frame.function_name}" if frame else "inside JAX"
 
 
+def products(program: Callable[..., Any], *arguments: Any) -> float:
+    """Return the flop of a program's products of matrices, for a program without loops."""
+    found = (Site.of(equation) for equation in _equations(jax.make_jaxpr(program)(*arguments).jaxpr))
+    return sum(site.flops for site in found if site and site.kind == "product")
+
+
 Sites = list[tuple[Site, int]]  # with their executions
 
 

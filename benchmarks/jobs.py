@@ -11,6 +11,7 @@ import jax
 import numpy as np
 
 from benchmarks import peers
+from benchmarks.counting import products
 from benchmarks.hardware import hardware
 from benchmarks.kernel import ENGINE, Batch, Call, batch, solved
 from benchmarks.memory import CHUNK_ROWS, peak
@@ -21,6 +22,7 @@ from sweepjax.engine.programs import Program
 from sweepjax.engine.sizes import default_chunk_rows
 from sweepjax.engine.slots import queue_of
 from sweepjax.engine.widths import rows_of
+from sweepjax.keys import realization_keys
 from sweepjax.run import fill, open_store, share
 from sweepjax.sweep.sweep import Sweep
 from sweepjax.types import Columns
@@ -212,6 +214,16 @@ def compared(job: str, pair: Pair, draws: int, peer: str, at_least: float | None
     ours, theirs = (1e3 * median / draws for median in pair.medians)
     ratios = min(pair.ratios), statistics.median(pair.ratios), max(pair.ratios)
     return Row(job, ours, peer, theirs, *ratios, at_least, draws=draws, repetitions=len(pair.ours))
+
+
+def product_share(model: Any, count: int, steps: int, seconds: float) -> float:
+    """Return how much of our time the products of so many trainings' gradients take at the machine's best rate."""
+    with jax.enable_x64(True):
+        keys = realization_keys(model, np.uint32(0), np.uint32(0))
+        data = jax.eval_shape(model.sample, keys.data)
+        start = jax.eval_shape(model.init, keys.init, data)
+        flops = products(jax.grad(model.training_loss), start, data)
+    return count * steps * flops / hardware().product_float32 / seconds
 
 
 def _run(sweep: Sweep) -> int:

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch.func import grad, vmap
 
-from benchmarks.jobs import Effort, compared
+from benchmarks.jobs import Effort, compared, product_share
 from benchmarks.kernel import ENGINE
 from benchmarks.table import Row
 from benchmarks.timing import alternate, limited
@@ -68,11 +68,13 @@ def transformers(effort: Effort) -> list[Row]:
     rows = []
     for (name, theirs), done in zip(peers.items(), (min(4, count), count), strict=True):
         pair = alternate(lambda: ENGINE.compute(chunk), _with_all_cores(theirs), effort.repetitions(5))
+        share = product_share(MODEL, count, steps, pair.medians[0])
         pair = pair.per(count, done * timed / steps)
         loss = pair.our_answer["train_loss"].values[0][1]
         row = compared(f"transformer, p = 31, width = 64, {steps} steps", pair, 1, name, ENDS[name])
         note = f"the peer: {timed} steps timed, as if {steps}; errors are of the loss after {timed}"
-        rows.append(row._replace(error=abs(pair.their_answer / float(loss) - 1), draws=count, note=note))
+        error = abs(pair.their_answer / float(loss) - 1)
+        rows.append(row._replace(error=error, share=share, draws=count, note=note))
     return rows
 
 

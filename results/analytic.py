@@ -1,4 +1,4 @@
-"""What the analytic weights of quadratic networks solve: OUT.csv [DRAWS].
+"""What the analytic weights of quadratic networks solve: OUT.csv OUT.png [DRAWS].
 
 A line for each operation, modulus and width: the mean share of all pairs that are right over draws of the phases, its
 standard error and the number of draws. Weights exist for f₁(a) + f₂(b) alone.
@@ -8,7 +8,10 @@ import sys
 
 import numpy as np
 import pandas as pd
+from matplotlib.figure import Figure
+from matplotlib.ticker import NullLocator
 
+from sweepjax.figures._drawing import FAINT, styled
 from sweepjax.theory.modular_addition import analytic_weights, answers
 
 OPERATIONS = {
@@ -32,10 +35,29 @@ def line(name: str, p: int, width: int, draws: int) -> dict[str, float | str]:
     return {"operation": name, "p": p, "width": width} | found
 
 
-def main(out: str, draws: str = "20") -> None:
-    """Write the table."""
-    lines = [line(name, *size, int(draws)) for name in OPERATIONS for size in SIZES]
-    pd.DataFrame(lines).to_csv(out, index=False, float_format="%.5g")
+@styled
+def picture(table: pd.DataFrame) -> Figure:
+    """Draw the share that is right over the width, with one standard error, side by side where operations coincide."""
+    figure = Figure(layout="constrained")
+    axes = figure.add_subplot(xlabel="width", ylabel="share of all pairs that are right", xscale="log", ylim=(0, 1.03))
+    for k, (name, lines) in enumerate(table.groupby("operation", sort=False)):
+        beside = lines["width"] * 1.03 ** (k - (len(OPERATIONS) - 1) / 2)
+        axes.errorbar(
+            beside, lines["accuracy"], lines["se"], fmt="o-", label=str(name).replace("^2", "²").replace("^3", "³")
+        )
+    axes.axhline(1 / table["p"].iloc[0], color=FAINT, linestyle=":", label="a guess")
+    widths = sorted(set(table["width"]))
+    axes.set_xticks(widths, [str(width) for width in widths])
+    axes.xaxis.set_minor_locator(NullLocator())
+    axes.legend(loc="center right")
+    return figure
+
+
+def main(out: str, drawing: str, draws: str = "20") -> None:
+    """Write the table and the picture."""
+    table = pd.DataFrame([line(name, *size, int(draws)) for name in OPERATIONS for size in SIZES])
+    table.to_csv(out, index=False, float_format="%.5g")
+    picture(table).savefig(drawing)
 
 
 if __name__ == "__main__":

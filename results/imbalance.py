@@ -8,13 +8,13 @@ by Fisher's transformation, and its p.
 import sys
 from itertools import pairwise
 
-import matplotlib as mpl
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 from scipy.stats import spearmanr
 
 import sweepjax as sj
+from sweepjax.figures._drawing import styled
 
 EDGES = (0, 4, 8, 13, 10**6)
 
@@ -27,7 +27,7 @@ def main(out: str, picture: str, directory: str, time: str = "15") -> None:
     imbalance = rows["imbalance"].to_numpy(float)
     lines = [of(accuracy[(imbalance >= low) & (imbalance < high)], low) for low, high in pairwise(EDGES)]
     pd.DataFrame([*lines, correlation(imbalance, accuracy)]).to_csv(out, index=False, float_format="%.4g")
-    draw(imbalance, accuracy, time).savefig(picture, dpi=160)
+    draw(imbalance, accuracy, time).savefig(picture)
 
 
 def of(accuracy: np.ndarray, low: int) -> dict[str, float]:
@@ -44,12 +44,12 @@ def correlation(imbalance: np.ndarray, accuracy: np.ndarray) -> dict[str, float]
     return {"rows": accuracy.size, "spearman": found.statistic, "low": low, "high": high, "p": found.pvalue}
 
 
+@styled
 def draw(imbalance: np.ndarray, accuracy: np.ndarray, time: str) -> Figure:
     """Draw every draw."""
-    mpl.use("agg")
-    figure = Figure(figsize=(4.5, 3.2), layout="constrained")
+    figure = Figure(layout="constrained")
     axes = figure.add_subplot(xlabel="imbalance of the clusters", ylabel=f"accuracy on fresh data after {time} steps")
-    axes.plot(imbalance, accuracy, "o", markersize=3.5, alpha=0.6)
+    axes.plot(imbalance, accuracy, "o", markersize=3, alpha=0.6)
     return figure
 
 

@@ -19,7 +19,7 @@ from sweepjax.sweep.sweep import Sweep
 from sweepjax.types import Chunk, Columns, Family
 
 ENOUGH = 1.0  # seconds
-FEWEST, TIMES = 128, 4  # steps of the shortest pilot of a training in steps, and how much longer the next one is
+FEWEST, TIMES = 16, 4  # steps of the shortest pilot of a training in steps, and how much longer the next one is
 
 
 class Plan(NamedTuple):
