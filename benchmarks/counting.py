@@ -144,6 +144,8 @@ class Counter:
 
         def body(carry: tuple[Any, ...]) -> tuple[Any, ...]:
             counts, *results = self._run(params["body_jaxpr"], carry[0], *values[first:second], *carry[1:])
+            if not params["cond_jaxpr"].out_avals[0].shape:
+                return counts, *results
             return counts, *(_kept(claim(carry), *pair) for pair in zip(results, carry[1:], strict=True))
 
         return lax.while_loop(lambda carry: jnp.any(claim(carry)), body, (counts, *values[second:]))

@@ -24,6 +24,7 @@ import numpy as np
 
 from benchmarks import table
 from benchmarks.counting import Counter, Site, Sites, Tally
+from benchmarks.timing import limited
 from sweepjax.engine import sizes
 from sweepjax.engine.engine import Engine
 from sweepjax.engine.pool import advance
@@ -105,7 +106,7 @@ def tally(family: Family, rows: int, lanes: int, most: int = 0) -> Tally:
     """Count the first rows of a family, so many lanes side by side as the engine does it, in a queue for `most`."""
     print(f"{title(family)}: counting {rows} rows, {lanes} at a time ...", file=sys.stderr, flush=True)
     count, pool, *rest = _counter(family, lanes, max(rows, most))
-    with jax.enable_x64(True):
+    with jax.enable_x64(True), limited(1, "blas"):  # as the engine does, whose threads are the devices
         places = np.arange(max(rows, most))
         return count(pool, queue_of(places, rows_of(family, places), rows), *rest)
 
