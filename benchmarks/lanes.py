@@ -30,7 +30,7 @@ from sweepjax.sweep.times import recorded_times
 from sweepjax.types import Family, Task
 
 FILLING, PER_LANE = 2, 8  # rows a lane: before those that are counted, beyond the slots, and counted
-FEWEST = 64
+FEWEST = 2048
 
 
 class Line(NamedTuple):

@@ -1,10 +1,12 @@
-"""When networks memorise and when they grok, over one field: OUT.png FIELD DIR.
+"""When networks memorise and when they grok, over one field: OUT.png FIELD DIR [LEVEL].
 
-Dots are draws, lines their medians, where half of them got there; both axes are logarithmic. Another field that varies
-has a colour for each value.
+They memorise at an accuracy of 99 % in training, and grok at LEVEL % of fresh data, 99 or 50. Dots are draws, lines
+their medians, where half of them got there; both axes are logarithmic. Another field that varies has a colour for each
+value.
 """
 
 import sys
+from typing import NamedTuple
 
 import matplotlib as mpl
 import pandas as pd
@@ -15,27 +17,40 @@ from matplotlib.ticker import NullLocator
 import sweepjax as sj
 from sweepjax.figures._drawing import styled
 
-TIMES = {"t_train_99": ("s", "99 % in training"), "t_test_99": ("o", "99 % of fresh data")}
-NAMES = {"l2": "weight decay", "init_scale": "scale", "fraction": "fraction of the table"}
+NAMES = {"l2": "weight decay", "init_scale": "scale of the start", "fraction": "fraction of the table"}
 FIELDS = ("init_scale", "l2", "weight_decay", "fraction")
 
 
-def main(picture: str, field: str, directory: str) -> None:
+class Mark(NamedTuple):
+    """A time of the rows, how it is drawn, and what it is."""
+
+    column: str
+    marker: str
+    line: str
+    filled: bool
+    words: str
+
+
+def main(picture: str, field: str, directory: str, level: str = "99") -> None:
     """Draw the picture."""
-    delays(sj.read(directory), field).savefig(picture)
+    marks = (
+        Mark("t_train_99", "s", "--", filled=False, words="99 % in training"),
+        Mark(f"t_test_{level}", "o", "-", filled=True, words=f"{level} % of fresh data"),
+    )
+    delays(sj.read(directory), field, marks).savefig(picture)
 
 
 @styled
-def delays(rows: pd.DataFrame, field: str) -> Figure:
-    """Draw both times of all rows over a field, the legend beside the axes."""
+def delays(rows: pd.DataFrame, field: str, marks: tuple[Mark, ...]) -> Figure:
+    """Draw both times of all rows over a field."""
     hues = [name for name in FIELDS if name in rows and name != field and rows[name].nunique() > 1]
     colors = mpl.rcParams["axes.prop_cycle"].by_key()["color"]
     figure = Figure(figsize=(4.8, 2.6) if hues else None, layout="constrained")
-    axes = figure.add_subplot(
-        xlabel=NAMES.get(field, field.replace("_", " ")), ylabel="steps", xscale="log", yscale="log"
-    )
-    for k, (value, group) in enumerate(rows.groupby(hues[0]) if hues else [("", rows)]):
-        draw(axes, field, group, colors[k], f", {NAMES.get(hues[0], hues[0])} {value:g}" if hues else "")
+    axes = figure.add_subplot(xlabel=_name(field), ylabel="steps", xscale="log", yscale="log")
+    for color, (value, group) in zip(colors, rows.groupby(hues[0]) if hues else [("", rows)], strict=False):
+        for mark in marks:
+            where = f", {_name(hues[0])} {value:g}" if hues else ""
+            _draw(axes, group.groupby(field)[mark.column], mark, color, where)
     values = sorted(set(rows[field]))
     shown = values[:: -(-len(values) // 7)]
     axes.set_xticks(shown, [f"{value:g}" for value in shown])
@@ -47,14 +62,18 @@ def delays(rows: pd.DataFrame, field: str) -> Figure:
     return figure
 
 
-def draw(axes: Axes, field: str, rows: pd.DataFrame, color: str, where: str) -> None:
-    """Draw the draws of one colour."""
-    for name, (marker, words) in TIMES.items():
-        style = {"color": color, "marker": marker, "markerfacecolor": "none" if name == "t_train_99" else color}
-        axes.plot(rows[field], rows[name], linestyle="none", markersize=3, alpha=0.6, **style)
-        median = rows.fillna({name: float("inf")}).groupby(field)[name].median()
-        axes.plot(median.index, median, color=color, linestyle="--" if name == "t_train_99" else "-")
-        axes.plot([], [], linestyle="--" if name == "t_train_99" else "-", label=words + where, **style)
+def _name(field: str) -> str:
+    return NAMES.get(field, field.replace("_", " "))
+
+
+def _draw(axes: Axes, times: "pd.api.typing.SeriesGroupBy", mark: Mark, color: str, where: str) -> None:
+    """Draw the draws of one colour, and their medians; a time that never comes is infinite."""
+    style = {"color": color, "marker": mark.marker, "markerfacecolor": color if mark.filled else "none"}
+    for value, each in times:
+        axes.plot([value] * len(each), each, linestyle="none", markersize=3, alpha=0.6, **style)
+    medians = times.apply(lambda each: each.fillna(float("inf")).median())
+    axes.plot(medians.index, medians, color=color, linestyle=mark.line)
+    axes.plot([], [], linestyle=mark.line, label=mark.words + where, **style)
 
 
 if __name__ == "__main__":
