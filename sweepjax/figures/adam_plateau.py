@@ -111,4 +111,4 @@ def _finish(accuracy: Axes, weights: Axes, named: dict[str, Any], *, title: str)
     weights.set_ylim(0.3 * low, None)
     marks = {r"$\Vert S\Vert/\sqrt{d}$": drawing.handle(INK, linestyle="-")}
     marks |= {r"$-b$": drawing.handle(INK, linestyle=DOTTED)}
-    drawing.legend(weights, marks | {"η k": drawing.handle(FAINT, linestyle="-")}, "upper left")
+    drawing.legend(weights, marks | {"η k": drawing.handle(FAINT, linestyle="-")}, "lower right")

@@ -166,7 +166,7 @@ def _inset(loss: Axes) -> None:
     if not lines:
         return
     heights = [np.asarray(line.get_ydata(), dtype=np.float64) for line in lines]
-    inset = loss.inset_axes((0.1, 0.2, 0.42, 0.36))
+    inset = loss.inset_axes((0.1, 0.18, 0.4, 0.3))
     ends, starts = [], []
     for line, height in zip(lines, heights, strict=True):
         time = np.asarray(line.get_xdata(), dtype=np.float64)
