@@ -78,8 +78,8 @@ def _lengths(axes: Axes, table: pd.DataFrame) -> None:
     for column, points in table.groupby("column"):
         for curve in drawing.series(points):
             drawing.mark(axes, curve, "mean", interval=("mean_low", "mean_high"))
-            if column in SIGNS:
-                _at_size(axes, curve, SIGNS[column])
+            if law := SIGNS.get(str(column)):
+                _at_size(axes, curve, law)
     below, above = drawing.below(axes), drawing.above(axes)
     if set(table["column"]) - {"margin"}:
         axes.plot(below, positive_mean(below), color=INK, zorder=2)
