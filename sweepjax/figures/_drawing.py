@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
+from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import NullFormatter
@@ -25,6 +26,7 @@ INK, FAINT = "0.15", "0.55"
 SYMBOLS = {"n": "N", "d": "d", "sigma": "σ", "seed": "seed"}
 KEYS = ("lam", "n", "d", "sigma")
 CRITICAL = 0.5
+LATEST = 1e12  # the time that has the darkest colour, as all later ones
 Array = NDArray[np.float64]
 Arguments = ParamSpec("Arguments")
 
@@ -137,6 +139,11 @@ def handle(color: str, **look: Any) -> Line2D:
 def legend(axes: Axes, entries: Mapping[str, Artist], place: Any = "upper left") -> None:
     """Explain the marks, by name, where the curves leave room."""
     axes.add_artist(axes.legend(list(entries.values()), list(entries), loc=place))
+
+
+def time_color(time: float) -> str:
+    """Return the colour of a time, the same in every picture: light at t = 1, darker by the logarithm."""
+    return to_hex(mpl.colormaps["viridis"](0.92 * (1 - np.clip(np.log(time) / np.log(LATEST), 0, 1))))
 
 
 def tag(axes: Axes, text: str, *, at: tuple[float, float], shift: tuple[float, float]) -> None:

@@ -11,6 +11,7 @@ from matplotlib.ticker import MaxNLocator, NullLocator
 from sweepjax.figures._drawing import CRITICAL, Array
 
 CROWDED = 0.05  # the nearest point to 1/2 over the farthest, from where on distances are drawn by their roots
+FOOT = 0.4  # below the panels, in inches
 PLACES = (0.4, 0.2, 0.1, 0.05, 0.02, 0.005)  # distances from 1/2 of the ticks on an axis of roots
 
 
@@ -28,13 +29,16 @@ class Span(NamedTuple):
         return cls(1.04 * max(float(away.max()), 0.02), near < CROWDED * float(away.max()))
 
 
-def sides(figure: Figure, below: pd.DataFrame, above: pd.DataFrame) -> tuple[Axes | None, Axes | None]:
+def sides(figure: Figure, below: pd.DataFrame, above: pd.DataFrame, *, room: float) -> tuple[Axes | None, Axes | None]:
     """Return a panel for λ ≤ 1/2 and one for λ ≥ 1/2 that meet there; None where a table is empty.
 
-    On a side where points crowd at 1/2 the distance from it is drawn by its square root.
+    Above them there is `room`, in inches, for a legend. On a side where points crowd at 1/2 the distance from it
+    is drawn by its square root.
     """
     spans = [Span.of(table) for table in (below, above) if len(table)]
-    frame = {"left": 0.145, "right": 0.825 if len(spans) > 1 else 0.97, "bottom": 0.15, "top": 0.97, "wspace": 0}
+    high = figure.get_figheight()
+    frame = {"left": 0.145, "right": 0.825 if len(spans) > 1 else 0.97, "wspace": 0}
+    frame |= {"bottom": FOOT / high, "top": 1 - (room + 0.08) / high}
     widths = [1.0 if any(span.crowded for span in spans) else span.reach for span in spans]
     panels = iter(figure.subplots(1, len(spans), squeeze=False, gridspec_kw={"width_ratios": widths} | frame)[0])
     left, right = (next(panels) if len(table) else None for table in (below, above))

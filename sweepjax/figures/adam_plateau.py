@@ -52,22 +52,21 @@ def adam_plateau(rows: Dataset, limit: Dataset | None = None) -> Figure:
         _accuracies(accuracy, lines, point, color)
         _weights(weights, lines, point, color)
         entries |= {words.say_all(keys, point): drawing.handle(color, linestyle="-")} if keys else {}
-    entries |= _kinds(rows, limit)
-    _finish(accuracy, weights, entries)
+    _finish(accuracy, weights, entries, title=_kinds(rows, limit))
     _slowed(weights, points)
     return figure
 
 
-def _kinds(rows: Dataset, limit: Dataset | None) -> dict[str, Any]:
+def _kinds(rows: Dataset, limit: Dataset | None) -> str:
     """Return what the legend says of the class of the datasets, if it is known and the same of all."""
     if limit is None:
-        return {}
+        return ""
     trained = rows.to_table(columns=DATASET).to_pandas().drop_duplicates()
     found = set(with_limits(trained, limit)["separable"])
     if len(found) != 1:
-        return {}
+        return ""
     many = "datasets" if len(trained) > 1 else "dataset"
-    return {f"{'separable' if found.pop() else 'inseparable'} {many}": drawing.handle(INK)}
+    return f"{'separable' if found.pop() else 'inseparable'} {many}"
 
 
 def _slowed(axes: Axes, points: pd.DataFrame) -> None:
@@ -101,15 +100,15 @@ def _line(axes: Axes, lines: pd.DataFrame, column: str, *, color: str, scale: fl
         axes.fill_between(curve["step"], *band, color=color, alpha=0.18, linewidth=0)
 
 
-def _finish(accuracy: Axes, weights: Axes, named: dict[str, Any]) -> None:
+def _finish(accuracy: Axes, weights: Axes, named: dict[str, Any], *, title: str) -> None:
     accuracy.set(xscale="log", ylabel="accuracy", ylim=(0.44, 1.02))
     styles = {"fresh data": drawing.handle(INK, linestyle="-"), "training set": drawing.handle(INK, linestyle=DASHED)}
     entries = named | styles
     figure: Any = accuracy.figure
-    figure.legend(list(entries.values()), list(entries), loc="outside upper center", ncols=2)
+    figure.legend(list(entries.values()), list(entries), loc="outside upper center", ncols=2, title=title or None)
     weights.set(yscale="log", xlabel="step k", ylabel="weights")
     low = min(float(np.asarray(line.get_ydata())[0]) for line in weights.lines if line.get_color() == FAINT)
     weights.set_ylim(0.3 * low, None)
     marks = {r"$\Vert S\Vert/\sqrt{d}$": drawing.handle(INK, linestyle="-")}
     marks |= {r"$-b$": drawing.handle(INK, linestyle=DOTTED)}
-    drawing.legend(weights, marks | {"η k": drawing.handle(FAINT, linestyle="-")}, "upper left")
+    drawing.legend(weights, marks | {"η k": drawing.handle(FAINT, linestyle="-")}, "lower right")

@@ -31,15 +31,20 @@ class Training(NamedTuple):
     inverse_margin: float
     curves: dict[str, drawing.Array]
 
+    @property
+    def kind(self) -> str:
+        """Say whether the dataset is separable."""
+        return ", separable" if np.isnan(self.s_inf) else ", inseparable"
+
 
 @styled
 def conformal_time(rows: Dataset, limit: Dataset | None = None) -> Figure:
     """Draw ‖S‖ against conformal time, and |b|/‖S‖ against time, of the first realization at each λ.
 
-    The flow of the exponential loss (lines) is in conformal time that without a bias, exactly; with cross
-    entropy (circles) S joins it once all samples are classified well. Dashed are ‖S_∞‖ of inseparable and 1/M
-    of separable datasets if rows of the solver limit are given too, else those of N → ∞. Rows of both losses
-    are needed, with --observe conformal_time,bias_ratio.
+    The flow of the exponential loss (lines) is in conformal time that without a bias, exactly; with cross entropy
+    (circles) S joins it once all samples are classified well. Dashed are ‖S_∞‖ of inseparable and 1/M of
+    separable datasets, which labels name, if rows of the solver limit are given too, else those of N → ∞. Rows of
+    both losses are needed, with --observe conformal_time,bias_ratio.
 
     Source:
         Beck, Levi, Bar-Sinai, "Grokking at the Edge of Linear Separability", arXiv 2410.04489, figure 2.
@@ -58,7 +63,9 @@ def conformal_time(rows: Dataset, limit: Dataset | None = None) -> Figure:
         _limits(upper, lower, training, color=colors[training.lam])
     name = r"$\Vert S_\infty\Vert$ and $1/M$" + (", N → ∞" if limit is None else " of the dataset")
     drawing.legend(lower, {name: drawing.handle(INK, linestyle=DASHED)})
-    _finish(upper, lower, {f"λ = {lam:g}": drawing.handle(color, linestyle="-") for lam, color in colors.items()})
+    kinds = {training.lam: training.kind for training in trainings} if limit is not None else {}
+    named = {f"λ = {lam:g}{kinds.get(lam, '')}": color for lam, color in colors.items()}
+    _finish(upper, lower, {name: drawing.handle(color, linestyle="-") for name, color in named.items()})
     return figure
 
 

@@ -3,11 +3,9 @@
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
-import matplotlib as mpl
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 from pyarrow.dataset import Dataset
 
@@ -77,10 +75,9 @@ def _moments(table: pd.DataFrame) -> Iterator[Moment]:
     end = int(np.floor(np.log10(times[-1]) + 1e-9))
     step = max(1, -(-end // (MOST - 1)))
     exponents = range(end % step, end + 1, step)
-    shades = mpl.colormaps["viridis"](np.linspace(0.92, 0, len(exponents)))
-    for exponent, shade in zip(exponents, shades, strict=True):
+    for exponent in exponents:
         time = float(times[np.argmin(np.abs(np.log10(times) - exponent))])
-        yield Moment(time, to_hex(shade), table.query(f"time == {time!r}").sort_values("lam"))
+        yield Moment(time, drawing.time_color(10.0**exponent), table.query(f"time == {time!r}").sort_values("lam"))
 
 
 def _draw(axes: Axes, moment: Moment, column: str, *, scale: Callable = lambda lines: lines["lam"]) -> None:

@@ -21,6 +21,7 @@ from sweepjax.theory.s_inf import loss_inf, s_inf
 THRESHOLDS = {"logistic": (1e-1, 1e-2, 1e-4, 1e-8), "exponential": (1e-4,)}
 LOSSES = {"logistic": "cross entropy", "exponential": "exponential"}
 CURVES = ("loss", "train_loss", "test_loss")
+APART = 1.03  # between the thresholds, whose marks stand side by side at each λ
 DASHED = (0, (3, 1.5))
 
 
@@ -38,8 +39,9 @@ class Points(NamedTuple):
 def loss_delay(*tables: Dataset) -> Figure:
     """Draw √log of the ratio of the times at which population and training loss fall below ε for good.
 
-    Ratios are medians of Kaplan and Meier with 95 % intervals, as far as the record shows them, for λ < 1/2;
-    ± is the standard error of the least-squares slope. Dashed is √(σ²‖S_∞‖²/2 - log L_∞), exact for exponential
+    Ratios are medians of Kaplan and Meier for λ < 1/2 with 95 % intervals, which go on to the top of the picture
+    where the record does not show their upper ends; marks of one λ stand side by side, the last at its place. ±
+    is the standard error of the least-squares slope. Dashed is √(σ²‖S_∞‖²/2 - log L_∞), exact for exponential
     losses, N → ∞ and small ε, whatever ε is; the two-point model has the slope -1/√2.
 
     Source:
@@ -50,9 +52,12 @@ def loss_delay(*tables: Dataset) -> Figure:
     drawn = [points for rows in tables for points in _points(rows)]
     if not drawn:
         raise ValueError("at no λ below 1/2 do half of the trainings cross a threshold; give longer trainings")
-    for points in drawn:
-        _draw(axes, points)
-    _theory(axes, np.unique(np.concatenate([points.table["lam"] for points in drawn])))
+    lam = np.unique(np.concatenate([points.table["lam"] for points in drawn]))
+    exact = np.sqrt(s_inf(lam) ** 2 / 2 - np.log(loss_inf(lam)))
+    top = 1.05 * max(exact.max(), *(_highest(points.table) for points in drawn))
+    for place, points in enumerate(reversed(drawn)):
+        _draw(axes, points, shift=APART**place, top=top)
+    _theory(axes, lam, exact, top=top)
     entries = {points.label: drawing.handle(points.color, marker=points.marker) for points in drawn}
     marks = {"exponential, exact, N → ∞": drawing.handle(INK, linestyle=DASHED)}
     marks |= {r"slope $-1/\sqrt{2}$, two-point model": drawing.handle(FAINT, linestyle="-")}
@@ -80,17 +85,22 @@ def _named(table: pd.DataFrame, loss: str, threshold: float, color: str) -> Poin
     return Points(f"{LOSSES[loss]}, {power}{slope}", color, marker, kept)
 
 
-def _draw(axes: Axes, points: Points) -> None:
+def _highest(table: pd.DataFrame) -> float:
+    """Return the highest end of the intervals that have one, or the highest median."""
+    ends = table[["sqrt_log_ratio", "sqrt_log_ratio_high"]].to_numpy(np.float64)
+    return float(ends[np.isfinite(ends)].max())
+
+
+def _draw(axes: Axes, points: Points, *, shift: float, top: float) -> None:
     table, column = points.table, "sqrt_log_ratio"
     low, high = table[column] - table[f"{column}_low"], table[f"{column}_high"] - table[column]
-    error = [low.fillna(0), high.where(np.isfinite(high), 0)]
+    error = [low.fillna(0), high.fillna(np.inf).clip(upper=2 * top).where(low.notna(), 0)]
     style = {"fmt": points.marker, "mfc": "none", "mew": 0.7, "elinewidth": 0.6, "zorder": 3}
-    axes.errorbar(1 - 2 * table["lam"], table[column], yerr=error, color=points.color, **style)
+    axes.errorbar(shift * (1 - 2 * table["lam"]), table[column], yerr=error, color=points.color, **style)
 
 
-def _theory(axes: Axes, lam: drawing.Array) -> None:
-    x, top = 1 - 2 * lam, axes.get_ylim()[1]
-    exact = np.sqrt(s_inf(lam) ** 2 / 2 - np.log(loss_inf(lam)))
+def _theory(axes: Axes, lam: drawing.Array, exact: drawing.Array, *, top: float) -> None:
+    x = 1 - 2 * lam
     axes.plot(x, exact, color=INK, linestyle=DASHED, zorder=1)
     axes.plot(x, exact[0] - np.sqrt(0.5) * np.log(x / x[0]), color=FAINT, linewidth=0.8, zorder=0)
     axes.set(xscale="log", xlabel="1 - 2λ", ylabel=r"$\sqrt{\log(t_{test}/t_{train})}$", ylim=(0, top))

@@ -1,5 +1,7 @@
 """How the samples project on the direction of S_∞, and on that of the margin."""
 
+from collections.abc import Callable
+
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
@@ -14,7 +16,8 @@ from sweepjax.theory.margin import margin
 from sweepjax.theory.s_inf import negative_mean, positive_fraction, positive_mean
 
 PLACES = 40  # points of a curve, and of the law at each of them
-LENGTHS = ("positive_mean", "negative_mean", "margin")
+SIGNS = {"positive_mean": positive_mean, "negative_mean": negative_mean}
+LENGTHS = (*SIGNS, "margin")
 
 
 @styled
@@ -23,7 +26,7 @@ def projections(rows: Dataset) -> Figure:
     """Draw the positive fraction of S_∞·x, and the mean projections of either sign with the margin.
 
     Inseparable draws for λ ≤ 1/2, separable ones for λ ≥ 1/2; means with standard errors. Lengths are in
-    units of σ, so every σ has the same theory. Coloured is the law of the fraction at each N; dashed is the nearer
+    units of σ, so every σ has the same theory. Coloured is the law below 1/2 at each N; dashed is the nearer
     sample of the two-point model, at |1 - 2λ|.
     """
     drawing.require_own(rows, "projections")
@@ -38,6 +41,8 @@ def projections(rows: Dataset) -> Figure:
         _fractions(panels[0], fractions)
     _lengths(panels[-1], lengths)
     named = {curve.label: drawing.handle(curve.color, marker="o") for curve in drawing.series(table)}
+    if len(fractions):
+        named |= {"law at each N": drawing.handle(drawing.FAINT, linestyle="-", linewidth=0.7)}
     drawing.legend(panels[0], named, "lower left" if len(fractions) else "upper left")
     return figure
 
@@ -45,7 +50,7 @@ def projections(rows: Dataset) -> Figure:
 def _fractions(axes: Axes, table: pd.DataFrame) -> None:
     for curve in drawing.series(table):
         drawing.mark(axes, curve, "mean", interval=("mean_low", "mean_high"))
-        _at_size(axes, curve)
+        _at_size(axes, curve, positive_fraction)
     lam = drawing.below(axes)
     axes.plot(lam, positive_fraction(lam), color=INK, zorder=2)
     if axes.get_xlim()[1] >= CRITICAL:
@@ -56,7 +61,7 @@ def _fractions(axes: Axes, table: pd.DataFrame) -> None:
     axes.set(ylabel=r"fraction of $S_\infty\cdot x_i > 0$", ylim=(0, None))
 
 
-def _at_size(axes: Axes, curve: Series) -> None:
+def _at_size(axes: Axes, curve: Series, law: Callable) -> None:
     """Draw the mean over inseparable draws at a finite N: each acts as one of λ + ξ/(2√N) below 1/2, ξ normal."""
     n = float(curve.points["n"].iloc[0])
     lam = np.linspace(axes.get_xlim()[0], CRITICAL, PLACES)
@@ -64,15 +69,17 @@ def _at_size(axes: Axes, curve: Series) -> None:
     shift = ndtri(most[:, None] * (np.arange(PLACES) + 0.5) / PLACES) / (2 * np.sqrt(n))
     known = np.linspace(0.01, np.cbrt(CRITICAL - 1e-3), 2 * PLACES) ** 3  # distances from 1/2, denser near it
     distance = np.clip(CRITICAL - lam[:, None] - shift, known[0], known[-1])
-    mean = np.interp(distance, known, positive_fraction(CRITICAL - known)).mean(axis=1)
+    mean = np.interp(distance, known, law(CRITICAL - known)).mean(axis=1)
     axes.plot(lam, mean, color=curve.color, linewidth=0.7, zorder=2)
 
 
 def _lengths(axes: Axes, table: pd.DataFrame) -> None:
     table = table.assign(**{name: table[name] / table["sigma"] for name in ("mean", "mean_low", "mean_high")})
-    for _, points in table.groupby("column"):
+    for column, points in table.groupby("column"):
         for curve in drawing.series(points):
             drawing.mark(axes, curve, "mean", interval=("mean_low", "mean_high"))
+            if law := SIGNS.get(str(column)):
+                _at_size(axes, curve, law)
     below, above = drawing.below(axes), drawing.above(axes)
     if set(table["column"]) - {"margin"}:
         axes.plot(below, positive_mean(below), color=INK, zorder=2)

@@ -18,7 +18,8 @@ from sweepjax.theory.s_inf import s_inf
 from sweepjax.theory.separability import inseparable_probability, separable_probability
 
 RARE = 1e-3
-EXACT = "exact"
+EXACT, MARKS = "exact", 5  # what the legend explains besides the curves
+LINE, HIGH = 0.14, 2.6  # of a line of the legend, and of all below it, in inches
 
 
 @styled
@@ -33,9 +34,11 @@ def s_norm_and_margin(rows: Dataset) -> Figure:
     table = drawing.with_rows(drawing.averaged(rows, "s_norm,margin"))
     below = table.query(f"column == 's_norm' and lam <= {CRITICAL}")
     above = table.query(f"column == 'margin' and lam >= {CRITICAL}")
-    figure = Figure()
+    curves = list(drawing.series(table))
+    room = LINE * (-(-(len(curves) + MARKS) // 2) + 1)
+    figure = Figure(figsize=(3.4, HIGH + room))
     figure.set_layout_engine("none")
-    left, right = sides(figure, below, above)
+    left, right = sides(figure, below, above, room=room)
     for axes, points, label in ((left, below, r"$\Vert S_\infty\Vert$"), (right, above, r"margin $M$")):
         if axes is not None:
             _draw(axes, points)
@@ -45,8 +48,8 @@ def s_norm_and_margin(rows: Dataset) -> Figure:
             _theory(left, drawing.below(left), below, s_inf, lambda lam, sigma: two_point.s_inf(lam) / sigma)
         if right is not None:
             _theory(right, drawing.above(right), above, margin, lambda lam, sigma: sigma * (2 * lam - 1))
-    figure.text(0.485, 0.02, "λ = d/N" + (", by √(1/2 - λ) below 1/2" if _by_roots(figure) else ""), ha="center")
-    _explain(figure, left or right, right or left, list(drawing.series(table)))
+    figure.text(0.485, 0.015, "λ = d/N" + (", by √(1/2 - λ) below 1/2" if _by_roots(figure) else ""), ha="center")
+    _explain(figure, curves)
     return figure
 
 
@@ -80,28 +83,16 @@ def _points(axes: Axes, curve: Series) -> None:
     axes.errorbar(settled["lam"], settled["mean"], yerr=settled["se"].fillna(0), color=curve.color, **style)
 
 
-def _explain(figure: Figure, left: Axes | None, right: Axes | None, curves: list[Series]) -> None:
-    if left is None or right is None:
-        return
+def _explain(figure: Figure, curves: list[Series]) -> None:
+    """Explain the marks above the panels, into whose corners points and bands reach."""
     color = curves[0].color if len(curves) == 1 else FAINT
-    named = {curve.label: drawing.handle(curve.color, marker="o") for curve in curves}
-    theory = {
-        "exact, N → ∞": drawing.handle(INK, linestyle="-"),
-        "two points": drawing.handle(FAINT, linestyle="--"),
-    }
-    marks = (theory if any(line.get_label() == EXACT for line in left.lines) else {}) | {
-        "median (95 %)": drawing.handle(color, marker="o"),
-        "quartiles": Patch(color=color, alpha=0.18, linewidth=0),
-    }
-    if any(line.get_marker() == "D" and np.size(line.get_xdata()) for axes in (left, right) for line in axes.lines):
-        marks["mean ± s.e., where\nothers are rarer\nthan 0.1 %"] = drawing.handle(color, marker="D")
-    if left is right:
-        drawing.legend(left, named | marks)
-        return
-    if figure.axes[0].get_xscale() == "function":  # its points reach into the corners
-        figure.set_figheight(figure.get_figheight() + 0.6)
-        figure.axes[0].get_gridspec().update(top=0.78)  # pyright: ignore
-        figure.legend([*named.values(), *marks.values()], [*named, *marks], loc="upper center", ncols=2)
-        return
-    drawing.legend(left, marks)
-    drawing.legend(right, named)
+    lines = [line for axes in figure.axes for line in axes.lines]
+    marks = {curve.label: drawing.handle(curve.color, marker="o") for curve in curves}
+    marks |= {"median (95 %)": drawing.handle(color, marker="o")}
+    marks |= {"quartiles": Patch(color=color, alpha=0.18, linewidth=0)}
+    if any(line.get_label() == EXACT for line in lines):
+        marks |= {"exact, N → ∞": drawing.handle(INK, linestyle="-")}
+        marks |= {"two-point model": drawing.handle(FAINT, linestyle="--")}
+    if any(line.get_marker() == "D" and np.size(line.get_xdata()) for line in lines):
+        marks["mean ± s.e., where the other\nclass is rarer than 0.1 %"] = drawing.handle(color, marker="D")
+    figure.legend(list(marks.values()), list(marks), loc="upper center", ncols=2)

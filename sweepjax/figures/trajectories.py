@@ -53,8 +53,8 @@ def trajectories(*tables: Dataset) -> Figure:
     (exact expectations), dashed on the training set. Where two fields vary, that of fewer values makes columns.
     Tables of different columns, such as those of two solvers, are drawn together. Diamonds on the right are the
     exact limits of accuracy and ‖S‖ for N → ∞ and t → ∞, where the model has them. With rows of the solver limit
-    as well they are those of the dataset itself, filled, and the labels say whether it is separable. An inset shows
-    losses that rise before they fall.
+    as well they are those of the dataset itself, filled, and labels or titles say whether it is separable. An
+    inset shows losses that rise before they fall.
     """
     known = [limits_of(rows) for rows in tables if SEPARABLE in rows.schema.names]
     tables = tuple(rows for rows in tables if SEPARABLE not in rows.schema.names)
@@ -71,18 +71,21 @@ def trajectories(*tables: Dataset) -> Figure:
     panels = dict(
         zip(columns, figure.subplots(3, len(columns), sharex="col", sharey="row", squeeze=False).T, strict=True)
     )
-    kinds: dict[str, str] = {}
+    kinds: dict[Any, str] = {}
     for rows in tables:
         for curves in _reduced(rows, keys, datasets):
-            label = words.say_all(hues, curves.point)
-            kinds[label] = curves.kind if kinds.get(label, curves.kind) == curves.kind else ""
-            _draw(panels[curves.point[across] if across else ""], curves, color=colors[label])
+            label, value = words.say_all(hues, curves.point), curves.point[across] if across else ""
+            for part in (("hue", label), ("column", value)):
+                kinds[part] = curves.kind if kinds.get(part, curves.kind) == curves.kind else ""
+            _draw(panels[value], curves, color=colors[label])
+    labels = {label + kinds["hue", label]: color for label, color in colors.items()}
     for value, column in panels.items():
         _finish(column)
-        column[0].set_title(words.say(across, value) if across else "")
+        apart = kinds["column", value] if list(labels) == list(colors) else ""
+        column[0].set_title(words.say(across, value) + apart if across else "")
     if not across:
         _inset(panels[""][0])
-    _explain(figure, {label + kinds.get(label, ""): color for label, color in colors.items()}, own=datasets is not None)
+    _explain(figure, labels, own=datasets is not None)
     return figure
 
 
@@ -163,7 +166,7 @@ def _inset(loss: Axes) -> None:
     if not lines:
         return
     heights = [np.asarray(line.get_ydata(), dtype=np.float64) for line in lines]
-    inset = loss.inset_axes((0.1, 0.2, 0.42, 0.36))
+    inset = loss.inset_axes((0.1, 0.18, 0.4, 0.3))
     ends, starts = [], []
     for line, height in zip(lines, heights, strict=True):
         time = np.asarray(line.get_xdata(), dtype=np.float64)

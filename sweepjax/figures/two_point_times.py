@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 from typing import Any
 
-import matplotlib as mpl
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
@@ -29,7 +28,7 @@ PLACES = 81  # of λ on a theory curve
 def two_point_times(rows: Dataset) -> Figure:
     """Draw the exponential loss and the accuracy against λ: points are rows, lines the closed form from S = b = 0.
 
-    A colour is a recorded time, the last the darkest, as in `loss_and_accuracy`; black is the limit, in which the
+    A colour is a recorded time, the same as in `loss_and_accuracy`; black is the limit, in which the
     loss is 0 below λ = 1/2 and infinite above.
     """
     table, sigma = _table(rows)
@@ -48,7 +47,7 @@ def two_point_times(rows: Dataset) -> Figure:
         drawing.critical_line(axes)
     loss.set(yscale="log", ylabel="loss on fresh data", ylim=LOSSES)
     accuracy.set(xlabel="λ", ylabel="accuracy on fresh data", ylim=(0.48, 1.02))
-    loss.legend(loc="upper left", title=f"σ = {sigma:g}", alignment="left")
+    loss.legend(loc="upper left", title=f"σ = {sigma:g}, η = 1", alignment="left")
     accuracy.legend(loc="upper right")
     return figure
 
@@ -62,14 +61,14 @@ def _table(rows: Dataset) -> tuple[pd.DataFrame, float]:
     return table.query("time > 0"), float(sigmas[0])
 
 
-def _curves(table: pd.DataFrame) -> Iterator[tuple[float, tuple, pd.DataFrame]]:
+def _curves(table: pd.DataFrame) -> Iterator[tuple[float, str, pd.DataFrame]]:
     groups: list[tuple[Any, pd.DataFrame]] = list(table.sort_values("lam").groupby("time"))
     shown = np.unique(np.linspace(0, len(groups) - 1, MOST).round().astype(int))
-    for place, color in zip(shown, mpl.colormaps["viridis"](np.linspace(0.92, 0, len(shown))), strict=True):
-        yield groups[place][0], tuple(color), groups[place][1]
+    for place in shown:
+        yield groups[place][0], drawing.time_color(groups[place][0]), groups[place][1]
 
 
-def _points(axes: Axes, points: pd.DataFrame, color: tuple, *, logarithm: bool = False) -> None:
+def _points(axes: Axes, points: pd.DataFrame, color: str, *, logarithm: bool = False) -> None:
     value = np.exp(np.minimum(points["median"], LARGEST)) if logarithm else points["median"]
     axes.plot(points["lam"], value, "o", color=color, mew=0, zorder=3)
 

@@ -9,7 +9,7 @@ from scipy.stats import binom
 
 from sweepjax import plugins
 from sweepjax.theory.margin import margin
-from sweepjax.theory.s_inf import s_inf
+from sweepjax.theory.s_inf import negative_mean, positive_fraction, positive_mean, s_inf
 
 FIGURES = ["projections", "s_norm_and_margin", "separable_fraction"]
 MEASURED = ["s_norm", "margin", "positive_fraction", "positive_mean", "negative_mean"]
@@ -87,7 +87,7 @@ def test_a_sweep_on_one_side_of_the_transition_or_a_single_point_is_drawn_too(na
 
 def test_s_norm_and_margin_draws_the_exact_curves_of_every_sigma():
     figure = plugins.find("figures", "s_norm_and_margin")(dataset(sigmas=(1.0, 2.0)))
-    assert {"σ = 1", "σ = 2", "exact, N → ∞", "two points", "median (95 %)"} <= texts(figure)
+    assert {"σ = 1", "σ = 2", "exact, N → ∞", "two-point model", "median (95 %)"} <= texts(figure)
     assert any(text.startswith("mean ± s.e., where") for text in texts(figure))
     for axes, exact in zip(figure.axes, (s_inf, margin), strict=True):
         lines = [line for line in axes.lines if line.get_label() == "exact"]
@@ -110,6 +110,14 @@ def test_separable_fraction_says_how_well_it_agrees_with_wendel():
 
 def test_projections_end_at_the_known_fraction():
     assert {"0.1446", "margin $M$", "exact, N → ∞"} <= texts(plugins.find("figures", "projections")(dataset()))
+
+
+def test_projections_follow_a_law_at_each_size_that_tends_to_that_of_many_samples():
+    upper, lower = plugins.find("figures", "projections")(dataset(((10**6, 4 * 10**5), (10**6, 49 * 10**4)))).axes
+    laws = [line for axes in (upper, lower) for line in axes.lines if line.get_linewidth() == 0.7]
+    found = [np.interp(0.45, law.get_xdata(), law.get_ydata()) for law in laws]
+    known = [float(law(0.45)) for law in (positive_fraction, positive_mean, negative_mean)]
+    np.testing.assert_allclose(sorted(found), sorted(known), rtol=2e-3)
 
 
 def test_projections_without_the_transition_in_view_do_not_name_it():

@@ -9,6 +9,7 @@ import pytest
 
 from sweepjax import plugins
 from sweepjax.figures import check_count
+from sweepjax.figures._drawing import time_color
 from sweepjax.figures._variation import points_of, varying
 from sweepjax.theory.margin import limiting_accuracy
 from sweepjax.theory.population import population_accuracy
@@ -157,6 +158,12 @@ def test_with_the_limits_of_the_datasets_diamonds_and_labels_are_those_of_the_da
     assert {"λ = 0.3, inseparable", "λ = 0.6, separable", "t → ∞, this dataset"} <= words(figure)
 
 
+def test_where_columns_tell_the_classes_apart_their_titles_say_them():
+    starts = [trainings((0.3, 0.6), count=1, init_norm=norm) for norm in (0.1, 1.0)]
+    figure = draw("trajectories", *starts, limits((0.3, 0.6), count=1))
+    assert {"λ = 0.3, inseparable", "λ = 0.6, separable", "‖S₀‖ = 0.1", "‖S₀‖ = 1"} <= words(figure)
+
+
 def test_points_of_several_datasets_keep_the_limits_of_many_samples():
     assert "λ = 0.3" in words(draw("trajectories", trainings((0.3, 0.6), count=2), limits((0.3, 0.6), count=2)))
 
@@ -225,6 +232,34 @@ def test_accuracy_follows_the_law_of_late_times_that_the_rows_obey():
     for law, mark in zip(laws, marks[-len(laws) :], strict=True):
         reached = np.interp(numbers(mark.get_xdata())[:3], law.get_xdata(), law.get_ydata())
         np.testing.assert_allclose(reached, numbers(mark.get_ydata())[:3], atol=2e-3)
+
+
+def test_a_time_has_the_same_colour_however_long_the_record_is():
+    every = {str(mark.get_label()): mark.get_color() for mark in legend_of(draw("loss_and_accuracy", trainings()))}
+    assert every["$t = 10^{4}$"] == time_color(1e4)
+    assert every["$t = 10^{12}$"] == time_color(1e12) == time_color(1e20)
+    assert len(set(every.values())) == len(every) > 4
+
+
+def legend_of(figure):
+    """The samples of marks in a legend of times."""
+    legends = [axes.get_legend() for axes in figure.axes if axes.get_legend()]
+    (legend,) = [legend for legend in legends if legend.get_title().get_text() == "η = 1"]
+    for mark, text in zip(legend.legend_handles, legend.get_texts(), strict=True):
+        mark.set_label(text.get_text())
+    return legend.legend_handles
+
+
+def test_an_interval_without_an_upper_end_goes_on_to_the_top_of_the_picture():
+    slow = trainings((0.3, 0.4), count=6, loss="exponential").to_table().to_pandas()
+    never = [np.maximum(curve, 1.0) if place % 6 > 3 else curve for place, curve in enumerate(slow["test_loss"])]
+    (axes,) = draw(
+        "loss_delay",
+        stored(slow.assign(test_loss=never, log_test_loss=[np.log(each) for each in never]).to_dict("records")),
+    ).axes
+    (bars,) = [container for container in axes.containers if len(container.lines[2])]
+    ends = np.array([segment[1, 1] for segment in bars.lines[2][0].get_segments()])
+    assert np.all(ends > axes.get_ylim()[1])
 
 
 def test_a_sweep_of_more_than_lambda_is_refused_by_figures_along_lambda():
