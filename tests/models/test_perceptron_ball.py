@@ -1,13 +1,15 @@
 """The perceptron on balls: who generalizes and when, with and without an L1 penalty."""
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
 import sweepjax as sj
 from sweepjax.engine.rows import model_of
 from sweepjax.keys import realization_keys
-from sweepjax.recheck.perceptron_ball import contradictions
+from sweepjax.models.perceptron_ball import PerceptronBall
+from sweepjax.recheck.perceptron_ball import contradictions, minimum
 from sweepjax.sweep.sweep import Sweep
 from sweepjax.theory import perceptron_ball as theory
 
@@ -124,6 +126,26 @@ def test_with_a_penalty_every_draw_generalizes_unless_it_holds_all_weights_at_ze
     assert share[0.8] > 0.95
     for _, row in rows[~rows["generalizes"] & (rows["l1"] > 0.1)].iterrows():
         assert np.abs(drawn(row)[0].mean(0)).max() <= row["l1"]
+
+
+@pytest.mark.parametrize("along", [1.0, 0.1, 1 / 3, 1e-3])
+def test_where_balls_touch_nothing_is_wrong_on_the_axis_alone(along):
+    model = PerceptronBall(n=1, d=3, epsilon=1.0)
+    with jax.enable_x64(True):
+        data = model.sample(jax.random.key(0))
+        ahead = [float(model._heights(jnp.array([along, off, 0.0]), data)[1]) for off in (0.0, 1e-9 * along)]
+    assert ahead[0] == 0
+    assert ahead[1] < 0
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("d", "l1"), [(2, 0.1), (5, 0.8), (20, 0.2)])
+def test_where_balls_touch_those_generalize_whose_weights_end_on_the_axis(d, l1):
+    options = {"n": 10, "d": d, "epsilon": 1.0, "l1": l1, "l2": 0.1, "record": 2, "until": 1, "realizations": 60}
+    for _, row in sj.run(model="perceptron_ball", solver="proximal_flow", **options).iterrows():
+        data = sj.dataset(row)
+        w = minimum(np.asarray(data.x), np.asarray(data.y), row)
+        assert row["generalizes"] == (w[0] > 0 and not np.any(w[1:]))
 
 
 @pytest.mark.slow
