@@ -19,6 +19,7 @@ from sweepjax.figures._drawing import STYLE
 from sweepjax.theory import perceptron_exponential as theory
 
 BINS, FINE = 40, 8  # of a histogram, and places in each at which theory is evaluated
+PLACES, SHARES = np.polynomial.legendre.leggauss(5)
 TAIL = 0.999  # of the draws are in the histogram
 Groups = dict[tuple[int, float], NDArray[np.float64]]
 
@@ -41,7 +42,7 @@ def main(out: str, picture: str, directory: str) -> None:
 def line(n: int, epsilon: float, delays: NDArray) -> dict[str, float]:
     """Return a line of the table."""
     edges = np.linspace(0, np.quantile(delays, TAIL), BINS * FINE + 1)
-    law = np.array([theory.grokking_time_probability(edge, epsilon, n=n) for edge in edges])
+    law = probability(edges, n, epsilon)
     expected = np.interp(delays, edges, law, right=1)
     steps = np.arange(delays.size + 1) / delays.size
     within = delays <= edges[-1]
@@ -62,22 +63,35 @@ def line(n: int, epsilon: float, delays: NDArray) -> dict[str, float]:
     }
 
 
+def probability(edges: NDArray, n: int, epsilon: float) -> NDArray:
+    """Return the integral of the density from the first of some times, by Gauss's rule between neighbours."""
+    spans = np.diff(edges)
+    density = theory.grokking_time_density(edges[:-1, None] + spans[:, None] * (PLACES + 1) / 2, epsilon, n=n)
+    return np.append(0.0, np.cumsum(density @ SHARES * spans / 2))
+
+
 def draw(groups: Groups) -> Figure:
     """Draw a panel for each N, a colour for each ε: histograms as steps, densities as lines."""
     numbers, gaps = (sorted({key[place] for key in groups}) for place in (0, 1))
     figure = Figure(figsize=(9.0, 3.0), layout="constrained")
     panels = figure.subplots(1, len(numbers), sharex=True, sharey=True)
     for axes, n in zip(panels, numbers, strict=True):
-        axes.set(title=f"N = {n}", xlabel="delay t_test - t_train", yscale="log", xlim=(0, 8), ylim=(3e-3, 10))
+        axes.set(title=f"N = {n}", xlabel="delay t_test - t_train", yscale="log", xlim=(0, 8), ylim=(3e-3, 6))
         for color, epsilon in enumerate(gaps):
             delays = groups[n, epsilon]
             edges = np.linspace(0, np.quantile(delays, TAIL), BINS + 1)
             shares = np.histogram(delays, edges)[0] / delays.size / np.diff(edges)
-            axes.stairs(shares, edges, color=f"C{color}", alpha=0.5, label=f"ε = {epsilon:g}")
+            axes.stairs(shares, edges, color=f"C{color}", alpha=0.5, label="draws")
             times = np.linspace(1e-3, 8, 400)
-            axes.plot(times, theory.grokking_time_density(times, epsilon, n=n), color=f"C{color}", linewidth=1.2)
+            axes.plot(
+                times,
+                theory.grokking_time_density(times, epsilon, n=n),
+                color=f"C{color}",
+                linewidth=1.2,
+                label=f"density, ε = {epsilon:g}",
+            )
     panels[0].set_ylabel("density")
-    figure.legend(*panels[0].get_legend_handles_labels(), loc="outside upper center", ncols=len(gaps))
+    figure.legend(*panels[0].get_legend_handles_labels(), loc="outside upper center", ncols=2 * len(gaps))
     return figure
 
 

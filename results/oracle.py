@@ -24,7 +24,7 @@ from sweepjax.presets import preset, preset_names
 from sweepjax.sweep.sweep import Sweep
 
 MOST = 3  # points of a preset
-LARGE, FEW, MANY = 500, 4, 10  # features or outputs of which few draws are taken; times the draws of perceptrons
+LARGE, FEW, MANY = 500, 8, 10  # features or outputs of which few draws are taken; times the draws of perceptrons
 ACCURACY = 0.95
 WALK = {"solver": "proximal_flow", "until": 1e4, "record": "0,log:0.01:1e4@1400"}  # perceptrons, step by step
 GRAIN = 0.02  # of these times
@@ -65,10 +65,10 @@ def has_time(point: Point) -> bool:
 
 
 def options(task: Any) -> dict[str, Any]:
-    """Return a task as the options of a sweep."""
+    """Return a task as the options of a sweep; of two fields of one name that of the model, which is what they set."""
     fields = {
         field.name: getattr(part, field.name)
-        for part in (task.model, task.solver)
+        for part in (task.solver, task.model)
         for field in dataclasses.fields(part)
     }
     return {"model": name_of(task.model), "solver": name_of(task.solver), "until": float(task.times[-1])} | fields
