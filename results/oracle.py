@@ -24,7 +24,7 @@ from sweepjax.presets import preset, preset_names
 from sweepjax.sweep.sweep import Sweep
 
 MOST = 3  # points of a preset
-LARGE, FEW, MANY = 500, 8, 10  # features or outputs of which few draws are taken; times the draws of perceptrons
+LARGE, FEW, MANY = 500, 4, 10  # features or outputs of which few draws are taken; times the draws of perceptrons
 ACCURACY = 0.95
 WALK = {"solver": "proximal_flow", "until": 1e4, "record": "0,log:0.01:1e4@1400"}  # perceptrons, step by step
 GRAIN = 0.02  # of these times
