@@ -17,6 +17,7 @@ from benchmarks.table import markdown, provenance, write
 FULL = Path("results") / "benchmarks"
 JOBS = jobs.JOBS | limit_of_data.JOBS | dynamics.JOBS | networks.JOBS | modular.JOBS | transformers.JOBS
 JOBS |= closed_forms.JOBS | fine_scan.JOBS
+COMPILING = ("whole_run", "fine_scan")  # whose rows say what compilation takes
 
 
 def main() -> None:
@@ -26,7 +27,8 @@ def main() -> None:
         sys.exit("OPENBLAS_CORETYPE is set and would slow the peers; unset it and run again")
     if options.only and options.only not in JOBS:
         sys.exit(f"unknown job {options.only!r}; choose one of: {', '.join(JOBS)}")
-    jax.config.update("jax_enable_compilation_cache", False)  # compilation is measured, too
+    if not options.only or options.only in COMPILING:
+        jax.config.update("jax_enable_compilation_cache", False)
     torch.set_num_threads(len(ENGINE.devices))
     whole = not (options.short or options.only or options.draws)
     circumstances = provenance(len(ENGINE.devices)) | {"limits": str(hardware())}

@@ -156,8 +156,13 @@ def _loosest(start: Start, times: np.ndarray, ladder: tuple[str, float], known: 
 
 
 def _quickest(descend: Callable[[int], list[Path]], steps: int) -> Descend:
-    trials = {threads: _seconds(partial(_with_threads, threads, partial(descend, TRIAL))) for threads in _threads()}
-    return partial(_with_threads, min(trials, key=trials.__getitem__), partial(descend, steps))
+    return in_the_best_threads(partial(descend, TRIAL), partial(descend, steps))
+
+
+def in_the_best_threads(trial: Callable[[], Any], work: Callable[[], Any]) -> Callable[[], Any]:
+    """Return some work in one thread or in all, whichever is faster for a trial of it."""
+    trials = {threads: _seconds(partial(_with_threads, threads, trial)) for threads in _threads()}
+    return partial(_with_threads, min(trials, key=trials.__getitem__), work)
 
 
 def _threads() -> list[int]:

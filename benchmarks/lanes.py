@@ -26,6 +26,7 @@ from sweepjax.engine.engine import Engine
 from sweepjax.models.logistic import Logistic
 from sweepjax.solvers.gradient_flow import GradientFlow
 from sweepjax.solvers.limit import Limit
+from sweepjax.sweep.sweep import Sweep
 from sweepjax.sweep.times import recorded_times
 from sweepjax.types import Family, Task
 
@@ -54,25 +55,38 @@ class Timed(NamedTuple):
     ratio: float
 
 
+SYSTEMS: dict[str, dict[str, Any]] = {  # trainings whose rows take unlike numbers of steps, at small sizes
+    "diagonal_network": {"solver": "gradient_flow", "n": 24, "d": 120, "alpha": 16.0, "l2": 0.03, "n_test": 64},
+    "matrix_completion": {"solver": "gradient_flow", "d": 10, "fraction": 0.4, "alpha": 5.0, "l2": 0.03},
+    "perceptron_ball": {"solver": "proximal_flow", "n": 10, "d": 5, "l1": 0.1, "l2": 0.1},
+}
 RUNS = {  # with the realizations of each point
     "limit, n = 400, λ 0.40 to 0.60": ("--n 400 --lambda 0.4:0.6:0.02", 182),
     "gradient_flow, n = 100, σ = 1 and 5": ("--n 100 --d 48 --sigma 1,5 --solver gradient_flow --until 1e6", 500),
     "perceptron_exponential, in closed form": ("--preset perceptron_times", 4000),
     "perceptron_ball, in closed form": ("--preset ball_share", 300),
+    "perceptron_ball, walked": ("--preset ball_penalties --d 5,20", 60),
     "linear_regression, in closed form": ("--preset linear_stuck", 64),
-    "diagonal_network, reduced": ("--preset diagonal_collapse", 16),
-    "matrix_completion, flow": ("--preset completion_collapse", 8),
+    "diagonal_network, reduced": ("--preset diagonal_collapse --set n_test=200 --record 0,550,1100", 64),
+    "matrix_completion, flow": ("--preset completion_collapse --record 0,1300,2600", 64),
+    "matrix_completion, descent": (
+        "--model matrix_completion --solver gradient_descent --set learning_rate=0.1 --until 6000 --record 0,600,6000",
+        256,
+    ),
     "quadratic_modular, AdamW": ("--preset modular_smoke", 64),
 }
 SHORT = {"limit, n = 40": ("--n 40 --lambda 0.4", 8)}
 
 
 def kernels(*, short: bool) -> list[Family]:
-    """Return what is counted: both sides of the transition and near it, and flows that are stiff and not."""
+    """Return what is counted: both sides of the transition and near it, flows that are stiff and not, other systems."""
     if short:
         return [_family(40, 16, Limit())]
     limits = [_family(400, d, Limit()) for d in (160, 192, 208, 240)]
-    return [*limits, *(_family(100, 48, GradientFlow(), sigma) for sigma in (1.0, 5.0))]
+    flows = [_family(100, 48, GradientFlow(), sigma) for sigma in (1.0, 5.0)]
+    common = {"until": 300, "record": "0,100,300"}
+    systems = [Sweep.from_toml({"model": name} | fields | common) for name, fields in SYSTEMS.items()]
+    return [*limits, *flows, *(family for sweep in systems for family in sweep.families())]
 
 
 def _family(n: int, d: int, solver: Any, sigma: float = 1.0) -> Family:

@@ -1,15 +1,17 @@
 """The jobs of the networks that weight decay carries on: their flow and every step, against the loop of the paper."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 
+from benchmarks.dynamic_peers import in_the_best_threads
 from benchmarks.jobs import Effort, compared
 from benchmarks.kernel import ENGINE
 from benchmarks.table import Row
-from benchmarks.timing import alternate, limited
+from benchmarks.timing import alternate
 from sweepjax.engine.redraw import dataset
 from sweepjax.sweep.sweep import Sweep
 
@@ -117,9 +119,10 @@ def _against(job: Job, solver: str, effort: Effort) -> Row:
     (chunk,) = sweep.chunks(sweep.rows_total)
     data = dataset(job.fields | {"seed": 0, "realization": 0} | ({"task": "grok"} if "n" in job.fields else {}))
 
-    def theirs() -> float:
-        with limited(len(ENGINE.devices)):
-            return job.loop(job.fields, data, job.rate, job.timed)
+    def loop(steps: int) -> float:
+        return job.loop(job.fields, data, job.rate, steps)
+
+    theirs = in_the_best_threads(partial(loop, job.timed // 4), partial(loop, job.timed))
 
     def ours() -> Any:
         return ENGINE.compute(chunk, lambda what, rows: None)

@@ -98,7 +98,11 @@ def title(family: Family) -> str:
     """Return how a family is named in the tables."""
     task = family.tasks[0]
     end = f" to {task.times[-1]:.0e}" if task.times[1:] else ""
-    return f"{name_of(task.solver)}{end}, n = {task.model.n}, d = {task.model.d}, σ = {task.model.sigma:g}"
+    sizes = {"n": "n", "d": "d", "sigma": "σ", "alpha": "α", "l1": "λ₁"}
+    known = {symbol: getattr(task.model, name) for name, symbol in sizes.items() if hasattr(task.model, name)}
+    fields = [f"{symbol} = {value:g}" for symbol, value in known.items()]
+    system = [] if isinstance(task.model, Logistic) else [name_of(task.model)]
+    return ", ".join([*system, f"{name_of(task.solver)}{end}", *fields])
 
 
 @cache

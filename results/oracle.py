@@ -3,8 +3,9 @@
 TIMES has a line for each preset, kind of prediction and point. A prediction is one number for all draws of a point
 (`point`: many samples, or a mean over draws), or the closed form of each dataset before it is trained (`draw`); `near`
 is the share of draws whose grokking time is within a factor of two of it, or within the grain of what is recorded.
-IMPOSSIBLE has a line for each point of which it is said that no draw can generalize, and how many draws did. Of a
-preset with many points some are taken, evenly; of perceptrons ten times the draws.
+IMPOSSIBLE has a line for each point of which it is said that no draw can generalize, and how many draws did. Without a
+PRESET it is all of them. Of a preset that foretells many times some are taken, evenly; of perceptrons ten times the
+draws.
 """
 
 import dataclasses
@@ -49,26 +50,25 @@ class Point(NamedTuple):
         return ", ".join(f"{name} {self.options[name]:.6g}" for name in names if name in self.options)
 
 
-def points(name: str, *, impossible: bool) -> list[Point]:
-    """Return some points of a preset of which a grokking time is known, or that they cannot generalize."""
+def points(name: str) -> tuple[list[Point], list[Point]]:
+    """Return some points of a preset of which a grokking time is known, and all of which it is said that none can."""
     models = {task.model: task for _, task in zip(range(oracle.MOST * 10), preset(name).tasks(), strict=False)}
     every = [Point(name, options(task), oracle.known(model)) for model, task in models.items() if task.times]
-    kept = [each for each in every if wanted(each, impossible=impossible)]
-    return [kept[k] for k in np.unique(np.linspace(0, len(kept) - 1, MOST).astype(int))] if kept else []
+    never = [each for each in every if each.known.get(oracle.GENERALIZES, 1) == 0]
+    kept = [each for each in every if has_time(each) and each not in never]
+    return [kept[k] for k in np.unique(np.linspace(0, len(kept) - 1, MOST).astype(int))] if kept else [], never
 
 
-def wanted(point: Point, *, impossible: bool) -> bool:
-    """Whether a point is of the one kind or the other."""
-    never = point.known.get(oracle.GENERALIZES, 1) == 0
-    timed = {"grokking_time", "t_grok"} & point.known.keys() or point.options["model"] == "perceptron_ball"
-    return never if impossible else bool(timed) and not never
+def has_time(point: Point) -> bool:
+    """Whether a time is known of a point, or of each of its datasets."""
+    return bool({"grokking_time", "t_grok"} & point.known.keys()) or point.options["model"] == "perceptron_ball"
 
 
 def options(task: Any) -> dict[str, Any]:
-    """Return a task as the options of a sweep."""
+    """Return a task as the options of a sweep; of two fields of one name that of the model, which is what they set."""
     fields = {
         field.name: getattr(part, field.name)
-        for part in (task.model, task.solver)
+        for part in (task.solver, task.model)
         for field in dataclasses.fields(part)
     }
     return {"model": name_of(task.model), "solver": name_of(task.solver), "until": float(task.times[-1])} | fields
@@ -146,10 +146,11 @@ def main(times: str, impossible: str, draws: str, *presets: str) -> None:
     """Write both tables as they grow, and print their sums."""
     near, false = [], []
     for name in presets or preset_names():
-        for point in points(name, impossible=False):
+        timed_points, never = points(name)
+        for point in timed_points:
             near += lines(point, int(draws))
             pd.DataFrame(near).to_csv(times, index=False, float_format="%.5g")
-        for point in points(name, impossible=True):
+        for point in never:
             false += [denied(point, int(draws))]
             pd.DataFrame(false).to_csv(impossible, index=False, float_format="%.5g")
     for kind, table in pd.DataFrame(near).groupby("prediction"):

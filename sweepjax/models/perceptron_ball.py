@@ -112,15 +112,19 @@ class PerceptronBall(QuadraticLoss):
         return Penalized(Quadratic(moment, data.y @ data.x / data.y.size), jnp.asarray(self.l1, jnp.float64))
 
     def _error(self, w: Float[Array, " d"]) -> Float[Array, ""]:
-        """Return the share of a ball beyond a plane at the distance h = ε w₁/‖w‖ from its centre."""
-        h = self.epsilon * w[0] / jnp.maximum(jnp.linalg.norm(w), 1e-300)
-        cap = 0.5 * betainc(0.5 * (self.d + 1), 0.5, jnp.maximum(1 - h**2, 0))
-        return jnp.where(h < 0, 1 - cap, cap)
+        """Return the share of a ball beyond a plane at the distance h = ε w₁/‖w‖ from its centre; half for w = 0."""
+        size = jnp.sum(w**2)
+        beyond = jnp.where(size > 0, -self._ahead(w) / jnp.maximum(size, 1e-300), 1)  # 1 - h²
+        cap = 0.5 * betainc(0.5 * (self.d + 1), 0.5, jnp.clip(beyond, 0, 1))
+        return jnp.where(w[0] < 0, 1 - cap, cap)
 
     def _heights(self, w: Float[Array, " d"], data: Inputs) -> Float[Array, "2"]:
         """Return what is not negative where nothing is wrong: on the samples, and on fresh inputs (h ≥ 1)."""
-        ahead = self.epsilon**2 * w[0] * jnp.abs(w[0]) - jnp.sum(w**2)
-        return jnp.stack([jnp.min(_margins(w, data)), jnp.where(w[0] > 0, ahead, -1.0)])
+        return jnp.stack([jnp.min(_margins(w, data)), jnp.where(w[0] > 0, self._ahead(w), -1.0)])
+
+    def _ahead(self, w: Float[Array, " d"]) -> Float[Array, ""]:
+        """Return (h² - 1)‖w‖², which does not cancel: at ε = 1 it is 0 on the axis, and below 0 elsewhere."""
+        return (self.epsilon - 1) * (self.epsilon + 1) * w[0] ** 2 - jnp.sum(w[1:] ** 2)
 
     def _foreseen(self, data: Inputs, start: Weights) -> tuple[Bool[Array, ""], Float[Array, "2"]]:
         """Return whether fresh inputs are right in the end, and both times, from the flow in closed form."""

@@ -125,3 +125,24 @@ def test_times_at_d_400_are_those_of_the_specification(n, train, test, tmp_path)
     assert bool(table["censored_test"].all()) == (test is None)
     if test:
         assert table["t_test"].mean() == pytest.approx(test[0], rel=test[1])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("n", "l2", "train", "ends"),
+    [
+        (444, 1e-3, 2554, {"steps": 37_777}),
+        (444, 1e-2, 2751, {"accuracy": 0.375}),
+        (267, 0.0, 788, {"accuracy": 0.044}),
+        (267, 1e-2, 809, {"accuracy": 0.062}),
+    ],
+)
+def test_what_decay_does_at_d_400_is_that_of_the_specification(n, l2, train, ends, tmp_path):
+    sj.run(**BASE, d=400, n=n, l2=l2, until=1e6, realizations=20, out=tmp_path)
+    table = GrokkingTime(clock="step", each=True)(scan([tmp_path]))
+    assert table["t_train"].mean() == pytest.approx(train, rel=0.15)
+    if "steps" in ends:
+        assert table["t_test"].mean() == pytest.approx(ends["steps"], rel=0.35)  # of 20 draws, 15,000 apart
+    else:
+        assert table["censored_test"].all()
+        assert np.stack(sj.read(tmp_path)["test_accuracy"])[:, -1].mean() == pytest.approx(ends["accuracy"], rel=0.12)

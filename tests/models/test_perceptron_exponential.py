@@ -111,6 +111,17 @@ def test_the_error_falls_linearly_with_half_the_gap_as_its_mean_slope(frame, l2)
     within, crossing = slope[rows["generalizes"]], slope[rows["generalizes"] | rows["transient"]]
     assert within.mean() == pytest.approx(0.1 * (1 + l2), rel=0.02)
     assert crossing.mean() > 1.4 * within.mean()
+    if l2 == 0:
+        assert crossing.mean() == pytest.approx(0.166, rel=0.02)
+        assert rows["transient"].mean() == pytest.approx(0.25, abs=0.013)
+
+
+def test_the_delay_does_not_depend_on_where_beyond_all_inputs_the_bias_starts(frame):
+    rows = of(frame, l1=0.05, l2=0.3).query("generalizes")
+    far = sj.run(**AXES | {"l1": 0.05, "l2": 0.3, "init_bias": 40.0}, realizations=1000).query("generalizes")
+    both = rows.merge(far, on="realization", suffixes=("", "_far")).query("b_inf < 0.2 and t_train > 0")
+    assert len(both) > 600
+    np.testing.assert_allclose(both["t_grok_far"], both["t_grok"], rtol=1e-9)
 
 
 def test_the_exponent_of_the_error_is_one(frame):

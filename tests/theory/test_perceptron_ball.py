@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from scipy.optimize import brentq
 
 from sweepjax.theory import perceptron_ball as theory
 
@@ -23,6 +24,30 @@ def test_the_error_is_the_share_of_a_ball(h):
 
 def test_the_fast_branch_is_as_likely_as_the_specification_says():
     assert theory.fast_probability(2.0, d=5) == pytest.approx(0.0550, abs=5e-5)
+
+
+def first_passages(start, across, rate, epsilon=2.0):
+    """Return when the flow of many samples passes the angles of training and of generalization."""
+    end = epsilon / (rate + epsilon**2)
+
+    def ahead(time, level):
+        along = end + (start - end) * np.exp(-(epsilon**2 + rate) * time)
+        return along - level * across * np.exp(-rate * time)
+
+    levels = 1 / epsilon, 1 / np.sqrt(epsilon**2 - 1)
+    return [0.0 if ahead(0, level) >= 0 else brentq(ahead, 0, 200, args=(level,)) for level in levels]
+
+
+@pytest.mark.parametrize(("rate", "share"), [(1e-6, 1.0), (theory.relaxation_rate(d=5, l2=0.01), 0.74)])
+def test_the_fast_delay_is_that_of_the_flow_without_relaxation_only(rate, share):
+    starts = np.random.default_rng(0).standard_normal((20_000, 5))
+    across = np.linalg.norm(starts[:, 1:], axis=1)
+    fast = across**2 < 1 - 1 / 2.0**2
+    passed = np.array([first_passages(*start, rate) for start in zip(starts[fast, 0], across[fast], strict=True)])
+    later = passed[:, 0] > 0
+    ratio = np.diff(passed)[later, 0] / theory.fast_delay(2.0, across[fast][later])
+    assert np.median(ratio) == pytest.approx(share, abs=0.03)  # 680 draws
+    assert np.all(ratio < 1 + 1e-6)
 
 
 def test_the_corrected_slow_delay_is_the_simulated_one_and_the_printed_one_is_not():

@@ -8,6 +8,7 @@ from sweepjax.theory import perceptron_exponential as theory
 GAPS = 0.004, 0.04, 0.4
 PROBABILITIES = {1: (0.00797, 0.07688, 0.55067), 2: (0.00800, 0.07968, 0.63659), 5: (0.01094, 0.10896, 0.80711)}
 MEAN_TIMES = {2: (4.419, 2.331, 0.849), 5: (3.658, 1.722, 0.498)}
+MEDIAN_TIMES = {2: (4.414, 2.207, 0.600), 5: (3.649, 1.550, 0.305), 10: (2.990, 1.073, 0.165)}
 
 
 def draws(n, count=100_000):
@@ -50,6 +51,12 @@ def test_the_mean_delay_is_the_tabulated_one(n):
     means = [theory.mean_grokking_time(gap, n=n) for gap in GAPS]
     # The table is of draws: two per cent.
     np.testing.assert_allclose(means, MEAN_TIMES[n], rtol=0.02)
+
+
+@pytest.mark.parametrize("n", MEDIAN_TIMES)
+def test_half_of_the_delays_are_below_the_tabulated_median(n):
+    below = [theory.grokking_time_probability(*each, n=n) for each in zip(MEDIAN_TIMES[n], GAPS, strict=True)]
+    np.testing.assert_allclose(below, 0.5, atol=0.01)
 
 
 @pytest.mark.parametrize("n", [1, 2, 5])
