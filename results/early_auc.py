@@ -1,6 +1,7 @@
-"""How well each early signal tells who groks early: OUT.png PREDICTOR.csv...
+"""How well each early signal tells who groks early: OUT.png DIR...
 
-A dot for each signal and scope is the area under the ROC curve, with its 95 % interval; a panel for each table.
+A dot for each signal and scope is the area under the ROC curve, with its 95 % interval, as the reducer `predictor` has
+them; a panel for each run.
 """
 
 import sys
@@ -12,14 +13,17 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from sweepjax.reducers.predictor import Predictor
+from sweepjax.store.rows import scan
+
 SCOPES = {"pooled": "all rows", "learning_rate": "one learning rate", "all of them": "one rate, decay and fraction"}
 LEFT_OUT = ("hjorth.printed_complexity", "hjorth.log_printed_complexity", "underflow", "train_accuracy", "head_norm")
 
 
-def main(picture: str, *tables: str) -> None:
+def main(picture: str, *directories: str) -> None:
     """Draw the picture."""
     mpl.use("agg")
-    found = {Path(path).parent.name: pd.read_csv(path) for path in tables}
+    found = {Path(directory).name: Predictor()(scan([directory])) for directory in directories}
     figure = Figure(figsize=(3.6 * len(found) + 1.2, 4.2), layout="constrained")
     for axes, (name, table) in zip(figure.subplots(1, len(found), squeeze=False)[0], found.items(), strict=True):
         draw(axes, table[~table["signal"].isin(LEFT_OUT)])

@@ -1,10 +1,11 @@
-"""Judge predictors of the grokking time: OUT.csv SIGNALS.parquet [SCORES.csv...].
+"""Judge predictors of the grokking time: OUT.csv DIR_OR_SIGNALS.parquet [SCORES.csv...].
 
-SIGNALS is of the reducer `early_signals`. SCORES has the columns that number its rows (the fields that vary, seed and
-realization) and `score`, a number that is the larger the earlier the row is foretold to grok; it needs the rows of part
-`judge` that are usable. The table has a line for each predictor and scope, those of the reducer `predictor`, on the
-rows of part `judge` alone. The first predictors are baselines, fitted to part `learn` by least squares of the rank of t
-on signals, logarithms of those that are positive, and squares; `cell` says the mean rank of the same fields.
+DIR is of a run, SIGNALS what the reducer `early_signals` makes of it. SCORES has the columns that number their rows
+(the fields that vary, seed and realization) and `score`, a number that is the larger the earlier the row is foretold to
+grok; it needs the rows of part `judge` that are usable. The table has a line for each predictor and scope, those of the
+reducer `predictor`, on the rows of part `judge` alone. The first predictors are baselines, fitted to part `learn` by
+least squares of the rank of t on signals, logarithms of those that are positive, and squares; `cell` says the mean rank
+of the same fields.
 """
 
 import sys
@@ -14,7 +15,9 @@ import numpy as np
 import pandas as pd
 from scipy.stats import rankdata
 
+from sweepjax.reducers.early_signals import EarlySignals
 from sweepjax.reducers.predictor import Paired, area, rank_correlation, strata
+from sweepjax.store.rows import scan
 
 INDEX = ["seed", "realization"]
 FIELDS = ["fraction", "learning_rate", "weight_decay"]
@@ -35,7 +38,7 @@ BASELINES = {
 
 def main(out: str, signals: str, *submitted: str) -> None:
     """Write the table."""
-    rows = pd.read_parquet(signals)
+    rows = pd.read_parquet(signals) if signals.endswith(".parquet") else EarlySignals()(scan([signals]))
     rows = rows[rows["usable"]].reset_index(drop=True)
     rows["t"] = rows["t"].fillna(np.inf)
     judged = (rows["part"] == "judge").to_numpy()
