@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from pyarrow.dataset import Dataset
 
 from sweepjax import plugins
-from sweepjax.columns import CLOCK, CURVE, kinds
+from sweepjax.columns import CLOCK, CURVE, INDEX, kinds
 from sweepjax.reducers._crossings import STOPPED
 from sweepjax.reducers._stream import checked
 
@@ -43,7 +43,7 @@ def read_early(rows: Dataset, target: str, fields: list[str], signals: list[str]
         raise ValueError("these rows count no steps; give rows of a solver that takes steps")
     checked(rows, [target])
     recorded = [name for name, each in kind.items() if each == CURVE]
-    asked = signals or [*dict.fromkeys(fields), *recorded]
+    asked = signals or [*dict.fromkeys(name for name in fields if name not in INDEX), *recorded]
     sources = list(dict.fromkeys(_source(rows, name) for name in asked))
     single = [name for name in sources if kind[name] not in (CURVE, CLOCK)]
     stopped = [STOPPED] if STOPPED in kind else []

@@ -22,12 +22,17 @@ POOLED, ALL = "pooled", "all of them"
 
 
 class Paired(NamedTuple):
-    """A signal and the time it is to foretell, whether that comes early, and which rows share what is fixed."""
+    """A signal, the time it is to foretell, whether that comes early, and which rows share what is fixed, or a draw."""
 
     signal: Array
     time: Array
     early: NDArray[np.bool_]
     stratum: NDArray[np.int64]
+    draw: NDArray[np.int64]
+
+    def only(self, rows: NDArray[np.bool_]) -> "Paired":
+        """Return some of the rows."""
+        return Paired(self.signal[rows], self.time[rows], self.early[rows], self.stratum[rows], self.draw[rows])
 
 
 @dataclass(frozen=True)
@@ -38,13 +43,15 @@ class Predictor:
     probability that the signal of an early row is above that of a late one: 1/2 says nothing, and below it a small
     signal foretells an early time. Fields of a sweep often tell more than any signal, so that both are given pooled
     over all rows and within rows that agree in one fixed field, or in all of them: ranks and pairs within these alone.
-    Intervals are at 95 %: Fisher's with Fieller's variance, and DeLong's.
+    Intervals are at 95 %. That of `auc` is DeLong's, rows of one seed and realization counting as one, since they share
+    their draws; that of `spearman`, Fisher's with Fieller's variance, takes all rows for independent.
 
     Rows that are there by `at` are `known`: nothing is foretold of them. Rows are `left_out` that end before `at`, that
     `--stop` ended on the way, or whose signal is nan.
 
     Source:
-        Fieller, Hartley, Pearson (1957), Biometrika 44, 470; DeLong, DeLong, Clarke-Pearson (1988), Biometrics 44, 837.
+        Fieller, Hartley, Pearson (1957), Biometrika 44, 470; DeLong, DeLong, Clarke-Pearson (1988), Biometrics 44, 837;
+        Obuchowski (1997), Biometrics 53, 567, for rows that share a draw.
     """
 
     target: str = "t_test_99"
@@ -59,7 +66,8 @@ class Predictor:
         strange = [name for name in fields if name not in configured(rows)]
         if strange:
             raise ValueError(f"{strange[0]!r} is no field of these rows; fix some of: {', '.join(varying(rows))}")
-        early = read_early(rows, self.target, [*fields, *varying(rows)], split(self.signals), self.at)
+        named = [*fields, *varying(rows), *(name for name in INDEX if name in rows.schema.names)]
+        early = read_early(rows, self.target, named, split(self.signals), self.at)
         before = early.end if isnan(self.before) else self.before
         if not self.at < before <= early.end:
             what = f"before = {before:g} is not allowed at = {self.at:g} in rows recorded up to {early.end:g}"
@@ -69,16 +77,17 @@ class Predictor:
 
     def _lines(self, early: Early, before: float, scopes: dict[str, list[str]]) -> Iterator[dict[str, Any]]:
         known = early.time <= self.at
+        draw = strata([early.fields[name] for name in INDEX if name in early.fields], len(known))
         for name, signal in early.signals.items():
             usable = np.isfinite(signal) & early.whole & ~known
             for within, fields in scopes.items():
                 if name in fields:
                     continue
-                stratum = _strata([early.fields[field] for field in fields], len(signal))
-                pairs = Paired(signal[usable], early.time[usable], (early.time <= before)[usable], stratum[usable])
+                stratum = strata([early.fields[field] for field in fields], len(signal))
+                pairs = Paired(signal, early.time, early.time <= before, stratum, draw).only(usable)
                 counts = {"rows": int(usable.sum()), "early": int(pairs.early.sum()), "known": int(known.sum())}
                 left = {"left_out": int((~usable & ~known).sum())}
-                yield {"signal": name, "within": within} | _spearman(pairs) | _auc(pairs) | counts | left
+                yield {"signal": name, "within": within} | rank_correlation(pairs) | area(pairs) | counts | left
 
 
 def varying(rows: Dataset) -> list[str]:
@@ -88,14 +97,15 @@ def varying(rows: Dataset) -> list[str]:
     return [name for name in names if len(set(every[name])) > 1]
 
 
-def _strata(fields: list[Array], count: int) -> NDArray[np.int64]:
+def strata(fields: list[Array], count: int) -> NDArray[np.int64]:
     """Number the rows that agree in all of some fields."""
     if not fields:
         return np.zeros(count, np.int64)
     return np.unique(np.column_stack(fields), axis=0, return_inverse=True)[1].ravel()
 
 
-def _spearman(pairs: Paired) -> dict[str, float]:
+def rank_correlation(pairs: Paired) -> dict[str, float]:
+    """Return Spearman's correlation of ranks within strata, as `spearman`, and its interval."""
     one, other, lost = [], [], 0
     for places in _groups(pairs.stratum):
         ranks = (rankdata(values[places]) for values in (pairs.signal, pairs.time))
@@ -113,26 +123,30 @@ def _spearman(pairs: Paired) -> dict[str, float]:
     return {"spearman": value, "spearman_low": tanh(atanh(value) - half), "spearman_high": tanh(atanh(value) + half)}
 
 
-def _auc(pairs: Paired) -> dict[str, float]:
+def area(pairs: Paired) -> dict[str, float]:
     """Return the share of pairs of an early and a late row, of one stratum each, whose early signal is the larger."""
-    won, weighed = [], []
+    won, count = np.zeros(len(pairs.signal)), 0
     for places in _groups(pairs.stratum):
         signal, early = pairs.signal[places], pairs.early[places]
         first, second = signal[early], signal[~early]
         if first.size and second.size:
-            won.append((_below(first, second), 1 - _below(second, first)))
-            weighed.append((second.size, first.size))
-    count = sum(len(one) * weight for (one, _), (weight, _) in zip(won, weighed, strict=True))
+            won[places[early]], won[places[~early]] = _below(first, second), 1 - _below(second, first)
+            count += first.size * second.size
     if not count:
         return {"auc": nan, "auc_low": nan, "auc_high": nan}
-    area = sum(float(one.sum()) * weight for (one, _), (weight, _) in zip(won, weighed, strict=True)) / count
-    squares = sum(
-        float(np.sum((share - area) ** 2)) * weight**2
-        for shares, weights in zip(won, weighed, strict=True)
-        for share, weight in zip(shares, weights, strict=True)
-    )
-    half = NORMAL_95 * sqrt(squares) / count
-    return {"auc": area, "auc_low": max(area - half, 0.0), "auc_high": min(area + half, 1.0)}
+    others = _others(pairs)
+    value = float(won @ (others * pairs.early)) / count
+    draws = np.bincount(pairs.draw, (won - value) * others)
+    free = len(set(pairs.draw[others > 0])) - 1
+    half = NORMAL_95 * sqrt(float(draws @ draws) * (free + 1) / free) / count if free else nan
+    return {"auc": value, "auc_low": max(value - half, 0.0), "auc_high": min(value + half, 1.0)}
+
+
+def _others(pairs: Paired) -> Array:
+    """Return how many rows of its stratum each row is compared with: the late ones of an early one, and the reverse."""
+    early = np.bincount(pairs.stratum, pairs.early)[pairs.stratum]
+    late = np.bincount(pairs.stratum, ~pairs.early)[pairs.stratum]
+    return np.where(pairs.early, late, early)
 
 
 def _below(values: Array, others: Array) -> Array:

@@ -20,6 +20,7 @@ from sweepjax.observables.hjorth import Hjorth
 from sweepjax.observables.loss_slices import SHOWN, LossSlices
 from sweepjax.observables.path_modes import PathModes
 from sweepjax.observables.slingshots import Slingshots
+from sweepjax.observables.step_distance import StepDistance
 from sweepjax.types import Moment, Problem, Trajectory
 
 TINY = QuadraticModular(p=3, width=4)
@@ -160,6 +161,16 @@ def test_a_flat_loss_has_a_spectrum_of_zeros():
     problem = training()
     flat = jax.tree.map(jnp.zeros_like, problem.start)
     assert seen(HessianLanczos(), problem, [flat])[0, :2].tolist() == [0, 0]
+
+
+def test_distances_are_those_between_successive_directions():
+    problem = training()
+    path = path_of(problem, 6)
+    rows = np.stack([np.asarray(ravel_pytree(params)[0]) for params in path])
+    rows = rows / np.linalg.norm(rows, axis=1, keepdims=True)
+    found = seen(StepDistance(), problem, path)
+    assert np.isnan(found[0])
+    np.testing.assert_allclose(found[1:], 1 - np.sum(rows[1:] * rows[:-1], axis=1), rtol=1e-12)
 
 
 def test_modes_are_singular_values_of_the_path_so_far():
@@ -312,6 +323,15 @@ def test_curvature_grows_as_the_network_learns(grokked):
     assert 0.06 < largest[5] < 0.25
     assert 0.12 < largest[-1] < 0.5
     assert -2e-3 < smallest[-1] < 0
+
+
+@pytest.mark.slow
+def test_a_network_turns_a_thousandfold_less_at_each_step_once_it_has_memorised():
+    options = {"model": "quadratic_modular", "solver": "adamw", "b2": 0.98, "weight_decay": 1.0, "realizations": 1}
+    turned = np.array(sj.run(**options, until=101.0, record="0,1,100,101", observe="step_distance")["step_distance"][0])
+    spread = 0.5 / (2 * 128) ** (1 / 3)  # of the start, all of which the first step of Adam moves by the learning rate
+    assert turned[1] == pytest.approx((0.01 / spread) ** 2 / 2, rel=0.1)
+    assert 4e-6 < turned[3] < 2e-5
 
 
 @pytest.mark.slow

@@ -17,10 +17,11 @@ def table(times, losses, *, fields=(), stopped=None, hjorth=None):
     """Rows with these times and this loss at step 400, and of these fields."""
     count = len(times)
     plain = {"learning_rate": np.full(count, 0.1), "weight_decay": np.full(count, 1.0)} | dict(fields)
+    numbers = plain.pop("realization", range(count))
     columns = {
         **{name: (LABEL, pa.array(values, pa.float64())) for name, values in plain.items()},
         "seed": (LABEL, pa.array([0] * count)),
-        "realization": (LABEL, pa.array(range(count))),
+        "realization": (LABEL, pa.array(numbers)),
         "t_test_99": (FACT, pa.array(times, pa.int64())),
     }
     curve = np.tile(np.array([9.0, 5.0, 0.0, 1.0, 0.5]), (count, 1))
@@ -90,6 +91,19 @@ def test_pairs_within_strata_are_those_of_each_stratum_alone():
     rates, times = [0.1] * 4 + [0.2] * 3, [500, 600, 1700, 1800, 700, 1600, 1900]
     found = told(table(times, [4, 1, 2, 3, 9, 8, 5], fields={"learning_rate": rates}))["learning_rate"]
     assert found["auc"] == pytest.approx((2 + 0 + 2) / (4 + 2))  # 4 > 2, 3; 1 > none; 9 > 8, 5
+
+
+def test_rows_that_share_a_draw_count_as_one():
+    rng = np.random.default_rng(3)
+    times, losses = rng.integers(401, 2000, 50), rng.standard_normal(50)
+    alone = told(table(times, losses))["pooled"]
+    rates = np.repeat([0.1, 0.2, 0.3, 0.4], 50)
+    shared = table(
+        np.tile(times, 4), np.tile(losses, 4), fields={"learning_rate": rates, "realization": [*range(50)] * 4}
+    )
+    line = told(shared)["pooled"]
+    assert line["auc"] == pytest.approx(alone["auc"])
+    assert line["auc_high"] - line["auc_low"] == pytest.approx(alone["auc_high"] - alone["auc_low"])
 
 
 def test_two_fields_are_fixed_each_and_together():
