@@ -6,7 +6,7 @@ import typer
 
 from ._errors import COMPLETE, say
 from ._how import How
-from ._report import aligned, duration, size
+from ._report import aligned, counted, duration, size
 
 if TYPE_CHECKING:
     from sweepjax.plan import Plan
@@ -24,6 +24,7 @@ def print_plan(sweep: "Sweep", how: How) -> int:
     say("timing a few rows of at most three families; nothing is stored")
     made: Plan = plan(sweep, engine=how.engine, chunk_rows=how.chunk)
     first = f", the first {made.steps} steps of each" if made.steps else ""
+    pilots = counted(made.pilots, "family", "families")
     lines = [
         ("points", made.points),
         ("families", f"{made.families}, each compiled once"),
@@ -32,7 +33,7 @@ def print_plan(sweep: "Sweep", how: How) -> int:
         ("batch", f"{made.batch_rows} rows enter at a time, dealt to {made.devices} devices"),
         ("lanes", f"{made.lanes} on each device, {100 * made.lane_efficiency:.3g} % full until the last rows are done"),
         ("memory", f"{size(made.batch_bytes)} a batch"),
-        ("time", f"about {duration(made.compiling + made.computing)}, estimated from {made.pilots} families{first}"),
+        ("time", f"about {duration(made.compiling + made.computing)}, estimated from {pilots}{first}"),
         ("", f"{duration(made.compiling)} of it compiling, less what earlier runs have compiled"),
         ("disk", f"about {size(made.stored_bytes)}"),
     ]

@@ -16,14 +16,21 @@ def size(count: float) -> str:
     return f"{count:.3g} {units[place]}"
 
 
+def counted(many: int, one: str, several: str) -> str:
+    """Return a number of things in words."""
+    return f"{many} {one if many == 1 else several}"
+
+
 def duration(seconds: float) -> str:
-    """Return a time span in two units."""
+    """Return a time span in two units, or in years."""
     if seconds < 99.5:
         return f"{seconds:.2g} s" if seconds < 9.95 else f"{seconds:.0f} s"
     minutes = round(seconds / 60)
     if minutes < 60 * 48:
         return f"{minutes // 60} h {minutes % 60} min" if minutes >= 60 else f"{minutes} min"
-    return f"{minutes // 1440} d {minutes % 1440 // 60} h"
+    if minutes < 60 * 24 * 730:
+        return f"{minutes // 1440} d {minutes % 1440 // 60} h"
+    return f"{minutes / 60 / 24 / 365.25:.2g} years"
 
 
 def uncertified(*paths: Path) -> int | None:

@@ -62,7 +62,7 @@ def test_of_a_long_training_the_first_steps_are_timed_and_the_rest_taken_to_be_a
     monkeypatch.setattr("sweepjax.plan.Engine.compute", compute)
     (family,) = Sweep(solver="adam", until=1e8).replaced(**POINT).families()
     _, rows, seconds, steps = _first_steps(family, Engine(lanes=1), Lanes(unwatched)) or ({}, 0, 0.0, 0)
-    assert (rows, steps) == (len(Engine().devices), 128)
+    assert (rows, steps) == (len(Engine().devices), 256)
     assert seconds == pytest.approx(3 + 1e6)
     assert _first_steps(next(Sweep(solver="adam", until=100).replaced(**POINT).families()), Engine(), None) is None
 

@@ -10,6 +10,7 @@ import sweepjax as sj
 from sweepjax.store.paths import locate
 
 TRAINED = ["--n", "12", "--lambda", "0.5", "--record", "3"]
+TABLE = ["--set", "p=5", "--set", "width=4"]
 KINDS = {
     "limit": ["--n", "12", "--lambda", "0.25,0.75"],
     "flow": ["--solver", "gradient_flow", *TRAINED, "--until", "10", "--observe", "weight_norm,projection_histogram"],
@@ -17,10 +18,11 @@ KINDS = {
     "corrected": ["--solver", "gradient_descent", "--set", "mode=corrected", *TRAINED, "--until", "300"],
     "exact": ["--model", "two_point", "--solver", "exact", "--set", "lam=0.4,0.6", "--record", "3", "--until", "10"],
     "stopped": ["--solver", "sgd", *TRAINED, "--until", "60", "--record", "9", "--stop", "train_accuracy>=0.7 last 2"],
+    "table": ["--model", "quadratic_modular", "--solver", "adamw", *TABLE, "--record", "3", "--until", "8"],
     "own": ["--model", "own:Own", "--solver", "sgd", "--set", "scale=1,2", "--record", "3", "--until", "5"],
     "bucket": ["--solver", "probe:Bits", "--n", "12", "--lambda", "0.5"],
 }
-SAMPLES = {"exact": 2, "own": 6}
+SAMPLES = {"exact": 2, "table": 4, "own": 6}
 LIMITED = ("limit", "bucket")
 
 
@@ -104,6 +106,10 @@ def test_plot_draws_what_suits_the_rows(run):
 @pytest.mark.slow
 def test_report_is_a_page(run):
     assert run.does("report", run.whole, "-o", run.picture("report.html"))
+
+
+def test_explore_is_a_page(run):
+    assert run.does("explore", run.whole, "-o", run.picture("explore.html"))
 
 
 def test_the_dataset_of_a_row_is_drawn_again(run):

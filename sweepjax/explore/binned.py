@@ -135,7 +135,9 @@ def _column(name: str, range_: tuple[float, float], bins: int, states: list[Stat
 def _theory(every: pd.DataFrame, groups: pd.DataFrame, columns: list[str]) -> dict[str, list[Any]]:
     """Return what columns tend to as n → ∞ at each point, and the law of `separable`, where the model says so."""
     keys = [name for name in groups.columns if name in every]
-    firsts = {tuple(line[key] for key in keys): line for line in every.drop_duplicates(keys).to_dict("records")}
+    firsts: dict[Any, Any] = {}
+    for line in every.to_dict("records"):
+        firsts.setdefault(tuple(line[key] for key in keys), line)
     lines = [firsts[tuple(line[key] for key in keys)] for line in groups.to_dict("records")]
     known = [limits(line) | ({LAW: probability(line)} if LAW in columns else {}) for line in lines]
     named = [name for name in columns if any(name in each for each in known)]

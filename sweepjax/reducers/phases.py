@@ -25,9 +25,9 @@ class Phases:
     """When trainings begin to be right (t1 in training, t3 on fresh samples) and are right (t2, t4): a line a group.
 
     Each is the first recorded time with an accuracy of `low` or `high`, and `sustained_…` the one after which it stays
-    there. Where rows have columns of first crossings at `high`, such as `t_test_99`, the first times are these, which
-    are exact to 1 %. Confusion lasts to t1, memorisation from t2 to t3, comprehension from t3 on; a training groks if
-    t4 is much later than t2.
+    there. Where rows have columns of first crossings at `high`, such as `t_test_99`, which are of looks 1 % of the time
+    apart, the first times are these, or a recorded time that comes before. Confusion lasts to t1, memorisation from t2
+    to t3, comprehension from t3 on; a training groks if t4 is much later than t2.
 
     Times are Kaplan-Meier medians with 95 % intervals. A row that never gets there is censored, by `--stop` or by the
     last recorded time; rows that are nan or NULL are `left_out`. `memorised` rows are right in training and not on
@@ -74,8 +74,9 @@ class Phases:
             name = f"t_{side}_{100 * self.high:g}"
             if name in exact:
                 # What --stop ends at a recorded time may not have been seen between the recorded times.
+                # Where an accuracy goes up and down, a recorded time may come before the first look that is right.
                 first, right = piece[name].filled(np.inf), TIMES[2 * k + 1]
-                found[right] = np.where(null | bad, nan, np.where(np.isinf(first), found[right], first))
+                found[right] = np.where(null | bad, nan, np.minimum(first, found[right]))
             # An accuracy passes the lower threshold first, however far apart the recorded times are.
             found[TIMES[2 * k]] = np.minimum(found[TIMES[2 * k]], found[TIMES[2 * k + 1]])
         found["memorised"] = (recorded["train_accuracy"][:, -1] >= self.high) & (

@@ -51,6 +51,11 @@ def test_a_training_begins_to_be_right_before_it_is_right_however_coarse_the_rec
     assert (found["t1"], found["t2"]) == (17, 17)
 
 
+def test_a_recorded_time_before_the_first_look_is_the_first():
+    found = Phases(low=0.15)(rows(TRAIN, TEST, t_train_99=[7], t_test_99=[1010])).iloc[0]
+    assert (found["t2"], found["t4"], found["sustained_t4"]) == (5, 1000, 1000)
+
+
 def test_what_never_comes_is_censored_and_not_left_out():
     line = Phases(low=0.15)(rows(TRAIN, [TEST, [0] * 7, [0] * 7])).iloc[0]
     assert (line["t4_censored"], line["t3_censored"], line["left_out"], line["memorised"]) == (2, 2, 0, 2)
