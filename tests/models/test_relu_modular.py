@@ -83,7 +83,13 @@ def test_the_start_is_he_normal():
 )
 def test_it_memorises_and_groks_when_it_was_measured_to(fields, until, times):
     frame = sj.run(
-        model="relu_modular", solver="gradient_descent", learning_rate=1.0, until=until, record="30", **fields
+        model="relu_modular",
+        solver="gradient_descent",
+        learning_rate=1.0,
+        until=until,
+        record="30",
+        realizations=1,
+        **fields,
     )
     trained, grokked = times
     assert trained * 0.5 < frame["t_train_99"][0] <= trained * 1.3

@@ -76,7 +76,14 @@ def test_labels_of_more_signs_than_there_are_are_refused():
 @pytest.mark.slow
 def test_the_deep_network_generalises_long_after_it_is_trained():
     frame = sj.run(
-        model="deep_diagonal", solver="gradient_flow", layers=2, alpha=32.0, l2=0.01, until=800.0, record="20"
+        model="deep_diagonal",
+        solver="gradient_flow",
+        layers=2,
+        alpha=32.0,
+        l2=0.01,
+        until=800.0,
+        record="20",
+        realizations=1,
     )
     assert frame["t_train_99"][0] < 20
     assert frame["t_test_99"][0] > 10 * frame["t_train_99"][0]
@@ -85,7 +92,13 @@ def test_the_deep_network_generalises_long_after_it_is_trained():
 @pytest.mark.slow
 def test_the_student_learns_its_sample_first():
     frame = sj.run(
-        model="teacher_student", solver="adamw", learning_rate=3e-3, weight_decay=0.05, until=3000.0, record="10"
+        model="teacher_student",
+        solver="adamw",
+        learning_rate=3e-3,
+        weight_decay=0.05,
+        until=3000.0,
+        record="10",
+        realizations=4,
     )
     assert frame["t_train_99"].notna().all()
     assert frame["train_loss"][0][-1] < frame["test_loss"][0][-1]
