@@ -27,6 +27,8 @@ DASHED, DOTTED = (0, (3, 1.5)), (0, (1, 1.2))
 FAR = 1e8  # from the loss at the start to the ends of its axis
 LONG = 18  # letters of a label, of which three stand side by side in one column of a journal
 MOST = 7  # curves that can be told apart
+PLACES = ((0.1, 0.18, 0.4, 0.3), (0.64, 0.76, 0.35, 0.24))  # of the inset
+TICKS = 0.09  # of the panel, for the ticks of the inset
 
 
 class Curves(NamedTuple):
@@ -166,7 +168,7 @@ def _inset(loss: Axes) -> None:
     if not lines:
         return
     heights = [np.asarray(line.get_ydata(), dtype=np.float64) for line in lines]
-    inset = loss.inset_axes((0.1, 0.18, 0.4, 0.3))
+    inset = loss.inset_axes(min(PLACES, key=lambda place: _hidden(loss, place)))
     ends, starts = [], []
     for line, height in zip(lines, heights, strict=True):
         time = np.asarray(line.get_xdata(), dtype=np.float64)
@@ -175,6 +177,14 @@ def _inset(loss: Axes) -> None:
         ends.append(time[np.argmax(height < height[0] / 2)])
     inset.set(xscale="log", xlim=(min(starts), 3 * max(ends)), ylim=(0, 1.1 * max(map(np.max, heights))))
     inset.tick_params(labelsize=7)
+
+
+def _hidden(axes: Axes, place: tuple[float, float, float, float]) -> int:
+    """Return how many points of the lines lie behind an inset, or behind its ticks."""
+    left, low, width, height = place
+    points = [axes.transAxes.inverted().transform(axes.transData.transform(line.get_xydata())) for line in axes.lines]
+    x, y = np.concatenate(points).T
+    return int(np.sum((x > left - TICKS) & (x < left + width) & (y > low - TICKS) & (y < low + height)))
 
 
 def _turns(line: Line2D) -> bool:
