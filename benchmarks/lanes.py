@@ -2,9 +2,10 @@
 
 Products, factorisations and triangular solves are counted as they are executed (`benchmarks.counting`), and taken as
 the least time of an H100 (`benchmarks.roofline`). Rows are counted that come when the pool is full: many less fewer,
-so that the last, after which none come, do not count. Elementwise work and the pool's own copies are not counted.
-With them, and with XLA's batched kernels of a CPU, whole runs are timed in seconds of processor. `before.csv` beside
-the table, if it is there, holds what was counted of an engine without a pool, and is drawn too.
+so that the last, after which none come, do not count, but for chance: how full the lanes were is known to 1 or 2 %.
+Elementwise work and the pool's own copies are not counted. With them, and with XLA's batched kernels of a CPU, whole
+runs are timed in seconds of processor. `before.csv` beside the table, if it is there, holds what was counted of an
+engine without a pool, and is drawn too.
 """
 
 import argparse
@@ -23,6 +24,7 @@ from benchmarks.processes import run_anew
 from benchmarks.roofline import FAST, FOLDER, tally, title
 from sweepjax.engine import sizes
 from sweepjax.engine.engine import Engine
+from sweepjax.figures._drawing import FAINT, styled
 from sweepjax.models.logistic import Logistic
 from sweepjax.solvers.gradient_flow import GradientFlow
 from sweepjax.solvers.limit import Limit
@@ -155,27 +157,31 @@ def _timed_markdown(run: Timed) -> str:
     return f"* {run.run}, {run.lanes} lanes: {took} (`{run.command}`)"
 
 
+@styled
 def draw(found: list[Line], before: list[Line]) -> Figure:
     """Draw work a row against lanes, and what it was when all lanes waited for the slowest."""
-    figure = Figure(figsize=(5.5, 4), layout="constrained")
+    figure = Figure(figsize=(4.8, 2.8), layout="constrained")
     axes = figure.add_subplot(xlabel="lanes", ylabel="counted work a row, relative to one lane")
     axes.set_xscale("log", base=2)
     axes.set_yscale("log")
+    colors = mpl.rcParams["axes.prop_cycle"].by_key()["color"]
     names = list(dict.fromkeys(line.kernel for line in found))
-    for color, name in enumerate(names):
+    for color, name in zip(colors, names, strict=False):
         now, then = (
             sorted((line.lanes, line.ratio) for line in each if line.kernel == name) for each in (found, before)
         )
-        axes.plot(*zip(*now, strict=True), "o-", color=f"C{color}", label=name)
+        axes.plot(*zip(*now, strict=True), "o-", color=color, label=name.replace(" to 1e+06", ""))
         if then:
-            axes.plot(*zip(*then, strict=True), "s:", color=f"C{color}", markerfacecolor="white")
-    axes.plot([], [], "s:", color="0.3", markerfacecolor="white", label="before: all lanes wait for the slowest")
-    axes.axhline(1, color="0.6", linewidth=0.8)
-    ticks = sorted({line.lanes for line in found})
+            axes.plot(*zip(*then, strict=True), "s:", color=color, markerfacecolor="white")
+    axes.plot(
+        [], [], "s:", color=FAINT, markerfacecolor="white", label="before, when all lanes\nwaited for the slowest"
+    )
+    axes.axhline(1, color=FAINT, linewidth=0.6, zorder=0)
+    ticks = sorted({line.lanes for line in [*found, *before]})
     axes.set_xticks(ticks, list(map(str, ticks)))
     axes.set_yticks([1, 2, 5, 10, 20], ["1", "2", "5", "10", "20"])
     axes.minorticks_off()
-    axes.legend(fontsize=8)
+    figure.legend(loc="outside right upper")
     return figure
 
 
@@ -191,7 +197,6 @@ def main() -> None:
     parser.add_argument("--timed", action="store_true", help="time and count nothing")
     parser.add_argument("--short", action="store_true", help="one tiny kernel")
     options = parser.parse_args()
-    mpl.use("agg")
     widths = options.lanes
     options.out.mkdir(parents=True, exist_ok=True)
     if not options.timed:
@@ -202,7 +207,7 @@ def main() -> None:
     found = [_read(options.out / f"{name}.csv", kind) for name, kind in (("lanes", Line), ("lanes_timed", Timed))]
     text = ["`python -m benchmarks.lanes`", "", *map(_markdown, found[0]), "", *map(_timed_markdown, found[1]), ""]
     (options.out / "lanes.md").write_text("\n".join(text))
-    draw(found[0], _read(options.out / "before.csv", Line)).savefig(options.out / "lanes.png", dpi=160)
+    draw(found[0], _read(options.out / "before.csv", Line)).savefig(options.out / "lanes.png")
 
 
 def _numbers(text: str) -> list[int]:
