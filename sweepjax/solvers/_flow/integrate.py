@@ -24,7 +24,7 @@ Tangent = Callable[[Array, Array, Array], Array]  # (position, y [p], v [p]) -> 
 
 SMALLEST_STEP = 1e-10
 FIRST_STEP = 0.1
-BLOCK = 8  # evaluations of a step of Chebyshev's in one visit
+BLOCK = 4  # evaluations of a step of Chebyshev's in one visit
 REFRESH = 4  # steps between two looks at the largest eigenvalue
 CAUTION = 1.25  # a power iteration approaches it from below
 FLOOR = 1e-2  # errors are relative to the norm of a part, but to no less than this
