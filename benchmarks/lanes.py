@@ -2,7 +2,7 @@
 
 Products, factorisations and triangular solves are counted as they are executed (`benchmarks.counting`), and taken as
 the least time of an H100 (`benchmarks.roofline`). Rows are counted that come when the pool is full: many less fewer,
-so that the last, after which none come, do not count, but for chance: how full the lanes were is known to 1 or 2 %.
+so that the last, after which none come, do not count, but for chance: how full lanes were is known to some per cent.
 Elementwise work and the pool's own copies are not counted. With them, and with XLA's batched kernels of a CPU, whole
 runs are timed in seconds of processor. `before.csv` beside the table, if it is there, holds what was counted of an
 engine without a pool, and is drawn too.
