@@ -7,7 +7,7 @@ from sweepjax.engine import contract
 from sweepjax.engine.engine import Engine, Watch, provenance
 from sweepjax.engine.observing import observed
 from sweepjax.observed import canonical, check_columns, column_of, is_fact
-from sweepjax.store.beside import beside, column_file, keep
+from sweepjax.store.beside import beside, column_file, keep, sound_rows
 from sweepjax.store.chunkfile import footer, table
 from sweepjax.store.directory import Conflict, chunk_files
 from sweepjax.store.footers import code, stem
@@ -51,11 +51,12 @@ def along(texts: Sequence[str]) -> list[str]:
 
 def missing(store: Store, texts: Sequence[str]) -> Missing:
     """Return the stored chunks that lack some of the columns, by what they lack."""
-    held = {each.file: each.rows for each in beside(store.path)}
+    columns = set(map(column_of, texts))
+    there = {each.file: sound_rows(each) for each in beside(store.path) if each.column in columns}
     found: Missing = defaultdict(list)
     for chunk in stored(store):
         files = {text: column_file(store.path, column_of(text), stem(chunk)) for text in texts}
-        lacks = tuple(text for text, file in files.items() if held.get(file, 0) < chunk.rows)
+        lacks = tuple(text for text, file in files.items() if there.get(file, 0) < chunk.rows)
         if lacks:
             found[lacks].append(chunk)
     return found

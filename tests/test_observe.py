@@ -120,6 +120,21 @@ def test_a_damaged_column_is_named_and_repaired(copy, capsys):
     assert does("verify", copy) == 0
 
 
+@pytest.mark.parametrize("damage", ["truncated", "flipped", "foreign"])
+def test_observe_and_readers_name_a_damaged_column_and_say_what_to_do(copy, damage, capsys):
+    one, other = columns(copy)[:2]
+    data = one.read_bytes()
+    broken = {"truncated": data[:100], "flipped": flipped(data, 40), "foreign": other.read_bytes()}
+    one.write_bytes(broken[damage])
+    assert does("observe", copy, "mean_norm") == 5
+    said = capsys.readouterr().err
+    assert one.name in said
+    assert "observe it again" in said
+    assert does("reduce", copy, "mean", "--column", "mean_norm") == 5
+    assert does("verify", copy) == 5
+    assert one.name in capsys.readouterr().out
+
+
 @pytest.mark.slow
 def test_columns_may_be_joined_by_commas_as_those_of_a_run(copy, capsys):
     assert does("observe", copy, "mean_norm,gram_extremes") == 0

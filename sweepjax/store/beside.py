@@ -14,11 +14,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from pyarrow.fs import FSSpecHandler
 
-from sweepjax.store.chunkfile import Damaged, damaged, encode, footer, in_memory, intact, put
+from sweepjax.store.chunkfile import Damaged, encode, footer, in_memory, intact, metadata, put
 from sweepjax.store.directory import Conflict
 from sweepjax.store.paths import Overtaken, content, entries, file_named, reading, remote, tag
 from sweepjax.store.same_rows import differences
 
+FOREIGN = "was not written by sweepjax under this name"
 NAME = re.compile(r"_(?P<column>.+)-(?P<stem>[0-9a-f]{12}-\d{9,})\.observed")
 
 
@@ -32,12 +33,35 @@ class Beside(NamedTuple):
     @property
     def rows(self) -> int:
         """How many rows it holds."""
-        return reading(pq.read_metadata, self.file).num_rows
+        return self._footer.num_rows
 
     @property
     def text(self) -> str:
         """What was observed, with its options."""
-        return (reading(pq.read_metadata, self.file).metadata or {}).get(b"sweepjax.observed", b"").decode()
+        return (self._footer.metadata or {}).get(b"sweepjax.observed", b"").decode()
+
+    @property
+    def _footer(self) -> pq.FileMetaData:
+        try:
+            return metadata(self.file)
+        except Damaged:
+            raise _broken(self.file, "is damaged: it has no footer") from None
+
+
+def _broken(file: Path, what: str) -> Damaged:
+    """Return the error that says what is wrong with a file, and what to do."""
+    return Damaged(f"{file} {what}; remove it, and observe it again")
+
+
+def sound_rows(each: Beside) -> int:
+    """Return how many rows a file holds, of which every byte is read.
+
+    Raises:
+        Damaged: it is broken, or of another chunk.
+    """
+    if wrong := unsound(each):
+        raise _broken(each.file, wrong)
+    return each.rows
 
 
 def beside(directory: Path) -> list[Beside]:
@@ -78,7 +102,10 @@ def lacking(directory: Path, files: Iterable[Path]) -> dict[str, int]:
     """Return how many rows of these chunks each observed column lacks."""
     held: dict[str, dict[str, int]] = defaultdict(dict)
     for each in beside(directory):
-        held[each.column][each.stem] = each.rows
+        try:
+            held[each.column][each.stem] = each.rows
+        except Damaged:
+            held[each.column][each.stem] = 0
     rows = {file.stem: footer(file).num_rows for file in files} if held else {}
     return {
         column: sum(max(0, count - own.get(stem, 0)) for stem, count in rows.items()) for column, own in held.items()
@@ -158,7 +185,9 @@ def _read(each: Beside) -> pa.Table:
     try:
         table = _table(data)
     except (pa.ArrowException, OSError) as error:
-        raise damaged(each.file, error) from None
+        raise _broken(each.file, f"is damaged: {error}") from None
+    if (table.schema.metadata or {}).get(b"sweepjax.chunk", b"").decode() != each.stem:
+        raise _broken(each.file, FOREIGN)
     return table
 
 
@@ -171,7 +200,7 @@ def _schema(file: Path) -> pa.Schema:
     try:
         return reading(pq.read_schema, file)
     except (pa.ArrowException, OSError) as error:
-        raise damaged(file, error) from None
+        raise _broken(file, f"is damaged: {error}") from None
 
 
 def unsound(each: Beside) -> str:
@@ -184,7 +213,7 @@ def unsound(each: Beside) -> str:
     except (pa.ArrowException, OSError) as error:
         return f"is damaged: {' '.join(str(error).split()).rstrip('.')}"
     if metadata.get(b"sweepjax.chunk", b"").decode() != each.stem:
-        return "was not written by sweepjax under this name"
+        return FOREIGN
     return ""
 
 
@@ -196,8 +225,7 @@ def best(directories: Sequence[Path]) -> Iterator[Path]:
     """
     groups: dict[str, list[Beside]] = defaultdict(list)
     for each in (each for directory in directories for each in beside(directory)):
-        if wrong := unsound(each):
-            raise Damaged(f"{each.file} {wrong}; remove it, and observe it again")
+        sound_rows(each)
         groups[each.file.name].append(each)
     for several in groups.values():
         winner = max(several, key=lambda each: each.rows)
