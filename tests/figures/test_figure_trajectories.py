@@ -5,9 +5,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.dataset as pds
 import pytest
+from matplotlib.figure import Figure
 
 from sweepjax.figures import usual
-from sweepjax.figures.trajectories import CURVES, trajectories
+from sweepjax.figures.trajectories import CURVES, PLACES, _hidden, trajectories
 
 TIMES = np.concatenate([[0], np.logspace(-2, 4, 13)])
 
@@ -68,3 +69,12 @@ def test_the_usual_figure_is_the_first_that_model_or_solver_declares_and_that_su
     assert usual(rows()) == "trajectories"
     limit = {"lam": [0.4], "n": [10], "d": [4], "s_norm": [1.0], "margin": [None]}
     assert usual(pds.dataset(pa.table({"model": ["logistic"], "solver": ["limit"]} | limit))) == "s_norm_and_margin"
+
+
+def test_the_inset_lies_where_fewer_lines_pass():
+    axes = Figure().add_subplot()
+    axes.plot([0, 1], [0, 0])
+    axes.set(xlim=(0, 1), ylim=(0, 1))
+    for height, place in ((0.3, 1), (0.9, 0)):
+        axes.lines[0].set_data(np.linspace(0, 1, 50), np.full(50, height))
+        assert min(PLACES, key=lambda each: _hidden(axes, each)) == PLACES[place]

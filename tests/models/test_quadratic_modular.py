@@ -8,7 +8,7 @@ import pytest
 
 import sweepjax as sj
 from sweepjax.engine.engine import Engine
-from sweepjax.models._modular import participation
+from sweepjax.models._modular import participation, weighted_pair
 from sweepjax.models._operations import OPERATIONS, operation
 from sweepjax.models.quadratic_modular import QuadraticModular, Weights
 from sweepjax.theory.modular_addition import analytic_weights
@@ -114,6 +114,14 @@ def test_a_pair_is_a_row_of_one_hot_codes():
     assert found["train_loss"] == pytest.approx(error[train].mean(), rel=1e-5)
     assert found["test_loss"] == pytest.approx(error[~train].mean(), rel=1e-5)
     assert found["test_accuracy"] == np.mean(scores.argmax(axis=1)[~train] == np.asarray(data.result)[~train])
+
+
+def test_the_sum_of_two_rows_is_exact_and_so_is_its_gradient_whatever_the_precision_of_products():
+    table, (u, v) = operation("a+b", 5), jax.random.normal(jax.random.key(0), (2, 5, 4), jnp.float32)
+    np.testing.assert_array_equal(weighted_pair(u, v, table), u[table.a] + v[table.b])
+    with jax.default_matmul_precision("bfloat16"):
+        program = str(jax.make_jaxpr(jax.grad(lambda v: jnp.sum(weighted_pair(u, v, table) ** 3)))(v))
+    assert program.count("dot_general") == program.count("Precision.HIGHEST, Precision.HIGHEST") == 2
 
 
 def test_the_start_has_the_spread_of_the_paper():
