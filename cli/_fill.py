@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from ._errors import COMPLETE, UNFINISHED, say
 from ._how import How
 from ._progress import Progress, progress
-from ._report import duration, uncertified
+from ._report import counted, duration, uncertified
 
 if TYPE_CHECKING:
     from sweepjax.executors import Failed
@@ -61,6 +61,6 @@ def finish(store: "Store", shown: Progress) -> int:
     before = f" ({shown.stored} of them stored before)" if shown.stored else ""
     speed = f" in {duration(shown.seconds)}, {shown.rate:.3g} rows/s" if shown.computed else ""
     proved = "" if doubtful is None else f"; {doubtful} uncertified"
-    failed = f"; {shown.failed} rows are missing, since their chunks failed" if shown.failed else ""
-    say(f"{shown.total - shown.failed} rows{before}{speed}{proved}{failed}")
+    failed = f"; {counted(shown.failed, 'row is', 'rows are')} missing, since chunks failed" if shown.failed else ""
+    say(f"{counted(shown.total - shown.failed, 'row', 'rows')}{before}{speed}{proved}{failed}")
     return UNFINISHED if doubtful or shown.failed else COMPLETE

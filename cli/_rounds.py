@@ -7,13 +7,12 @@ from typing import TYPE_CHECKING
 from ._errors import UNFINISHED, say
 from ._fill import filled, finish, opened
 from ._how import How
+from ._report import counted
 
 if TYPE_CHECKING:
     from sweepjax.sweep.adaptive import Adaptive
     from sweepjax.sweep.sweep import Sweep
     from sweepjax.target import Reached, Target
-
-PILOT = "_pilot"  # the rows of an adaptive run that are to decide how many there are
 
 
 def say_how_far(target: "Target", far: "Reached", sweep: "Sweep") -> None:
@@ -38,7 +37,7 @@ def say_how_far(target: "Target", far: "Reached", sweep: "Sweep") -> None:
 def run_adaptive(sweep: "Adaptive", how: How, directory: Path) -> int:
     """Draw the pilot, decide how many realizations each point needs, and fill the directory."""
     from sweepjax import adaptive  # noqa: PLC0415
-    from sweepjax.store.rounds import keep_counts  # noqa: PLC0415
+    from sweepjax.store.rounds import PILOT, keep_counts  # noqa: PLC0415
 
     store = opened(sweep, how, directory)
     if how.most:
@@ -57,6 +56,7 @@ def run_adaptive(sweep: "Adaptive", how: How, directory: Path) -> int:
         say(note)
     code = finish(store, filled(store, store.sweep, how))
     if how.most and (short := adaptive.capped(sweep, how.most)):
-        say(f"{short} points have {how.most} realizations and may need more; give a larger --max-realizations")
+        points = counted(short, "point has", "points have")
+        say(f"{points} {how.most} realizations and may need more; give a larger --max-realizations")
         return UNFINISHED
     return code

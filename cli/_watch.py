@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from ._report import duration
+from ._report import counted, duration
 
 if TYPE_CHECKING:
     from sweepjax.look import View, Watcher
@@ -47,13 +47,13 @@ def _page(watcher: "Watcher", title: str) -> None:
 
 def line(view: "View") -> str:
     """Return what is seen in one line of a log."""
-    silent = [beat for beat in view.beats if _is_silent(beat)]
-    working = len([beat for beat in view.beats if not beat.ended]) - len(silent)
+    silent = [beat for beat in _shown(view) if _is_silent(beat)]
+    working = len([beat for beat in view.beats if not (beat.ended or _is_silent(beat))])
     failures = sum(len(beat.failures) for beat in view.beats)
-    parts = [_rows(view), *_speed(view), f"{working} processes" if view.beats else ""]
+    parts = [_rows(view), *_speed(view), counted(working, "process", "processes") if view.beats else ""]
     chunks, along = sum(beat.chunks for beat in view.beats), sum(beat.along for beat in view.beats)
-    parts += [f"{chunks} chunks under way ({along:.3g} rows of them)" if chunks else ""]
-    parts += [f"{len(silent)} silent" if silent else "", f"{failures} failures" if failures else ""]
+    parts += [f"{counted(chunks, 'chunk', 'chunks')} under way ({along:.3g} rows of them)" if chunks else ""]
+    parts += [f"{len(silent)} silent" if silent else "", counted(failures, "failure", "failures") if failures else ""]
     parts += [_number(known) for known in view.known[:1]]
     return ", ".join(part for part in parts if part)
 
@@ -73,7 +73,12 @@ def page(view: "View", title: str) -> Any:
     for known in view.known:
         facts.add_row("mean", Text(_number(known)))
     parts = [Text(title, style="bold"), facts]
-    return Group(*parts, *_workers(view.beats), *_failures(view.beats))
+    return Group(*parts, *_workers(_shown(view)), *_failures(view.beats))
+
+
+def _shown(view: "View") -> list["Beat"]:
+    """Return the processes to show: of a complete run nobody asks for those that were killed on the way."""
+    return [beat for beat in view.beats if not (view.complete and _is_silent(beat))]
 
 
 def _workers(found: list["Beat"]) -> list[Any]:
@@ -102,9 +107,7 @@ def _workers(found: list["Beat"]) -> list[Any]:
 
 def _in_hand(beat: "Beat") -> tuple[str, str]:
     """Return what a process has under way, and how full its lanes were so far."""
-    chunks = (
-        f"{beat.chunks} chunk{'' if beat.chunks == 1 else 's'}, {beat.along:.3g} rows of them" if beat.chunks else ""
-    )
+    chunks = f"{counted(beat.chunks, 'chunk', 'chunks')}, {beat.along:.3g} rows of them" if beat.chunks else ""
     return chunks, f"{100 * beat.served / beat.taken:.3g} %" if beat.taken else ""
 
 

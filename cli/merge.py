@@ -7,6 +7,7 @@ import typer
 
 from ._errors import say
 from ._how import chunk_rows
+from ._report import counted
 
 
 def merge(
@@ -37,7 +38,7 @@ def merge(
         store = thin(directories, out, columns=_names(column), chunk_rows=chunk_rows(chunk))
     held = store.summary()
     missing = f"; {advice(store.path, held.planned - held.rows)}" if held.rows < held.planned else ""
-    say(f"{held.rows} of {held.planned} rows in {held.files} files{missing}")
+    say(f"{held.rows} of {held.planned} rows in {counted(held.files, 'file', 'files')}{missing}")
     typer.echo(store.path)
 
 

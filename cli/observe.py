@@ -10,7 +10,7 @@ import typer
 from . import _complete, _how
 from ._errors import say
 from ._progress import progress
-from ._report import duration
+from ._report import counted, duration
 
 if TYPE_CHECKING:
     from sweepjax.engine.engine import Engine
@@ -45,7 +45,7 @@ def observe(
     with progress(rows, 0) as shown:
         library.observe(store, chunks, engine=_alone(engine), watch=shown.watch)
     say(
-        f"{', '.join(texts)}: {rows} rows observed"
+        f"{', '.join(texts)}: {counted(rows, 'row', 'rows')} observed"
         + (f" in {duration(shown.seconds)}" if rows else ", none was missing")
     )
     typer.echo(store.path)

@@ -48,6 +48,7 @@ def reduce(  # noqa: PLR0913, PLR0917  one parameter an option
         if text is not None and name in texts:
             raise ValueError(f"{name} is given by --{name} and by --set; give it once")
     texts |= {name: text for name, text in given.items() if text is not None}
+    texts |= {name: _columns(texts[name]) for name in given if name in texts}
     with rows(directories) as data:
         table = cls(**plugin_options(reducer, cls, texts))(data)
     check_result(cls, table, "to_string", "a pandas DataFrame")
@@ -57,6 +58,11 @@ def reduce(  # noqa: PLR0913, PLR0917  one parameter an option
     typer.echo(table.to_string(index=False, float_format="{:.6g}".format))
     for name, value in table.attrs.items():
         note(value if isinstance(value, str) else f"{name} = {value:.6g}")
+
+
+def _columns(text: str) -> str:
+    """Return names of columns, joined by commas: λ is typed lambda, and lam in tables."""
+    return ",".join("lam" if name.strip() == "lambda" else name for name in text.split(","))
 
 
 def _write(table: "pd.DataFrame", path: Path) -> None:

@@ -1,5 +1,6 @@
 """`sweepjax solve`: where a mean crosses a value."""
 
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -52,23 +53,32 @@ def solve(
     home = locate(out or f"{default_directory(sweep.replaced(**{field: span}))}-solve")
     draws = _Draws(points, how, home, column)
     try:
-        more = _searched(search, draws, rows, field)
+        done = _searched(search, draws, rows, field)
     except Unsolved as error:
-        say(f"{error}; {home}")
+        say(f"{error} ({home} keeps {draws.rows} rows)")
         return UNFINISHED
-    found = search.crossing
-    typer.echo(f"{field},low,high\n{found.x!r},{found.low!r},{found.high!r}")
-    if more:
-        say(f"the standard error is {found.se:.3g} after {draws.rows} rows; give more --max-rows to go on with {home}")
-    return UNFINISHED if more or draws.unfinished else COMPLETE
+    if search.window is None:
+        so_far = f"after {draws.rows} rows the mean is {search.ends}"
+        say(f"{so_far}; give more --max-rows to go on with {home}, or other ends")
+        return UNFINISHED
+    found, (low, high) = search.crossing, search.interval
+    typer.echo(f"{field},low,high\n{found.x!r},{low!r},{high!r}")
+    if not done:
+        enough = math.ceil(draws.rows * max(1.2, (found.se / goal.se) ** 2))
+        so_far = f"the standard error is {found.se:.3g} after {draws.rows} rows"
+        say(f"{so_far}; give --max-rows {enough} or more to go on with {home}")
+    return COMPLETE if done and not draws.unfinished else UNFINISHED
 
 
-def _searched(search: "Search", draws: "_Draws", rows: int, field: str) -> dict[float, int]:
-    """Draw round by round; return what more would be drawn, were so many rows not enough."""
-    while (more := search.wanted()) and draws.rows_after(more) <= rows:
-        search.take({x: draws.sample(x, count) for x, count in more.items()})
+def _searched(search: "Search", draws: "_Draws", rows: int, field: str) -> bool:
+    """Draw round by round, the last of them cut to the rows that are left; return whether the goal is reached."""
+    while more := search.wanted():
+        allowed = draws.cut(more, rows)
+        if not allowed:
+            return False
+        search.take({x: draws.sample(x, count) for x, count in allowed.items()})
         _say(search, field, draws.rows)
-    return more
+    return True
 
 
 class _Draws:
@@ -77,15 +87,23 @@ class _Draws:
     def __init__(self, points: "Line", how: "How", home: Path, column: str) -> None:
         self.points, self.how, self.home, self.column = points, how, home, column
         self.counts, self.unfinished = dict[float, int](), False
+        self.shares = dict[float, float]()  # of the rows of a point, those in which the column exists
 
     @property
     def rows(self) -> int:
         """The rows of all points."""
         return sum(self.counts.values())
 
-    def rows_after(self, more: dict[float, int]) -> int:
-        """Return the rows of all points once some have more."""
-        return sum((self.counts | more).values())
+    def cut(self, wanted: dict[float, int], rows: int) -> dict[float, int]:
+        """Return the rows of a round, or what of them may be drawn, were all points to have so many rows together."""
+        more = {x: self._rows(x, count) - self.counts.get(x, 0) for x, count in wanted.items()}
+        share = min(1.0, (rows - self.rows) / sum(more.values()))
+        return {x: self.counts.get(x, 0) + int(share * extra) for x, extra in more.items() if int(share * extra)}
+
+    def _rows(self, x: float, draws: int) -> int:
+        """Return how many rows a point is to have so that the column exists in about so many, one more at least."""
+        share = self.shares.get(x, min(self.shares.values(), default=1.0))
+        return max(math.ceil(draws / share), self.counts.get(x, 0) + 1)
 
     def sample(self, x: float, count: int) -> "Sample":
         """Draw so many realizations at a point; those that are stored are not drawn again."""
@@ -96,7 +114,9 @@ class _Draws:
         one = self.points.at(x, order).replaced(realizations=count)
         store = opened(one, self.how, self.home / f"{self.points.field}-{x:.12g}")
         self.unfinished |= bool(filled(store, one, self.how).failed)
-        return sampled(store, self.column, count)
+        found = sampled(store, self.column, count)
+        self.shares[x] = found.draws / count
+        return found
 
 
 def _pair(option: str, text: str) -> tuple[str, str]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from . import _watch as looking
-from ._report import aligned, size, uncertified
+from ._report import aligned, counted, size, uncertified
 
 if TYPE_CHECKING:
     from sweepjax.store.store import Store, Summary
@@ -35,11 +35,15 @@ def status(
         ("points", f"{sweep.points or 'unknown'}, of {draws(sweep)}"),
         ("rows", _share(held)),
         *_certificates(directory, held),
-        ("files", f"{held.files} of at most {store.chunk_rows} rows, {size(held.bytes)}"),
+        ("files", f"{held.files} of at most {counted(store.chunk_rows, 'row', 'rows')}, {size(held.bytes)}"),
         *_sources(held, store.source),
         *_lanes(held),
         *_observed(store, held),
-        *([("under way", f"{held.under_way} chunks, kept to go on from")] if held.under_way else []),
+        *(
+            [("under way", f"{counted(held.under_way, 'chunk', 'chunks')}, kept to go on from")]
+            if held.under_way
+            else []
+        ),
         ("leftovers", f"{len(held.leftovers)}" + (", of writes under way or cut off" if held.leftovers else "")),
     ]
     if store.unplugged:
@@ -66,7 +70,7 @@ def _observed(store: "Store", held: "Summary") -> list[tuple[str, str]]:
 
 def _sources(held: "Summary", present: str) -> list[tuple[str, str]]:
     """Return the code of plug-ins from outside that has computed the rows, and the present one if that is another."""
-    lines = [f"{text} ({count} files)" for text, count in held.sources.items()]
+    lines = [f"{text} ({counted(count, 'file', 'files')})" for text, count in held.sources.items()]
     lines += [f"{present} is the present one"] if lines and present and present not in held.sources else []
     return list(zip(["code", *len(lines) * [""]], lines, strict=False))
 
@@ -75,7 +79,7 @@ def _lanes(held: "Summary") -> list[tuple[str, str]]:
     """Return how many rows went side by side, and how full the lanes were; rows of earlier versions do not say."""
     if not held.lanes:
         return []
-    widths = ", ".join(f"{lanes} ({count} files)" for lanes, count in held.lanes.items())
+    widths = ", ".join(f"{lanes} ({counted(count, 'file', 'files')})" for lanes, count in held.lanes.items())
     full = "" if math.isnan(held.lane_efficiency) else f", {100 * held.lane_efficiency:.3g} % full"
     return [("lanes", widths + full)]
 

@@ -8,7 +8,7 @@ import typer
 from ._errors import COMPLETE, DAMAGED
 from ._options import value
 from ._progress import progress
-from ._report import aligned
+from ._report import aligned, counted
 
 if TYPE_CHECKING:
     from sweepjax.recheck import Mismatch
@@ -45,7 +45,7 @@ def _published(folder: Path, runs: list[Path], wanted: int, repair: bool) -> int
     faults = altered(folder)
     if faults:
         typer.echo(aligned(faults))
-    typer.echo(f"checksums of {folder}: {len(faults)} files are not as they were published")
+    typer.echo(f"checksums of {folder}: {counted(len(faults), 'file is', 'files are')} not as published")
     return max([DAMAGED if faults else COMPLETE, *(_verify(run, wanted, repair) for run in runs)])
 
 
@@ -58,16 +58,26 @@ def _verify(directory: Path, wanted: int, repair: bool) -> int:
         raise ValueError(f"--recheck needs the plug-ins of the run: {store.unplugged}")
     findings = library.verify(store)
     removed = set(library.repair(findings) if repair else ())
-    faults = [(fault.file.name, fault.what + _fate(fault.replaceable, repair)) for fault in findings.faults]
+    faults = [
+        (_place(fault.file, store.path), fault.what + _fate(fault.replaceable, repair)) for fault in findings.faults
+    ]
     mismatches, checked = _recheck(findings, wanted) if wanted else ([], 0)
     lines = faults + mismatches + _notes(store, findings)
     if lines:
         typer.echo(aligned(lines))
     left = len(faults) - len(removed)
-    rows = f"{findings.rows} rows in {len(findings.sound)} files are sound"
-    again = f"; computed again: {checked} rows, values that differ: {len(mismatches)}" if wanted else ""
-    typer.echo(f"{rows}; faulty files: {left}{again}")
+    rows = f"{counted(findings.rows, 'row', 'rows')} in {counted(len(findings.sound), 'file', 'files')} are sound"
+    again = (
+        f"; computed again: {counted(checked, 'row', 'rows')}, values that differ: {len(mismatches)}" if wanted else ""
+    )
+    gone = f"; removed: {len(removed)}" if removed else ""
+    typer.echo(f"{rows}; faulty files: {left}{gone}{again}")
     return DAMAGED if left or mismatches else COMPLETE
+
+
+def _place(file: Path, directory: Path) -> str:
+    """Return where a file is in a directory."""
+    return str(file).removeprefix(str(directory)).lstrip("/\\")
 
 
 def _fate(replaceable: bool, repair: bool) -> str:
@@ -100,7 +110,9 @@ def _notes(store: "Store", findings: "Findings") -> Lines:
     missing = [("missing", advice(store.path, findings.missing))] if findings.missing else []
     lacking = beside.lacking(store.path, findings.sound)
     again = [
-        (name, f"lacks {rows} rows; `sweepjax observe` goes on with them") for name, rows in lacking.items() if rows
+        (name, f"lacks {counted(rows, 'row', 'rows')}; `sweepjax observe` goes on with them")
+        for name, rows in lacking.items()
+        if rows
     ]
     left = [(file.name, "is left of a write under way or cut off") for file in findings.leftovers]
     return unchecked + missing + again + left

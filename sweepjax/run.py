@@ -22,6 +22,7 @@ from sweepjax.executors import Done, Executor, Failed, Outcome, settled
 from sweepjax.executors.local import Local
 from sweepjax.plugins import blame
 from sweepjax.store.footers import code, stem
+from sweepjax.store.leftovers import remove_forsaken
 from sweepjax.store.paths import locate
 from sweepjax.store.rows import read
 from sweepjax.store.states import States
@@ -73,6 +74,7 @@ def fill(  # noqa: PLR0913  two of them only listen
 
     In this process the state of chunks under way is kept besides, every so many seconds.
     """
+    remove_forsaken(store.path)
     states = States(store.path, every, partial(_computed, engine)) if isinstance(execute, Local) else None
     with closing(settled(execute, Attempt(engine, states), store.missing(chunks), watch)) as outcomes:
         for chunk, outcome in outcomes:

@@ -4,12 +4,13 @@ import numpy as np
 import pytest
 from stored_runs import CHUNK_ROWS, MACHINE
 from sweepjax_cli import app
+from tampering import flipped
 
 import sweepjax as sj
 from sweepjax.adaptive import SAFETY, Unreachable, counts, pilot
 from sweepjax.columns import labels
 from sweepjax.reducers.mean import Mean
-from sweepjax.store.rounds import ROUNDS
+from sweepjax.store.rounds import PILOT, ROUNDS
 from sweepjax.store.rows import scan
 from sweepjax.store.store import Store
 from sweepjax.sweep.adaptive import Adaptive, Rule, sweep_of
@@ -150,3 +151,26 @@ def test_a_law_without_a_variance_is_refused(tmp_path):
     )
     with pytest.raises(Unreachable, match="falls off too slowly"):
         counts(SWEEP, 10**6, rows)
+
+
+def test_another_rule_is_said_to_be_the_difference(tmp_path, capsys):
+    stored(tmp_path / "run", SWEEP, wide)
+    options = ["--n", "40", "--lambda", "0.4,0.6", "--sigma", "1,2", "--seed", "3", "--realizations", "40"]
+    assert does("run", *options, "--adaptive", "margin=0.02", "--max-realizations", "99", "-o", tmp_path / "run") == 4
+    assert "adaptive: margin=0.02 here, margin=0.01 there" in capsys.readouterr().err
+    assert does("run", *options, "-o", tmp_path / "run") == 4
+    assert "margin=0.01 there" in capsys.readouterr().err
+
+
+def test_verify_looks_at_the_pilot_too(tmp_path, capsys):
+    stored(tmp_path / "run", SWEEP, wide)
+    stored(tmp_path / "run" / PILOT, pilot(SWEEP), wide)
+    assert does("verify", tmp_path / "run") == 0
+    broken = next((tmp_path / "run" / PILOT).glob("*.parquet"))
+    broken.write_bytes(flipped(broken.read_bytes(), 100))
+    capsys.readouterr()
+    assert does("verify", tmp_path / "run") == 5
+    assert f"{PILOT}/{broken.name}  " in capsys.readouterr().out
+    assert does("verify", tmp_path / "run", "--repair") == 0
+    assert "faulty files: 0; removed: 1" in capsys.readouterr().out
+    assert not broken.exists()

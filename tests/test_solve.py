@@ -1,11 +1,14 @@
 """Where a mean crosses a value: the search for it, on laws that are known exactly."""
 
+import re
+
 import numpy as np
 import pytest
 from scipy.stats import binom
 from sweepjax_cli import app
 
-from sweepjax.solve import Goal, Line, Sample, Search, Unsolved
+from sweepjax.solve import Crossing, Goal, Line, Sample, Search, Unsolved
+from sweepjax.solve.fit import NORMAL_95
 from sweepjax.sweep.sweep import Sweep
 from sweepjax.theory.separability import separable_probability
 
@@ -63,9 +66,9 @@ def test_the_standard_error_that_is_asked_for_is_reached(case):
 def test_intervals_cover_the_crossing_in_at_least_90_of_100_seeds(case):
     """At a coverage of 95 % fewer than 90 of 100 do in 2.8 % of cases, fewer than 370 of 400 in 1.6 %."""
     goal, law, exact = CASES[case]
-    found = [searched(goal, law, seed)[0] for seed in range(400)]
-    assert sum(each.low <= exact <= each.high for each in found[:100]) >= 90
-    assert sum(each.low <= exact <= each.high for each in found) >= 370
+    covered = [low <= exact <= high for low, high in (searched(goal, law, seed)[0].interval() for seed in range(400))]
+    assert sum(covered[:100]) >= 90
+    assert sum(covered) >= 370
 
 
 @pytest.mark.slow
@@ -95,6 +98,18 @@ def test_a_round_depends_on_earlier_rounds_alone():
 def test_ends_between_which_the_mean_does_not_cross_are_refused():
     with pytest.raises(Unsolved, match=r"does not cross 0\.5 between them"):
         searched(LAM._replace(low=0.1, high=0.3), separable, 0)
+
+
+def test_a_crossing_at_an_end_is_said_to_be_there():
+    """At n = 20 half of the datasets are separable at λ = 1/2 itself."""
+    with pytest.raises(Unsolved, match=r"may cross 0\.5 at 0 itself, so give ends farther apart"):
+        searched(Goal(0.5, 0.0, 1.0, 0.01), lambda x, many, rng: (rng.random(many) < 0.5 + 0.5 * x).astype(float), 0)
+
+
+def test_an_interval_ends_where_the_search_did():
+    assert Crossing(0.5, 1.0).interval(0.4, 0.6) == (0.4, 0.6)
+    assert Crossing(0.5, 0.01).interval(0.4, 0.5) == (0.5 - 0.01 * NORMAL_95, 0.5)
+    assert Crossing(0.7, 0.01).interval(0.4, 0.6) == (0.4, 0.6)
 
 
 @pytest.mark.parametrize(("x", "near"), [(0.4813, 0.4825), (0.3, 0.4), (0.7, 0.6)])
@@ -144,3 +159,26 @@ def test_the_command_prints_the_point_and_goes_on_from_what_is_stored(tmp_path, 
     assert app(command) == 0
     assert capsys.readouterr().out == first
     assert {file: file.stat().st_mtime_ns for file in files} == files
+
+
+SCALE = ["train_loss=3", "--over", "scale=0.5:2", "--model", "own:Own", "--solver", "sgd", "--until", "1"]
+
+
+def rows_said(text):
+    return max(int(number) for number in re.findall(r"(\d+) rows", text))
+
+
+def test_rows_that_are_allowed_are_drawn_and_the_way_on_is_said(tmp_path, capsys):
+    """The last round is cut, not left out; with more rows later the answer is that of all at once."""
+    command = ["solve", *SCALE, "--se", "0.01", "-o", str(tmp_path / "cut"), "--max-rows"]
+    assert app([*command, "1500"]) == 3
+    said = capsys.readouterr()
+    assert 1490 <= rows_said(said.err) <= 1500
+    enough = re.search(r"give --max-rows (\d+) or more", said.err)
+    assert enough
+    assert int(enough[1]) > 1500
+    assert app([*command, "1000000"]) == 0
+    at_once = ["solve", *SCALE, "--se", "0.01", "-o", str(tmp_path / "whole")]
+    whole = capsys.readouterr().out
+    assert app(at_once) == 0
+    assert capsys.readouterr().out == whole

@@ -18,6 +18,7 @@ from sweepjax.engine.redraw import dataset
 from sweepjax.identity import name_of
 from sweepjax.store.beside import fields_of, joined, name_in, of_files
 from sweepjax.store.chunkfile import in_memory, table
+from sweepjax.store.footers import AND
 from sweepjax.store.paths import content
 from sweepjax.store.same_rows import differences
 from sweepjax.store.verify import Findings
@@ -45,18 +46,21 @@ def recheck(
         columns = [each for each in of_files([file]).get(name_in(file), []) if each.rows > row]
         whole = pq.ParquetFile(in_memory(content(file))).read()
         stored = joined(whole, columns, fields_of({"": columns})).slice(row, 1)
-        again = table(engine.compute(alone, watch) | _observed(alone, [each.text for each in columns], engine))
-        if b"sweepjax.columns" in (pq.read_metadata(in_memory(content(file))).metadata or {}):
+        told = _told(file)
+        texts = [each.text for each in columns] + [text for text in told.get("observed", "").split(AND) if text]
+        again = table(engine.compute(alone, watch) | _observed(alone, texts, engine))
+        if "columns" in told:
             again = again.select(stored.column_names).cast(stored.schema)
-        for found in differences(stored, again, unlike=_device(file) != engine.devices[0].device_kind):
+        for found in differences(stored, again, unlike=told.get("device", "") != engine.devices[0].device_kind):
             yield Mismatch(file, row, found.column, found.one, found.other)
         for found in _independently(alone, stored):
             yield Mismatch(file, row, found.column, found.stored, f"{found.found} by SciPy")
 
 
-def _device(file: Path) -> str:
-    """Return the kind of device that computed a file."""
-    return (pq.read_metadata(in_memory(content(file))).metadata or {}).get(b"sweepjax.device", b"").decode()
+def _told(file: Path) -> dict[str, str]:
+    """Return what the footer of a file says, such as the kind of device that computed it."""
+    entries = pq.read_metadata(in_memory(content(file))).metadata or {}
+    return {key.decode().removeprefix("sweepjax."): text.decode() for key, text in entries.items()}
 
 
 def _observed(alone: Chunk, texts: list[str], engine: Engine) -> Columns:

@@ -19,20 +19,17 @@ class Sample(NamedTuple):
 
 
 class Crossing(NamedTuple):
-    """Where a mean crosses a value, its standard error, and its interval at 95 %."""
+    """Where a mean crosses a value, and the standard error of that point."""
 
     x: float
     se: float
 
-    @property
-    def low(self) -> float:
-        """The lower end of the interval."""
-        return self.x - NORMAL_95 * self.se
-
-    @property
-    def high(self) -> float:
-        """The upper end of the interval."""
-        return self.x + NORMAL_95 * self.se
+    def interval(self, least: float = -math.inf, most: float = math.inf) -> tuple[float, float]:
+        """Return the interval at 95 %, as far as it lies between two points; all between them if it does not."""
+        low, high = self.x - NORMAL_95 * self.se, self.x + NORMAL_95 * self.se
+        if low > most or high < least:
+            return least, most
+        return max(low, least), min(high, most)
 
 
 def crossing(value: float, window: tuple[float, float], inside: Mapping[float, Sample], reach: float) -> Crossing:

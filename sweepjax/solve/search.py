@@ -56,11 +56,11 @@ class Search:
         """Return how many draws each point is to have after the next round; nothing where the goal is reached.
 
         Raises:
-            Unsolved: the mean does not cross the value between the two points.
+            Unsolved: the mean does not cross the value between the two points, or does so at one of them.
         """
         if not {self.low, self.high} <= self.seen.keys():
             return dict.fromkeys((self.low, self.high), PILOT)
-        if unclear := [x for x in (self.low, self.high) if self._is_unclear(self.seen[x])]:
+        if unclear := [x for x in self._unclear() if self.seen[x].draws < MOST_AT_ENDS]:
             return {x: 4 * self.seen[x].draws for x in unclear}
         self._check()
         if self.window is None:
@@ -84,6 +84,11 @@ class Search:
         return crossing(self.goal.value, (low, high), inside, self.reach)
 
     @property
+    def interval(self) -> tuple[float, float]:
+        """The interval of the crossing at 95 %, as far as it lies between the two ends."""
+        return self.crossing.interval(self.low, self.high)
+
+    @property
     def reach(self) -> float:
         """How far apart the means at the two ends are."""
         return abs(self.seen[self.high].mean - self.seen[self.low].mean)
@@ -94,15 +99,27 @@ class Search:
         variance = max(sample.variance for sample in self.seen.values())
         return min(max(PILOT, math.ceil(9 * variance / level**2)), MOST_AT_ENDS)
 
-    def _is_unclear(self, sample: Sample) -> bool:
-        """Whether more draws may still show on which side of the value the mean at an end is."""
-        return abs(sample.mean - self.goal.value) < 3 * errors([sample], self.reach)[0] and sample.draws < MOST_AT_ENDS
+    def _unclear(self) -> list[float]:
+        """Return the ends at which the draws do not show on which side of the value the mean is."""
+        return [x for x in (self.low, self.high) if abs(self.seen[x].mean - self.goal.value) < 3 * self._error(x)]
+
+    def _error(self, x: float) -> float:
+        return float(errors([self.seen[x]], self.reach)[0])
+
+    @property
+    def ends(self) -> str:
+        """What the draws say of the two ends."""
+        return " and ".join(f"{self.seen[x].mean:.4g} ± {self._error(x):.2g} at {x:.6g}" for x in (self.low, self.high))
 
     def _check(self) -> None:
-        low, high = self.seen[self.low].mean, self.seen[self.high].mean
-        if (low - self.goal.value) * (high - self.goal.value) >= 0:
-            at = f"the mean is {low:.4g} at {self.low:.6g} and {high:.4g} at {self.high:.6g}"
-            raise Unsolved(f"{at}, and does not cross {self.goal.value:g} between them; give other ends")
+        value = f"{self.goal.value:g}"
+        for x in self._unclear():
+            raise Unsolved(
+                f"the mean is {self.ends}; it may cross {value} at {x:.6g} itself, so give ends farther apart"
+            )
+        low, high = (self.seen[x].mean - self.goal.value for x in (self.low, self.high))
+        if low * high >= 0:
+            raise Unsolved(f"the mean is {self.ends}, and does not cross {value} between them; give other ends")
 
     def _rising(self) -> tuple[np.ndarray, np.ndarray]:
         """Return the points and their means from the value on, turned and pooled so that they rise."""

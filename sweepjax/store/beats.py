@@ -6,7 +6,6 @@ failures to show; of one that was killed it stays, and is silent.
 
 import json
 import os
-import socket
 import time
 from collections.abc import Mapping
 from contextlib import suppress
@@ -15,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from sweepjax.store.chunkfile import put
+from sweepjax.store.leftovers import HOST, gone
 from sweepjax.store.paths import Overtaken, content, entries, remove, tag
 
 EVERY = 10.0  # seconds between two beats
@@ -53,7 +53,7 @@ class Pulse:
     """The beats of this process; one that cannot be written is left out."""
 
     def __init__(self, directory: Path, device: str, part: str) -> None:
-        self.beat = Beat(socket.gethostname(), os.getpid(), device, part)
+        self.beat = Beat(HOST, os.getpid(), device, part)
         self.file = directory / f"_worker-{self.beat.host}-{self.beat.process}.json"
         self.next = time.monotonic() + EVERY
 
@@ -72,12 +72,12 @@ class Pulse:
         self._put()
 
     def end(self) -> None:
-        """Remove what this process said, unless it has failures to show, and what others left long ago."""
+        """Remove what this process said, unless it has failures to show, and what others left that are gone."""
         if self.beat.failures:
             self.beat.ended = True
             self._put()
         with suppress(OSError):
-            old = [file for file, beat in _all(self.file.parent).items() if beat.silent > FORGOTTEN]
+            old = [file for file, beat in _all(self.file.parent).items() if _is_over(beat)]
             for file in [*old, *([] if self.beat.failures else [self.file])]:
                 remove(file)
 
@@ -96,6 +96,11 @@ def failure(traceback: str) -> str:
     """Return the line of a traceback that says what went wrong."""
     lines = [line for line in traceback.splitlines() if line.strip() and line[0] not in " \t"]
     return (lines or [traceback.strip()])[-1].strip()
+
+
+def _is_over(beat: Beat) -> bool:
+    """Whether nobody asks for a process any more; failures are shown for a while."""
+    return beat.silent > FORGOTTEN or (not beat.failures and gone(beat.host, beat.process))
 
 
 def _all(directory: Path) -> dict[Path, Beat]:

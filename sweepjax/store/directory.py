@@ -29,11 +29,6 @@ def parquet_files(path: Path) -> list[Path]:
     return [file for file in _visible(path) if file.suffix == ".parquet"]
 
 
-def leftovers(path: Path) -> list[Path]:
-    """List the temporaries of writes under way or cut off."""
-    return [file for file in entries(path) if file.name[0] == "_" and file.suffix == ".tmp"]
-
-
 def states(path: Path) -> list[Path]:
     """List what is kept of chunks under way."""
     return [file for file in entries(path) if file.name.startswith(STATE) and file.suffix == ".npz"]

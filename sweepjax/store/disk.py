@@ -2,12 +2,12 @@
 
 import errno
 import os
-import secrets
 from collections.abc import Container, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from sweepjax.store import paths
+from sweepjax.store.leftovers import temporary
 
 try:
     import fcntl
@@ -26,7 +26,7 @@ def save(path: Path, content: bytes, seen: str) -> None:
     Raises:
         Overtaken: the file is no longer as it was `seen`.
     """
-    partial = path.with_name(f"_{path.name}.{os.getpid()}-{secrets.token_hex(4)}.tmp")
+    partial = temporary(path)
     try:
         with partial.open("xb") as file:
             file.write(content)

@@ -16,6 +16,7 @@ from sweepjax.sources import sources_of
 from sweepjax.types import Chunk, Family
 
 FORMAT = 1
+AND = " | "  # between what the files said of which one file is made
 MOST_TASKS = 1000  # of a family that every footer describes whole
 
 

@@ -13,6 +13,7 @@ from sweepjax.sweep.adaptive import Adaptive
 from sweepjax.sweep.sweep import Sweep
 
 ROUNDS = "_rounds.toml"
+PILOT = "_pilot"  # the directory of the rows that are to decide how many there are
 
 
 def counted(path: Path, sweep: Sweep) -> Sweep:

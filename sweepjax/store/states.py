@@ -39,14 +39,8 @@ class States:
     def load(self, chunk: Chunk) -> Arrays | None:
         """Return the state of a chunk, None where there is none from which this process may go on."""
         file = self._file(chunk)
-        if file.name not in self.there:
-            return None
-        try:
-            with np.load(io.BytesIO(content(file)), allow_pickle=False) as stored:
-                arrays = dict(stored)
-        except (OSError, ValueError, EOFError, zipfile.BadZipFile):
-            return None
-        return arrays if arrays.pop(HEADER).item() == self._header(chunk) else None
+        arrays = _arrays(file) if file.name in self.there else {}
+        return arrays if HEADER in arrays and arrays.pop(HEADER).item() == self._header(chunk) else None
 
     def save(self, chunk: Chunk, arrays: Arrays) -> None:
         """Keep the state of a chunk instead of the one before."""
@@ -76,3 +70,17 @@ class States:
         """Return what a state is of: the rows of a chunk but for how many, and what computes them."""
         whose = {name: text for name, text in origin(chunk).items() if name != "stop"}
         return json.dumps({**whose, **software(), **self.told(chunk)}, sort_keys=True)
+
+
+def is_readable(file: Path) -> bool:
+    """Whether a state can be read."""
+    return HEADER in _arrays(file)
+
+
+def _arrays(file: Path) -> Arrays:
+    """Return what a file holds; nothing where it cannot be read."""
+    try:
+        with np.load(io.BytesIO(content(file)), allow_pickle=False) as stored:
+            return dict(stored)
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile):
+        return {}

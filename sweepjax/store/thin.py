@@ -1,5 +1,6 @@
 """Runs of one sweep to a small one that is worth keeping: a choice of columns, in files of many rows."""
 
+import shlex
 from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -9,10 +10,11 @@ from typing import NamedTuple
 import pyarrow as pa
 
 from sweepjax.columns import LABEL, kind_of
+from sweepjax.store.beside import Beside, fields_of, joined, name_in, of_files, sound_rows
 from sweepjax.store.chunkfile import encode, footer, put
 from sweepjax.store.copies import Copy
 from sweepjax.store.directory import RECORD, Conflict, check_free, parquet_files
-from sweepjax.store.footers import FORMAT, origin
+from sweepjax.store.footers import AND, FORMAT, origin
 from sweepjax.store.merge import opened, sound_copy
 from sweepjax.store.paths import locate, tag
 from sweepjax.store.same_rows import differences
@@ -53,7 +55,8 @@ def thin(sources: Sequence[str | Path], out: str | Path, *, columns: Collection[
         check_free(out)
     stores = opened([*paths, *([out] if (out / RECORD).exists() else [])], alike=False)
     first = max(stores, key=lambda store: (store.sweep.realizations, store.sweep.to_toml()))
-    families = list(_pieces(first, [file for store in stores for file in parquet_files(store.path)], columns))
+    files = [file for store in stores for file in parquet_files(store.path)]
+    families = list(_pieces(first, files, sorted(columns)))
     target = replace(first, path=out, chunk_rows=chunk_rows or first.chunk_rows, columns=tuple(sorted(columns)))
     target = target.create()
     for family, pieces in families:
@@ -62,26 +65,37 @@ def thin(sources: Sequence[str | Path], out: str | Path, *, columns: Collection[
     return target
 
 
-def _pieces(first: Store, files: list[Path], columns: Collection[str]) -> Iterator[tuple[Family, list[Piece]]]:
+def _pieces(first: Store, files: list[Path], columns: Sequence[str]) -> Iterator[tuple[Family, list[Piece]]]:
     """Yield the rows of each family, in their order and each once."""
     found: dict[str, tuple[Family, list[Piece]]] = {}
+    observed = of_files(files)
     for family, file in planned_files(first.sweep, files):
         copy = sound_copy(file, family)
         if copy:
-            found.setdefault(copy.chunk.family.id, (copy.chunk.family, []))[1].append(_piece(file, copy, columns))
+            own = [each for each in observed.get(name_in(file), []) if each.column in columns]
+            piece = _piece(file, copy, own, columns)
+            found.setdefault(copy.chunk.family.id, (copy.chunk.family, []))[1].append(piece)
     for family, pieces in found.values():
         yield family, _once(sorted(pieces, key=lambda piece: (piece.start, -piece.stop, str(piece.file))))
 
 
-def _piece(file: Path, copy: Copy, columns: Collection[str]) -> Piece:
-    missing = sorted(set(columns) - set(copy.table.column_names))
+def _piece(file: Path, copy: Copy, observed: Sequence[Beside], columns: Sequence[str]) -> Piece:
+    for each in observed:
+        if sound_rows(each) < copy.chunk.rows:
+            again = f"`sweepjax observe {shlex.quote(str(file.parent))} {shlex.quote(each.text)}` goes on with them"
+            raise ValueError(f"{each.file} lacks {copy.chunk.rows - each.rows} rows of its chunk; {again}")
+    table = joined(copy.table, observed, fields_of({"": list(observed)}))
+    missing = [name for name in columns if name not in table.column_names]
     if missing:
-        raise ValueError(f"{file} has no column {missing[0]}; choose of: {', '.join(copy.table.column_names)}")
-    fields = [field for field in copy.table.schema if kind_of(field) == LABEL or field.name in columns]
+        names = f"choose of: {', '.join(table.column_names)}; or observe it first"
+        raise ValueError(f"{file} has no column {missing[0]}; {names}")
+    fields = [field for field in table.schema if kind_of(field) == LABEL or field.name in columns]
     single = pa.schema([field if kind_of(field) == LABEL else _single(field) for field in fields])
     told = {key.decode(): text.decode() for key, text in (footer(file).metadata or {}).items() if key.startswith(OWN)}
     own = {key.removeprefix(OWN.decode()): text for key, text in told.items()}
-    return Piece(file, copy.chunk.start, copy.table.select(single.names).cast(single), own)
+    if observed:
+        own["observed"] = AND.join(sorted(each.text for each in observed))
+    return Piece(file, copy.chunk.start, table.select(single.names).cast(single), own)
 
 
 def _single(field: pa.Field) -> pa.Field:
@@ -137,8 +151,8 @@ def _keep(target: Store, chunk: Chunk, parts: list[Piece]) -> None:
     told: dict[str, dict[str, None]] = defaultdict(dict)
     for part in parts:
         for key, text in part.told.items():
-            told[key] |= dict.fromkeys(text.split(" | "))
-    joined = {key: " | ".join(sorted(texts)) for key, texts in told.items() if key not in PLACE}
+            told[key] |= dict.fromkeys(text.split(AND))
+    together = {key: AND.join(sorted(texts)) for key, texts in told.items() if key not in PLACE}
     rows = pa.concat_tables([part.rows for part in parts]).combine_chunks()
-    entries = {**joined, "format": str(FORMAT), "columns": ",".join(target.columns), **origin(chunk)}
+    entries = {**together, "format": str(FORMAT), "columns": ",".join(target.columns), **origin(chunk)}
     put(file, encode(rows, dict(sorted(entries.items()))), tag(file))

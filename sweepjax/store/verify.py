@@ -9,13 +9,19 @@ from typing import NamedTuple
 import pyarrow as pa
 
 from sweepjax.store.beside import beside, unsound
+from sweepjax.store.chunkfile import Damaged
 from sweepjax.store.copies import UNPLANNED, Unsound, read_copy
-from sweepjax.store.directory import CHUNK_NAME, RECORD, leftovers, parquet_files
+from sweepjax.store.directory import CHUNK_NAME, RECORD, Conflict, parquet_files, states
+from sweepjax.store.leftovers import leftovers
 from sweepjax.store.paths import remove
+from sweepjax.store.rounds import PILOT
+from sweepjax.store.states import is_readable
 from sweepjax.store.store import Store
 from sweepjax.sweep.recorded import Recorded
 from sweepjax.sweep.sweep import Sweep
 from sweepjax.types import Chunk, Family
+
+BROKEN_STATE = "is damaged, and a state of rows under way, which would begin anew"
 
 
 class Fault(NamedTuple):
@@ -56,7 +62,8 @@ def verify(store: Store) -> Findings:
         if copy:
             held[file], schemas[file], sources[file] = copy.chunk, copy.table.schema.remove_metadata(), copy.source
     faults += [Fault(each.file, wrong, True) for each in beside(store.path) if (wrong := unsound(each))]
-    faults += _odd(schemas) + _mixed(sources, store.source)
+    faults += [Fault(file, BROKEN_STATE, True) for file in states(store.path) if not is_readable(file)]
+    faults += _of_the_pilot(store.path / PILOT) + _odd(schemas) + _mixed(sources, store.source)
     held = _without(held, faults)
     faults += _misplaced(held, store.chunk_rows)
     sound = _without(held, faults)
@@ -104,6 +111,17 @@ def planned_files(sweep: Sweep, files: list[Path]) -> Iterator[tuple[Family | No
 def fits(chunk: Chunk, chunk_rows: int) -> bool:
     """Whether a chunk is one of those the plan is cut into, or the beginning of one."""
     return chunk.start % chunk_rows == 0 and chunk.rows <= chunk_rows
+
+
+def _of_the_pilot(path: Path) -> list[Fault]:
+    """Blame the files of the draws that decided how many each point has; `run` draws them again."""
+    record = path / RECORD
+    if not record.exists():
+        return []
+    try:
+        return verify(Store.open(path)).faults
+    except (Damaged, Conflict) as error:
+        return [Fault(record, f"cannot be read ({error})", False)]
 
 
 def _odd(schemas: dict[Path, pa.Schema]) -> list[Fault]:

@@ -99,6 +99,9 @@ class Adaptive(Sweep):
         found = f"{few} to {many} realizations a point, {why}" if self.counts else f"realizations are {why}"
         return [*super().notes(), f"adaptive {self.rule}: {found}"]
 
+    def _choices(self) -> dict[str, tuple[Any, str]]:
+        return super()._choices() | {KEY: (self.rule, str(self.rule))}
+
     def to_toml(self) -> str:
         """Return the TOML text with the rule."""
         return super().to_toml() + tomli_w.dumps({KEY: self.adaptive})

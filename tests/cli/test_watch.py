@@ -2,6 +2,8 @@
 
 import io
 import json
+import subprocess
+import sys
 import time
 from dataclasses import asdict
 
@@ -12,6 +14,7 @@ from sweepjax_cli import _watch, app
 
 from sweepjax.look import Watcher
 from sweepjax.store.beats import COMPILING, SILENT, Beat, Pulse, beats, failure
+from sweepjax.store.leftovers import HOST
 
 
 def put(path, **told):
@@ -111,3 +114,20 @@ def test_what_a_process_says_is_no_row_and_no_fault(half, capsys):
 
 def test_a_directory_that_holds_no_sweep_is_refused(tmp_path):
     assert app(["status", str(tmp_path), "--watch"]) == 2
+
+
+def test_a_complete_run_shows_no_process_that_was_killed_on_the_way(tmp_path, capsys):
+    run = limit_run(tmp_path / "run")
+    put(run, time=time.time() - SILENT - 10)
+    assert "silent" not in printed(run)
+    assert app(["status", str(run), "--watch"]) == 0
+    assert "silent" not in capsys.readouterr().out
+
+
+def test_what_a_killed_process_said_is_removed_by_the_next_on_its_host(half):
+    ended = subprocess.Popen([sys.executable, "-c", ""])
+    ended.wait()
+    put(half, host=HOST, process=ended.pid)
+    put(half, host="elsewhere", process=ended.pid)
+    Pulse(half, "cpu", "1/1").end()
+    assert [beat.host for beat in beats(half)] == ["elsewhere"]

@@ -8,6 +8,7 @@ import pyarrow as pa
 import pyarrow.dataset as pds
 import pyarrow.parquet as pq
 import pytest
+from stored_runs import limit_run
 from sweepjax_cli import app
 
 from sweepjax.reducers.difference import Difference
@@ -123,3 +124,13 @@ def test_the_command_line_names_the_field(tmp_path, capsys):
     assert "sigma_reference" in capsys.readouterr().out
     assert app([*command[:3], "--along", "n", "--column", "s_norm"]) == 2
     assert "do not share their datasets" in capsys.readouterr().err
+
+
+def test_lambda_may_be_typed_as_it_is_read(tmp_path, capsys):
+    """In tables it is called lam; a field that changes the dataset makes no pairs under either name."""
+    run = str(limit_run(tmp_path / "run"))
+    for name in ("lambda", "lam"):
+        assert app(["reduce", run, "difference", "--along", name, "--column", "s_norm"]) == 2
+        assert "rows that differ in lam do not share" in capsys.readouterr().err
+    assert app(["reduce", run, "mean", "--by", "lambda", "--column", "s_norm"]) == 0
+    assert "lam " in capsys.readouterr().out.splitlines()[0]

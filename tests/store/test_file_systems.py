@@ -134,7 +134,7 @@ def test_a_system_without_locks_signals_and_forks_of_posix_computes_and_verifies
     line = [sys.executable, "-c", ELSEWHERE, str(tmp_path / "run")]
     done = subprocess.run(line, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    assert done.stdout.endswith("4 rows in 1 files are sound; faulty files: 0\n")
+    assert done.stdout.endswith("4 rows in 1 file are sound; faulty files: 0\n")
 
 
 def test_where_there_are_locks_they_are_taken(tmp_path, monkeypatch):

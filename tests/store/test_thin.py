@@ -98,7 +98,7 @@ def test_a_row_waits_for_those_before_it(place, capsys):
     chunks(Path("eight"))[0].unlink()
     capsys.readouterr()
     assert thinned("eight", chunk="20") == 0
-    assert "20 of 40 rows in 1 files; 20 rows are missing; run them into another directory" in capsys.readouterr().err
+    assert "20 of 40 rows in 1 file; 20 rows are missing; run them into another directory" in capsys.readouterr().err
 
 
 def test_a_run_does_not_go_on_where_columns_are_missing(place, capsys):
@@ -125,3 +125,30 @@ def test_an_unknown_column_is_refused(place, capsys):
 def test_options_without_sense_are_refused(place, capsys, options, words):
     assert app(["merge", "eight", "-o", "c", *options]) == 2
     assert words in capsys.readouterr().err
+
+
+def test_an_observed_column_is_kept_like_any_other(place, capsys):
+    assert app(["observe", "eight", "mean_norm"]) == 0
+    assert app(["merge", "eight", "-o", "c", "--column", "third,mean_norm"]) == 0
+    order = ["lam", "realization"]
+    whole, kept = (sj.read(name).sort_values(order).reset_index(drop=True) for name in ("eight", "c"))
+    assert kept["mean_norm"].equals(whole["mean_norm"].astype("float32"))
+    assert app(["merge", "c", "-o", "d"]) == 0
+    capsys.readouterr()
+    assert app(["verify", "d", "--recheck", "3"]) == 0
+    assert "values that differ: 0" in capsys.readouterr().out
+
+
+def test_rows_that_were_not_observed_are_not_kept_as_missing_values(place, capsys):
+    assert app(["observe", "short", "mean_norm"]) == 0
+    assert app(["merge", "short", "eight", "-o", "long"]) == 0
+    capsys.readouterr()
+    assert app(["merge", "long", "-o", "c", "--column", "mean_norm"]) == 2
+    assert "lacks " in (said := capsys.readouterr().err)
+    assert "`sweepjax observe long mean_norm` goes on with them" in said
+    assert not Path("c").exists()
+
+
+def test_a_column_that_nobody_observed_is_asked_for(place, capsys):
+    assert app(["merge", "eight", "-o", "c", "--column", "mean_norm"]) == 2
+    assert "has no column mean_norm; choose of: model, " in capsys.readouterr().err

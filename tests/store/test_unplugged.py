@@ -103,7 +103,7 @@ def test_verify_finds_a_damaged_byte_a_wrong_name_and_a_row_twice(run, capsys):
     rewritten(third, to=run / f"{third.stem[:12]}-000000005.parquet", chunk=f"{third.stem[:12]}-000000005", start="5")
     code, out, _ = said(capsys, "verify run")
     assert code == 5
-    assert "2 rows in 1 files are sound; faulty files: 3" in out
+    assert "2 rows in 1 file are sound; faulty files: 3" in out
 
 
 def test_verify_finds_a_row_whose_footer_describes_other_tasks(run, capsys):

@@ -1,4 +1,5 @@
 import re
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -210,7 +211,7 @@ def test_rows_that_are_in_two_files_are_named_and_the_odd_file_is_removed(run, p
     file = shifted(run, 12, 18)
     assert blamed(capsys, file, f"repeats 6 of its rows 12 to 17, which are in {second.name}, {third.name}")
     code, lines = verified(capsys, "--repair")
-    assert (code, lines[-1]) == (0, "40 rows in 6 files are sound; faulty files: 0")
+    assert (code, lines[-1]) == (0, "40 rows in 6 files are sound; faulty files: 0; removed: 1")
     assert everything(run) == everything(probe)
 
 
@@ -482,3 +483,25 @@ def test_between_kinds_of_devices_rows_differ_by_their_condition(change, relativ
     one, other = (said(FACT, tolerance, x=[1 + by], **others) for by in (0.0, change))
     assert [each.column for each in differences(one, other, unlike=True)] == ([] if same else ["x"])
     assert [each.column for each in differences(one, other)] == ["x"]
+
+
+def test_a_broken_state_of_rows_under_way_is_named_and_removed(run, capsys):
+    state = run / f"_state-{chunks(run)[0].stem}.npz"
+    np.savez(state, header=np.array("any"), rows=np.arange(1000))
+    assert verified(capsys)[0] == 0
+    state.write_bytes(state.read_bytes()[:700])
+    code, lines = verified(capsys)
+    assert (code, lines[0].split("  ")[0]) == (5, state.name)
+    assert verified(capsys, "--repair")[1][-1] == "40 rows in 6 files are sound; faulty files: 0; removed: 1"
+    assert not state.exists()
+
+
+def test_a_directory_of_runs_says_which_to_give(run, tmp_path, capsys):
+    """As `solve` makes one."""
+    shutil.copytree(run, tmp_path / "home" / "lam-0.5")
+    for verb in ("verify", "status"):
+        assert app([verb, str(tmp_path / "home")]) == 2
+        assert "it holds one that does, so give that: lam-0.5" in capsys.readouterr().err
+    shutil.copytree(run, tmp_path / "home" / "lam-0.6")
+    assert app(["verify", str(tmp_path / "home")]) == 2
+    assert "it holds 2 that do, so give one of them, or several: lam-0.5, lam-0.6" in capsys.readouterr().err
