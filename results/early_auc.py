@@ -13,6 +13,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from sweepjax.figures._drawing import styled
 from sweepjax.reducers.predictor import Predictor
 from sweepjax.store.rows import scan
 
@@ -24,16 +25,23 @@ def main(picture: str, *directories: str) -> None:
     """Draw the picture."""
     mpl.use("agg")
     found = {Path(directory).name: Predictor()(scan([directory])) for directory in directories}
-    figure = Figure(figsize=(3.6 * len(found) + 1.2, 4.2), layout="constrained")
+    pictured(found).savefig(picture)
+
+
+@styled
+def pictured(found: dict[str, pd.DataFrame]) -> Figure:
+    """Draw a panel for each run."""
+    figure = Figure(figsize=(3.2 * len(found) + 1.2, 3.8), layout="constrained")
     for axes, (name, table) in zip(figure.subplots(1, len(found), squeeze=False)[0], found.items(), strict=True):
         draw(axes, table[~table["signal"].isin(LEFT_OUT)])
-        axes.set_title(name.replace("_", " "), fontsize=9)
-    figure.legend(*figure.axes[0].get_legend_handles_labels(), loc="outside upper center", ncols=3, fontsize=8)
-    figure.savefig(picture, dpi=160)
+        axes.set_title(name.replace("_", " "))
+    figure.legend(*figure.axes[0].get_legend_handles_labels(), loc="outside upper center", ncols=3)
+    return figure
 
 
 def draw(axes: Axes, table: pd.DataFrame) -> None:
     """Draw the signals of a table from top to bottom."""
+    colors = mpl.rcParams["axes.prop_cycle"].by_key()["color"]
     signals = list(dict.fromkeys(table["signal"]))
     for k, (within, words) in enumerate(SCOPES.items()):
         chosen = table[table["within"] == within].set_index("signal")
@@ -41,10 +49,10 @@ def draw(axes: Axes, table: pd.DataFrame) -> None:
         value, low, high = (chosen.loc[there, name].to_numpy(float) for name in ("auc", "auc_low", "auc_high"))
         heights = np.array([signals.index(name) for name in there]) + 0.22 * (k - 1)
         axes.errorbar(
-            value, heights, xerr=(value - low, high - value), fmt="o", markersize=3.5, color=f"C{k}", label=words
+            value, heights, xerr=(value - low, high - value), fmt="o", markersize=3.5, color=colors[k], label=words
         )
     axes.axvline(0.5, color="0.6", linewidth=0.8, zorder=0)
-    axes.set_yticks(range(len(signals)), [name.replace("_", " ").replace(".", ": ") for name in signals], fontsize=8)
+    axes.set_yticks(range(len(signals)), [name.replace("_", " ").replace(".", ": ") for name in signals])
     axes.set_xlim(-0.03, 1.03)
     axes.set_ylim(len(signals) - 0.4, -0.6)
     axes.set_xlabel("area under the ROC curve")

@@ -13,6 +13,7 @@ from matplotlib.figure import Figure
 from scipy.stats import t as student
 
 import sweepjax as sj
+from sweepjax.figures._drawing import styled
 
 LOSS, TEST_LOSS, RIGHT, TEST_RIGHT = range(4)
 MODES = {"last_1": 0, "last_2": 1, "mean_1": 2, "mean_2": 3}
@@ -36,7 +37,7 @@ def main(out: str, picture: str, step: str, directory: str) -> None:
             found |= {f"curvature at step {when}, {part}": curved[:, k, i] for i, part in enumerate(CURVATURES)}
     pd.DataFrame([line(name, values) for name, values in found.items()]).to_csv(out, index=False, float_format="%.4g")
     mpl.use("agg")
-    draw(s, lines[:, place], steps, modes, int(float(step))).savefig(picture, dpi=160)
+    draw(s, lines[:, place], steps, modes, int(float(step))).savefig(picture)
 
 
 def numbers(column: pd.Series) -> np.ndarray:
@@ -75,25 +76,27 @@ def line(name: str, values: np.ndarray) -> dict[str, object]:
     return {"quantity": name, "mean": mean} | ends | {"draws": there.size, "left_out": values.size - there.size}
 
 
+@styled
 def draw(s: np.ndarray, lines: np.ndarray, steps: np.ndarray, modes: np.ndarray, step: int) -> Figure:
     """Draw losses and accuracies on the line, and the shares of two modes as the path grows; a thin line a draw."""
-    figure = Figure(figsize=(8.0, 2.7), layout="constrained")
+    colors = mpl.rcParams["axes.prop_cycle"].by_key()["color"]
+    figure = Figure(figsize=(7.0, 2.4), layout="constrained")
     loss, right, shares = figure.subplots(1, 3)
     for axes, sides, word in ((loss, (LOSS, TEST_LOSS), "loss"), (right, (RIGHT, TEST_RIGHT), "accuracy")):
         for k, (side, name) in enumerate(zip(sides, ("in training", "on fresh pairs"), strict=True)):
-            axes.plot(s, lines[:, side].T, color=f"C{k}", linewidth=0.8, alpha=0.6)
-            axes.plot([], [], color=f"C{k}", label=name)
+            axes.plot(s, lines[:, side].T, color=colors[k], linewidth=0.8, alpha=0.6)
+            axes.plot([], [], color=colors[k], label=name)
         axes.set(xlabel=f"s (0: step {step}, 1: step {steps[-1]:g})", ylabel=word)
         for end in (0, 1):
             axes.axvline(end, color="0.6", linewidth=0.8, linestyle=":")
     loss.set_yscale("log")
     for k, (part, name) in enumerate((("last_2", "about its last point"), ("mean_2", "about its mean"))):
-        shares.plot(steps, modes[:, :, MODES[part]].T, color=f"C{k + 2}", linewidth=0.8, alpha=0.6)
-        shares.plot([], [], color=f"C{k + 2}", label=name)
+        shares.plot(steps, modes[:, :, MODES[part]].T, color=colors[k + 2], linewidth=0.8, alpha=0.6)
+        shares.plot([], [], color=colors[k + 2], label=name)
     shares.axhline(0.98, color="0.6", linewidth=0.8, linestyle="--", label="0.98, as published")
     shares.set(xlabel="step", ylabel="share of two modes", ylim=(0.7, 1.01))
-    for axes in (loss, shares):
-        axes.legend(fontsize=7, frameon=False, loc="lower left")
+    right.legend(loc="center left", bbox_to_anchor=(0, 0.3))
+    shares.legend(loc="lower left")
     return figure
 
 

@@ -13,6 +13,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 import sweepjax as sj
+from sweepjax.figures._drawing import styled
 
 FIELDS = ["layer_norm", "precision", "learning_rate", "weight_decay"]
 PANELS, COLOURS = FIELDS[:2], FIELDS[2:]
@@ -28,7 +29,7 @@ def main(out: str, picture: str, directory: str) -> None:
     lines = [dict(zip(FIELDS, key, strict=True)) | of(group) for key, group in rows.groupby(FIELDS)]
     pd.DataFrame(lines).to_csv(out, index=False, float_format="%.4g")
     mpl.use("agg")
-    draw(rows).savefig(picture, dpi=160)
+    draw(rows).savefig(picture)
 
 
 def of(rows: pd.DataFrame) -> dict[str, float]:
@@ -48,22 +49,25 @@ def first_of(row: dict) -> tuple[float, float, float]:
     return float(row["step"][place]), float(before), float(grown)
 
 
+@styled
 def draw(rows: pd.DataFrame) -> Figure:
     """Draw the training loss of every draw, a panel for each norm and precision."""
     cases = list(rows.groupby(PANELS))
-    figure = Figure(figsize=(7.0, 4.4), layout="constrained")
+    figure = Figure(figsize=(7.0, 4.0), layout="constrained")
     panels = figure.subplots(2, -(-len(cases) // 2), sharex=True, sharey=True).ravel()
-    colours = {key: f"C{k}" for k, (key, _) in enumerate(rows.groupby(COLOURS))}
+    cycle = mpl.rcParams["axes.prop_cycle"].by_key()["color"]
+    colours = dict(zip([key for key, _ in rows.groupby(COLOURS)], cycle, strict=False))
     for axes, ((norms, precision), case) in zip(panels, cases, strict=False):
         for row in case.to_dict("records"):
             colour = colours[row["learning_rate"], row["weight_decay"]]
             axes.semilogy(row["step"], np.maximum(row["train_loss"], 1e-16), color=colour, linewidth=0.6, alpha=0.8)
-        axes.set_title(f"{NORMS[norms]}, {precision}", fontsize=9)
+        axes.set_title(f"{NORMS[norms]}, {precision}")
     for (rate, decay), colour in colours.items():
         panels[0].plot([], [], color=colour, label=f"rate {rate:g}, decay {decay:g}")
-    figure.supxlabel("step", fontsize=9)
-    figure.supylabel("training loss", fontsize=9)
-    figure.legend(loc="outside upper center", ncols=len(colours), fontsize=8)
+    size = mpl.rcParams["axes.labelsize"]
+    figure.supxlabel("step", fontsize=size)
+    figure.supylabel("training loss", fontsize=size)
+    figure.legend(loc="outside upper center", ncols=len(colours))
     return figure
 
 
