@@ -1,6 +1,5 @@
 """The job of networks that grok: many small trainings of modular addition, one program against PyTorch in two ways."""
 
-from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -8,13 +7,11 @@ import numpy as np
 import torch
 from torch.func import functional_call, grad, stack_module_state, vmap
 
-from benchmarks.jobs import Effort, compared, product_share
-from benchmarks.kernel import ENGINE
+from benchmarks.jobs import Effort
 from benchmarks.table import Row
-from benchmarks.timing import alternate, limited
+from benchmarks.trainings import Trainings, held, torch_options
 from sweepjax.keys import realization_keys
 from sweepjax.models.quadratic_modular import QuadraticModular
-from sweepjax.sweep.sweep import Sweep
 
 MODEL = QuadraticModular(p=23, width=128, fraction=0.5)
 SOLVER = {"learning_rate": 0.01, "b1": 0.9, "b2": 0.98, "weight_decay": 1.0}
@@ -50,36 +47,12 @@ class Draw:
         self.network = Quadratic(np.concatenate([start.u, start.v]), np.asarray(start.w).T.copy())
 
 
-def modular(effort: Effort) -> list[Row]:
-    """Train networks of modular addition, whole rows of ours against steps of PyTorch."""
-    steps, timed = (STEPS // 20, 5) if effort.short else (STEPS, TIMED)
-    count = effort.count(SIDE_BY_SIDE)
-    asked = {"model": "quadratic_modular", "solver": "adamw", "until": float(steps), "record": f"0,{timed},{steps}"}
-    (chunk,) = Sweep.from_toml(asked | SOLVER | {"realizations": count}).chunks(count)
-    draws = [Draw(realization) for realization in range(count)]
-    peers = dict(zip(ENDS, (lambda: one_by_one(draws[:4], timed), lambda: side_by_side(draws, timed)), strict=True))
-    rows = []
-    for (name, theirs), done in zip(peers.items(), (min(4, count), count), strict=True):
-        pair = alternate(lambda: ENGINE.compute(chunk), _with_all_cores(theirs), effort.repetitions(5))
-        share = product_share(MODEL, count, steps, pair.medians[0])
-        pair = pair.per(count, done * timed / steps)
-        loss = pair.our_answer["train_loss"].values[0][1]
-        row = compared(f"modular addition, p = 23, width = 128, {steps} steps", pair, 1, name, ENDS[name])
-        note = f"the peer: {timed} steps timed, as if {steps}; errors are of the loss after {timed}"
-        error = abs(pair.their_answer / float(loss) - 1)
-        rows.append(row._replace(error=error, share=share, draws=count, note=note))
-    return rows
-
-
-JOBS = {"modular": modular}
-
-
 def one_by_one(draws: list[Draw], steps: int) -> float:
     """Train one network after the other, and return the loss of the first."""
     losses = []
     for draw in draws:
         network = Quadratic(*(each.detach().numpy().copy() for each in draw.network.parameters()))
-        optimiser = torch.optim.AdamW(network.parameters(), **_torch_options())
+        optimiser = torch.optim.AdamW(network.parameters(), **torch_options(SOLVER))
         for _ in range(steps):
             optimiser.zero_grad()
             torch.nn.functional.mse_loss(network(draw.x), draw.y).backward()
@@ -98,7 +71,7 @@ def side_by_side(draws: list[Draw], steps: int) -> float:
     def loss(params: Any, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
         return torch.nn.functional.mse_loss(functional_call(network, params, (x,)), y)
 
-    slopes, optimiser = vmap(grad(loss)), torch.optim.AdamW(params.values(), **_torch_options())
+    slopes, optimiser = vmap(grad(loss)), torch.optim.AdamW(params.values(), **torch_options(SOLVER))
     for _ in range(steps):
         for name, slope in slopes(params, x, y).items():
             params[name].grad = slope
@@ -106,13 +79,11 @@ def side_by_side(draws: list[Draw], steps: int) -> float:
     return float(loss({name: each[0] for name, each in params.items()}, x[0], y[0]))
 
 
-def _torch_options() -> dict[str, Any]:
-    return {"lr": SOLVER["learning_rate"], "betas": (0.9, 0.98), "weight_decay": SOLVER["weight_decay"], "eps": 1e-8}
+def modular(effort: Effort) -> list[Row]:
+    """Train networks of modular addition, whole rows of ours against steps of PyTorch."""
+    sweep = {"model": "quadratic_modular", "solver": "adamw"} | SOLVER
+    title, peers = "modular addition, p = 23, width = 128", (one_by_one, side_by_side)
+    return held(Trainings(title, MODEL, sweep, STEPS, TIMED, SIDE_BY_SIDE, Draw, peers, ENDS), effort)
 
 
-def _with_all_cores(work: Callable[[], float]) -> Callable[[], float]:
-    def limited_work() -> float:
-        with limited(len(ENGINE.devices)):
-            return work()
-
-    return limited_work
+JOBS = {"modular": modular}
