@@ -168,6 +168,7 @@ def rows_said(text):
     return max(int(number) for number in re.findall(r"(\d+) rows", text))
 
 
+@pytest.mark.slow
 def test_rows_that_are_allowed_are_drawn_and_the_way_on_is_said(tmp_path, capsys):
     """The last round is cut, not left out; with more rows later the answer is that of all at once."""
     command = ["solve", *SCALE, "--se", "0.01", "-o", str(tmp_path / "cut"), "--max-rows"]

@@ -41,7 +41,7 @@ class Run:
         return str(self.home / name)
 
 
-LONG = ("limit", "corrected", "flow", "bucket")  # to compile, or to reach
+LONG = ("limit", "corrected", "exact", "flow", "bucket")  # to compile, or to reach
 
 
 @pytest.fixture(

@@ -145,6 +145,7 @@ def straight(tmp_path_factory):
     return path
 
 
+@pytest.mark.slow
 def test_a_killed_run_goes_on_where_it_was_and_ends_the_same(straight, tmp_path, capsys):
     process = half_done(tmp_path / "a")
     process.kill()

@@ -8,7 +8,11 @@ from pathlib import Path
 import pytest
 
 GPU = Path("/dev/nvidiactl").exists()
-NO_GPU = [pytest.param("cuda", marks=pytest.mark.skipif(GPU, reason="there is one")), "rocm", "nonsense"]
+NO_GPU = [
+    pytest.param("cuda", marks=pytest.mark.skipif(GPU, reason="there is one")),
+    pytest.param("rocm", marks=pytest.mark.slow),
+    "nonsense",
+]
 
 
 def printed(code, **variables):

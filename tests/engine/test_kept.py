@@ -93,6 +93,7 @@ def test_a_file_that_is_not_what_was_written_is_replaced(torn, tmp_path, builds,
     assert len(builds) == 2
 
 
+@pytest.mark.slow
 def test_programs_under_the_name_of_others_are_not_run(tmp_path, builds, again):
     again()
     wide = again(SWEEP.replaced(d=8))
@@ -104,6 +105,7 @@ def test_programs_under_the_name_of_others_are_not_run(tmp_path, builds, again):
     assert len(builds) == 3
 
 
+@pytest.mark.slow
 def test_what_jax_kept_before_is_not_kept_a_second_time(tmp_path, builds, again, monkeypatch):
     with monkeypatch.context() as patch:
         patch.setattr(programs, "kept", lambda *given: given[-1]())
@@ -122,6 +124,7 @@ def test_other_code_is_another_program(tmp_path, builds, again, monkeypatch):
     assert len(builds) == len(files(tmp_path)) == 2
 
 
+@pytest.mark.slow
 def test_other_settings_and_times_are_another_program(tmp_path, builds, again):
     again()
     before = jax.config.values["jax_default_matmul_precision"]
@@ -162,6 +165,7 @@ def test_a_program_with_code_from_elsewhere_is_not_kept(tmp_path, builds, again)
     assert files(tmp_path) == []
 
 
+@pytest.mark.slow
 def test_a_cache_that_is_switched_off_or_evicts_is_left_alone(tmp_path, builds, again):
     for name, value in {"jax_enable_compilation_cache": False, "jax_compilation_cache_max_size": 10**9}.items():
         before = jax.config.values[name]

@@ -58,6 +58,7 @@ def test_as_many_generalize_as_the_specification_says(frame):
     assert abs(share - 0.080) < 3 * np.sqrt(0.08 * 0.92 / DRAWS)
 
 
+@pytest.mark.slow
 def test_times_have_the_quantiles_of_the_specification(frame):
     rows = of(frame, epsilon=2.0, l2=0.01)
     # Of 500 draws, by other random numbers.

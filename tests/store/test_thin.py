@@ -127,6 +127,7 @@ def test_options_without_sense_are_refused(place, capsys, options, words):
     assert words in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_an_observed_column_is_kept_like_any_other(place, capsys):
     assert app(["observe", "eight", "mean_norm"]) == 0
     assert app(["merge", "eight", "-o", "c", "--column", "third,mean_norm"]) == 0
