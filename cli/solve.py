@@ -43,7 +43,9 @@ def solve(
     column, wanted = _pair("COLUMN=VALUE", target)
     field, span = _pair("--over", over)
     field = "lam" if field == "lambda" else field
-    sweep, how, out = asked(parsed(context.args, "sweepjax solve"))
+    options = parsed(context.args, "sweepjax solve")
+    _refuse(options, field)
+    sweep, how, out = asked(options)
     points = Line.of(sweep, field, span)
     goal = Goal(value(column, wanted, float), points.low, points.high, value("--se", se, float), points.snapped)
     Target(column, goal.se, sweep.realizations).check(points.at(points.low))
@@ -68,6 +70,20 @@ def solve(
         so_far = f"the standard error is {found.se:.3g} after {draws.rows} rows"
         say(f"{so_far}; give --max-rows {enough} or more to go on with {home}")
     return COMPLETE if done and not draws.unfinished else UNFINISHED
+
+
+def _refuse(options: dict[str, Any], field: str) -> None:
+    """Refuse what the search decides itself, and what a run alone can do."""
+    from sweepjax.sweep.fields import as_typed  # noqa: PLC0415
+
+    decided = {"realizations": None, "max_realizations": None, "target_se": None, "adaptive": None, "part": "1/1"}
+    for name, usual in decided.items():
+        if options[name] != usual:
+            raise ValueError(f"--{name.replace('_', '-')} is none of solve, which decides how many draws go where")
+    if options["plan"]:
+        raise ValueError("--plan is none of solve, whose draws depend on what it finds; give --max-rows")
+    if options.get(field) is not None:
+        raise ValueError(f"--{as_typed(field)} is given by --over; leave it out")
 
 
 def _searched(search: "Search", draws: "_Draws", rows: int, field: str) -> bool:

@@ -27,13 +27,14 @@ def verify(
 
     Missing rows are no fault. Rows that are not found again by --recheck are only reported, never removed.
     """
-    from sweepjax.publish.checksums import runs_in  # noqa: PLC0415
+    from sweepjax.publish.checksums import is_published, runs_in  # noqa: PLC0415
 
     wanted = 0 if recheck is None else value("--recheck", recheck, int)
     if recheck is not None and wanted < 1:
         raise ValueError(f"--recheck {recheck} is not allowed; give a whole number from 1")
-    published = runs_in(directory)
-    return _published(directory, published, wanted, repair) if published else _verify(directory, wanted, repair)
+    if is_published(directory):
+        return _published(directory, runs_in(directory), wanted, repair)
+    return _verify(directory, wanted, repair)
 
 
 def _published(folder: Path, runs: list[Path], wanted: int, repair: bool) -> int:
@@ -46,7 +47,8 @@ def _published(folder: Path, runs: list[Path], wanted: int, repair: bool) -> int
     if faults:
         typer.echo(aligned(faults))
     typer.echo(f"checksums of {folder}: {counted(len(faults), 'file is', 'files are')} not as published")
-    return max([DAMAGED if faults else COMPLETE, *(_verify(run, wanted, repair) for run in runs)])
+    # Runs whose files are not as they were published are not looked at any closer.
+    return DAMAGED if faults else max(_verify(run, wanted, repair) for run in runs)
 
 
 def _verify(directory: Path, wanted: int, repair: bool) -> int:

@@ -31,7 +31,8 @@ def limit(x: Any, y: Any = None, *, engine: Engine = HERE) -> "pd.Series | pd.Da
     to it; z_i is x_i, or -x_i where the label is the larger one. What does not exist is NaN.
 
     `certified` says that `separable` is proved in float64, rounding included, and that the margin or S_∞ is exact to
-    10⁻⁶. It is false where x has columns that depend on each other, and where points lie on the border itself, as
+    10⁻⁶. It is false where x has columns that depend on each other or whose units differ by more than a thousandfold,
+    and where points lie on the border itself, as
     discrete data may (quasi-complete separation: an estimate with infinite components). `separable` is a guess then.
 
     The first call for a shape compiles a program that serves a range of d, in some ten seconds; the next process finds
@@ -51,6 +52,8 @@ def limit(x: Any, y: Any = None, *, engine: Engine = HERE) -> "pd.Series | pd.Da
     Source:
         Albert, Anderson (1984), Biometrika 71, 1; Konis (2007), DPhil thesis, Oxford.
     """
+    if not isinstance(engine, Engine):
+        raise ValueError(f"engine = {engine!r} is not allowed; give sweepjax.Engine(device, lanes)")
     values = _datasets(x)
     one = values.ndim == 2
     signed = _signed(values[None] if one else values, y)
@@ -84,9 +87,21 @@ def _chunks(family: Brought, rows: int) -> Iterator[Chunk]:
     return (Chunk(family, start, min(start + rows, total)) for start in range(0, total, rows))
 
 
+def _plain(values: Any, name: str) -> np.ndarray:
+    """Return an array without a mask; texts among objects, as pandas has them, become texts."""
+    if np.ma.is_masked(values):
+        raise ValueError(f"{name} is masked in part; leave the masked samples out")
+    try:
+        array = np.asarray(values)
+    except ValueError:
+        raise ValueError(f"{name} has rows of unequal length; give an array") from None
+    texts = array.dtype.kind == "O" and all(isinstance(each, str) for each in array.flat)
+    return array.astype(str) if texts else array
+
+
 def _datasets(x: Any) -> np.ndarray:
     """Return data as float32 or float64, [n d] or [r n d]."""
-    values = np.asarray(x)
+    values = _plain(x, "x")
     if values.dtype.kind not in "fiub" and values.dtype.name != "bfloat16":
         raise ValueError(f"x holds {values.dtype}; give real numbers")
     if values.ndim not in (2, 3) or not values.size:
@@ -105,13 +120,17 @@ def _signed(x: np.ndarray, y: Any) -> np.ndarray:
     """Return the rows z_i [r n d]: x_i, of the larger label -x_i."""
     if y is None:
         return x
-    labels, shape = np.asarray(y), x.shape[:2]
+    labels, shape = _plain(y, "y"), x.shape[:2]
     if labels.shape not in (shape, shape[1:]):
         raise ValueError(
             f"y has the shape {list(labels.shape)}; give one label a sample: [{shape[1]}] or {list(shape)}"
         )
+    if labels.dtype.kind not in "fiubUS":
+        raise ValueError(f"y holds {labels.dtype}; give labels of two values, such as 0 and 1, or texts")
+    if labels.dtype.kind == "f" and not np.isfinite(labels).all():
+        raise ValueError("y holds values that are not finite; leave their samples out")
     found = np.unique(labels)
-    if len(found) > 2 or labels.dtype.kind not in "fiubUS" or (labels.dtype.kind == "f" and np.isnan(labels).any()):
+    if len(found) > 2:
         raise ValueError(f"y holds {len(found)} values; give labels of two values, such as 0 and 1")
     sign = np.where(labels == found[-1], -1, 1).astype(x.dtype)
     return x * sign[..., None]

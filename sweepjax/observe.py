@@ -7,10 +7,12 @@ from sweepjax.engine import contract
 from sweepjax.engine.engine import Engine, Watch, provenance
 from sweepjax.engine.observing import observed
 from sweepjax.observed import canonical, check_columns, column_of, is_fact
+from sweepjax.plugins import find
+from sweepjax.sources import named, sources
 from sweepjax.store.beside import beside, column_file, keep, sound_rows
 from sweepjax.store.chunkfile import footer, table
 from sweepjax.store.directory import Conflict, chunk_files
-from sweepjax.store.footers import code, stem
+from sweepjax.store.footers import stem
 from sweepjax.store.rows import scan
 from sweepjax.store.store import Store
 from sweepjax.store.verify import planned_files
@@ -33,7 +35,8 @@ def check(store: Store, texts: Sequence[str]) -> list[str]:
         checked("observables", text)
     check_columns(texts)
     asked = list(dict.fromkeys(map(canonical, texts)))
-    there = {each.column: each.text for each in beside(store.path)}
+    seen = beside(store.path)
+    there = {each.column: each.text for each in seen}
     own = [name for name in scan([store.path]).schema.names if name not in there]
     for text in asked:
         column = column_of(text)
@@ -41,7 +44,17 @@ def check(store: Store, texts: Sequence[str]) -> list[str]:
             raise ValueError(f"{column} is a column of these rows already; there is nothing to observe")
         if there.get(column, text) != text:
             raise Conflict(f"{column} of {store.path} is {there[column]}, and not {text}; move its files out of there")
+        present = _code(store, text)
+        for other in {each.source for each in seen if each.column == column} - {present}:
+            codes = f"{other or 'none from outside'}, now {present or 'none'}"
+            raise Conflict(f"{column} of {store.path} is of other code ({codes}); move its files out of there")
     return asked
+
+
+def _code(store: Store, text: str) -> str:
+    """Return the code of plug-ins from outside that an observed column is of: that of the model and its own."""
+    task = next(store.sweep.tasks())
+    return named(sources([task.model, find("observables", text)]))
 
 
 def along(texts: Sequence[str]) -> list[str]:
@@ -74,10 +87,12 @@ def stored(store: Store) -> Iterator[Chunk]:
 def observe(store: Store, chunks: Missing, *, engine: Engine, watch: Watch) -> None:
     """Compute and keep the columns that chunks lack. Safe to interrupt, safe to repeat."""
     contract.check(store.sweep.replaced(observe=sorted({text for texts in chunks for text in texts})))
+    codes = {text: _code(store, text) for texts in chunks for text in texts}
     for texts, several in chunks.items():
         for chunk, columns in observed(several, texts, engine=engine, watch=watch):
             for text in texts:
                 column = column_of(text)
+                code = {"source": codes[text]} if codes[text] else {}
                 told = {"observed": text, "chunk": stem(chunk), "start": str(chunk.start), "stop": str(chunk.stop)}
                 file = column_file(store.path, column, stem(chunk))
-                keep(file, table({column: columns[column]}), told | provenance(engine) | code(chunk))
+                keep(file, table({column: columns[column]}), told | provenance(engine) | code)

@@ -3,7 +3,7 @@
 import ast
 import hashlib
 import inspect
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -24,7 +24,12 @@ def sources(plug_ins: Iterable[Any]) -> dict[str, str]:
 def sources_of(task: Task) -> str:
     """Return the digests of the plug-ins of a task in words; nothing if all of them are ours."""
     observables = [find("observables", each) if isinstance(each, str) else each for each in task.observables]
-    return ", ".join(f"{name} {digest}" for name, digest in sources([task.model, task.solver, *observables]).items())
+    return named(sources([task.model, task.solver, *observables]))
+
+
+def named(digests: Mapping[str, str]) -> str:
+    """Return the digests of plug-ins in words; nothing if there are none."""
+    return ", ".join(f"{name} {digest}" for name, digest in digests.items())
 
 
 @cache

@@ -86,9 +86,24 @@ def test_arrays_of_jax_are_data(frame):
         (np.array([["a", "b"]]), None, "real numbers"),
         (np.ones((2, 2)), [0, 1, 1], "one label a sample"),
         (np.ones((3, 2)), [0, 1, 2], "two values"),
-        (np.ones((2, 2)), [0, np.nan], "two values"),
+        (np.ones((2, 2)), [0, np.nan], "y holds values that are not finite"),
+        (np.ones((2, 2)), [0, np.inf], "y holds values that are not finite"),
+        (np.ones((2, 2)), [0, 1j], "y holds complex128"),
+        (np.ones((2, 2)), np.array([None, "b"], dtype=object), "y holds object"),
+        (np.ones((2, 2)), np.array(["2020-01-01"] * 2, dtype="datetime64[D]"), "y holds datetime64"),
+        (np.ones((2, 2)), np.ma.masked_less([0, 1], 1), "y is masked in part"),
+        ([[1.0], [1.0, 2.0]], None, "x has rows of unequal length"),
     ],
 )
 def test_what_is_no_data_is_refused_in_a_sentence(x, y, said):
     with pytest.raises(ValueError, match=said):
         sj.limit(x, y)
+
+
+def test_an_engine_that_is_none_is_refused():
+    with pytest.raises(ValueError, match="engine = 'cpu' is not allowed"):
+        sj.limit(X, engine="cpu")
+
+
+def test_texts_are_labels_as_pandas_has_them(frame):
+    assert sj.limit(X[0], pd.Categorical(np.where(Y[0] == 1, "yes", "no"))).equals(frame.iloc[0])

@@ -1,5 +1,8 @@
 """New columns of finished rows."""
 
+import sys
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import polars as pl
@@ -11,6 +14,7 @@ from tampering import flipped
 from test_object_storage import BUCKET, client  # noqa: F401  a fixture
 
 import sweepjax as sj
+from sweepjax import sources
 from sweepjax.reducers.mean import Mean
 from sweepjax.store.beside import keep
 from sweepjax.store.paths import locate
@@ -190,3 +194,60 @@ def test_columns_in_a_bucket_are_seen_as_well(client):  # noqa: F811
     assert does("observe", run, "mean_norm") == 0
     assert sj.read(run)["mean_norm"].notna().all()
     assert does("verify", run) == 0
+
+
+EDITED = """
+from sweepjax import plugin
+
+@plugin
+class Edited:
+    def fact(self, problem):
+        return 0 * problem.data.x[0, 0] + 1.0
+"""
+SHAPED = EDITED.replace("0 * problem.data.x[0, 0] + 1.0", "problem.data.x.sum(axis=0)").replace("Edited", "Shaped")
+
+
+def written(name, text):
+    """Write a plug-in as a process of its own would meet it."""
+    Path(f"{name}.py").write_text(text)
+    sys.modules.pop(name, None)
+    sources.source_hash.cache_clear()
+
+
+@pytest.fixture
+def place(here, monkeypatch):
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    yield here
+    for name in ("edited", "shaped"):
+        sys.modules.pop(name, None)
+
+
+def test_a_column_of_two_codes_is_refused_and_found(place, capsys):
+    limit_run(place / "run")
+    limit_run(place / "half", stored=2)
+    written("edited", EDITED)
+    assert does("observe", "half", "edited:Edited") == 0
+    written("edited", EDITED.replace("+ 1.0", "+ 2.0"))
+    capsys.readouterr()
+    assert does("observe", "half", "edited:Edited") == 4
+    assert "Edited of half is of other code (edited:Edited " in capsys.readouterr().err
+    assert does("observe", "run", "edited:Edited") == 0
+    assert does("merge", "half", "run", "-o", "both") == 4
+    assert "is of the code edited:Edited " in capsys.readouterr().err
+    assert not Path("both").exists()
+    for file in Path("half").glob("_Edited-*.observed"):
+        file.rename(Path("run") / file.name)
+    assert does("verify", "run") == 5
+    assert "was observed by other code (edited:Edited " in capsys.readouterr().out
+
+
+def test_a_column_whose_shape_depends_on_the_point_is_refused_before_it_is_computed(place, capsys):
+    written("shaped", SHAPED)
+    limit_run(place / "run")
+    for arguments in (["observe", "run"], ["run", "--n", "20", "--lambda", "0.3,0.5", "-o", "new", "--observe"]):
+        assert does(*arguments, "shaped:Shaped") == 2
+        said = capsys.readouterr().err
+        assert "Shaped has the shape [" in said
+        assert "] at d = " in said
+    assert not [*Path("run").glob("*.observed")]
+    assert not [*Path("new").glob("*.parquet")]

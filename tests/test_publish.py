@@ -157,3 +157,23 @@ def test_a_run_that_is_damaged_is_not_published(tmp_path):
     file = next(run.glob("*.parquet"))
     file.write_bytes(file.read_bytes()[:-9])
     assert app(["publish", str(run), "-o", str(tmp_path / "folder")]) == 5
+
+
+@pytest.mark.parametrize("harm", [b"garbage\n", b" \n", b"\xde\xad"])
+def test_checksums_that_are_none_are_damage(copy, capsys, harm):
+    sums = copy / "checksums.sha256"
+    sums.write_bytes(sums.read_bytes() + harm)
+    assert app(["verify", str(copy)]) == 5
+    assert f"{sums} is damaged" in capsys.readouterr().err
+    sums.unlink()
+    assert app(["verify", str(copy)]) == 5
+
+
+@pytest.mark.parametrize("name", ["data/run/_sweep.toml", "a file of rows"])
+def test_what_is_missing_is_named_whatever_it_is(copy, capsys, name):
+    file = next(copy.rglob("*.parquet")) if name == "a file of rows" else copy / name
+    file.unlink()
+    if file.suffix == ".parquet":
+        file.mkdir()
+    assert app(["verify", str(copy)]) == 5
+    assert f"{file.relative_to(copy)}  is missing" in " ".join(capsys.readouterr().out.split(" "))

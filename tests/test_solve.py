@@ -136,6 +136,10 @@ def test_points_have_seeds_of_their_own():
         (["separated=0.5", "--over", "lam=0.4:0.6", "--se", "0.01"], "did you mean 'separable'"),
         (["separable=0.5", "--over", "lam=0.4:0.6", "--se", "0.01", "--nonsense", "1"], "--nonsense"),
         (["separable=0.5", "--over", "lam=0.4:0.6"], "--se"),
+        (["separable=0.5", "--over", "lam=0.4:0.6", "--se", "0.01", "--plan"], "--plan is none of solve"),
+        (["separable=0.5", "--over", "lam=0.4:0.6", "--se", "0.01", "--realizations", "7"], "--realizations is none"),
+        (["separable=0.5", "--over", "lam=0.4:0.6", "--se", "0.01", "--part", "1/2"], "--part is none of solve"),
+        (["separable=0.5", "--over", "lam=0.4:0.6", "--se", "0.01", "--lambda", "0.9"], "--lambda is given by --over"),
     ],
 )
 def test_what_cannot_be_solved_is_refused_in_a_sentence(arguments, said, capsys, tmp_path, monkeypatch):

@@ -13,10 +13,10 @@ import jax.numpy as jnp
 import numpy as np
 
 from sweepjax.columns import CLOCKS, FIRST
-from sweepjax.engine.engine import outline
 from sweepjax.engine.facts import facts_of
 from sweepjax.engine.kernel import clock_of
 from sweepjax.engine.looking import watches
+from sweepjax.engine.one_shape import check_shapes
 from sweepjax.engine.settings import settled
 from sweepjax.engine.shapes import Method, alike, column, columns, described, numbers, scalar, trainable
 from sweepjax.engine.widths import check_padding
@@ -63,7 +63,7 @@ def check(sweep: Sweep) -> None:
                     _check_names(found)
                     _check_stop(task, problem)
                     check_padding(task)
-                    outline(family)
+                    check_shapes(sweep)
     except Exception as error:
         sentence = blame(error) or (_lack(error, task.model) if task else "")
         if sentence:

@@ -1,18 +1,24 @@
 """The SHA-256 of every file of a folder, in a file as `sha256sum -c` reads it."""
 
 import hashlib
+import re
 from pathlib import Path
 
+from sweepjax.store.chunkfile import Damaged
 from sweepjax.store.directory import RECORD
 
-SUMS, DATA = "checksums.sha256", "data"
+SUMS, CRATE, DATA = "checksums.sha256", "ro-crate-metadata.json", "data"
 PIECE = 2**20  # bytes
+LINE = re.compile(r"(?P<digest>[0-9a-f]{64})  (?P<name>.+)")
+
+
+def is_published(folder: Path) -> bool:
+    """Whether a folder is one that `publish` made, whole or not."""
+    return any((folder / name).is_file() for name in (SUMS, CRATE))
 
 
 def runs_in(folder: Path) -> list[Path]:
-    """Return the runs of a published folder; none where it is no such folder."""
-    if not (folder / SUMS).is_file():
-        return []
+    """Return the runs of a published folder."""
     return sorted(record.parent for record in (folder / DATA).glob(f"*/{RECORD}"))
 
 
@@ -25,8 +31,7 @@ def write(folder: Path) -> Path:
 
 def altered(folder: Path) -> list[tuple[str, str]]:
     """Return the files of a folder that are not as they were published, each with what is wrong."""
-    lines = [line.split("  ", 1) for line in (folder / SUMS).read_text(encoding="utf-8").splitlines()]
-    told = {name: known for known, name in lines}
+    told = _told(folder / SUMS)
     here = {file.relative_to(folder).as_posix(): file for file in files(folder)}
     faults = [(name, "is missing") for name in told if name not in here]
     faults += [(name, "is none of the published files") for name in here if name not in told]
@@ -36,6 +41,21 @@ def altered(folder: Path) -> list[tuple[str, str]]:
         if told.get(name) not in (None, digest(file))
     ]
     return sorted(faults)
+
+
+def _told(sums: Path) -> dict[str, str]:
+    """Return the checksum of each file, by its name.
+
+    Raises:
+        Damaged: the file of checksums is none.
+    """
+    try:
+        lines = [LINE.fullmatch(line) for line in sums.read_text(encoding="utf-8").splitlines()]
+    except (UnicodeDecodeError, OSError):
+        lines = [None]
+    if not all(lines):
+        raise Damaged(f"{sums} is damaged: it holds more than checksums and names; get the folder again")
+    return {line["name"]: line["digest"] for line in lines if line}
 
 
 def files(folder: Path) -> list[Path]:

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-import pyarrow as pa
 import pyarrow.parquet as pq
 
 from sweepjax.engine.engine import Engine, Watch
@@ -49,11 +48,13 @@ def recheck(
         told = _told(file)
         texts = [each.text for each in columns] + [text for text in told.get("observed", "").split(AND) if text]
         again = table(engine.compute(alone, watch) | _observed(alone, texts, engine))
+        (known,) = again.to_pylist()
         if "columns" in told:
             again = again.select(stored.column_names).cast(stored.schema)
         for found in differences(stored, again, unlike=told.get("device", "") != engine.devices[0].device_kind):
             yield Mismatch(file, row, found.column, found.one, found.other)
-        for found in _independently(alone, stored):
+        (kept,) = stored.to_pylist()
+        for found in _independently(alone, known | kept):  # of columns that were not kept, those computed again
             yield Mismatch(file, row, found.column, found.stored, f"{found.found} by SciPy")
 
 
@@ -80,9 +81,8 @@ def chosen(sound: dict[Path, Chunk], rows: int) -> Iterator[tuple[Path, Chunk, i
         yield files[which], chunk, int(place - ends[which]) + chunk.rows
 
 
-def _independently(alone: Chunk, stored: pa.Table) -> Iterator[Any]:
+def _independently(alone: Chunk, row: dict[str, Any]) -> Iterator[Any]:
     task = alone.family.tasks[alone.start % len(alone.family.tasks)]
-    (row,) = stored.to_pylist()
     for name in (name_of(task.model), name_of(task.solver)):
         if Path(__file__).with_name(f"{name}.py").is_file():
             known = import_module(f"{__name__}.{name}")

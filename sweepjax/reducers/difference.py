@@ -42,6 +42,8 @@ class Difference:
         if not columns:
             raise ValueError("which column is compared is not given; add --column NAME")
         labels = _shared(rows, self.along)
+        if self.along in split(self.by):
+            raise ValueError(f"--by {self.by} has {self.along}, whose values are compared; leave it out")
         fine, states = fold(rows, ",".join(labels), *self._read(rows, columns))
         keys = checked(rows, split(self.by)) or [name for name in labels if name != self.along]
         known = fine.assign(state=states)

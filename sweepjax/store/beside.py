@@ -6,7 +6,7 @@ NULL until they are observed, too.
 
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -15,9 +15,7 @@ import pyarrow.parquet as pq
 from pyarrow.fs import FSSpecHandler
 
 from sweepjax.store.chunkfile import Damaged, encode, footer, in_memory, intact, metadata, put
-from sweepjax.store.directory import Conflict
 from sweepjax.store.paths import Overtaken, content, entries, file_named, reading, remote, tag
-from sweepjax.store.same_rows import differences
 
 FOREIGN = "was not written by sweepjax under this name"
 NAME = re.compile(r"_(?P<column>.+)-(?P<stem>[0-9a-f]{12}-\d{9,})\.observed")
@@ -39,6 +37,11 @@ class Beside(NamedTuple):
     def text(self) -> str:
         """What was observed, with its options."""
         return (self._footer.metadata or {}).get(b"sweepjax.observed", b"").decode()
+
+    @property
+    def source(self) -> str:
+        """The code of plug-ins from outside that it is of; nothing if there are none."""
+        return (self._footer.metadata or {}).get(b"sweepjax.source", b"").decode()
 
     @property
     def _footer(self) -> pq.FileMetaData:
@@ -175,12 +178,13 @@ def joined(table: pa.Table, columns: Iterable[Beside], fields: Sequence[pa.Field
 
 
 def _values(each: Beside, field: pa.Field, rows: int) -> pa.ChunkedArray:
-    held = _read(each).column(field.name).slice(0, rows)
+    held = whole(each).column(field.name).slice(0, rows)
     missing = pa.nulls(rows - len(held), field.type)
     return pa.chunked_array([*held.chunks, missing], type=field.type)
 
 
-def _read(each: Beside) -> pa.Table:
+def whole(each: Beside) -> pa.Table:
+    """Return the rows of a file."""
     data = content(each.file)
     try:
         table = _table(data)
@@ -215,29 +219,3 @@ def unsound(each: Beside) -> str:
     if metadata.get(b"sweepjax.chunk", b"").decode() != each.stem:
         return FOREIGN
     return ""
-
-
-def best(directories: Sequence[Path]) -> Iterator[Path]:
-    """Yield the longest file of each observed column of each chunk of some directories.
-
-    Raises:
-        Conflict: two of them contradict each other.
-    """
-    groups: dict[str, list[Beside]] = defaultdict(list)
-    for each in (each for directory in directories for each in beside(directory)):
-        sound_rows(each)
-        groups[each.file.name].append(each)
-    for several in groups.values():
-        winner = max(several, key=lambda each: each.rows)
-        for each in several:
-            _compare(each, winner)
-        yield winner.file
-
-
-def _compare(one: Beside, other: Beside) -> None:
-    if one.text != other.text:
-        raise Conflict(f"{one.file} is {one.text}, and {other.file} {other.text}; observe one of them")
-    mine, others = _read(one), _read(other)
-    for found in differences(mine, others.slice(0, len(mine))):
-        values = f"{found.one} in {one.file} and {found.other} in {other.file}"
-        raise Conflict(f"{found.column} is {values}; `sweepjax verify DIR --recheck` tells which is right")

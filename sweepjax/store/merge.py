@@ -6,11 +6,12 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from sweepjax.store.beside import best, copy
+from sweepjax.store.beside import copy
 from sweepjax.store.chunkfile import Damaged, footer, put
 from sweepjax.store.copies import Copy, Unsound, read_copy
 from sweepjax.store.directory import RECORD, Conflict, check_free, parquet_files
 from sweepjax.store.paths import Overtaken, content, locate, tag
+from sweepjax.store.same_columns import best
 from sweepjax.store.same_rows import differences
 from sweepjax.store.store import Store
 from sweepjax.store.verify import fits, planned_files

@@ -8,13 +8,14 @@ from typing import NamedTuple
 
 import pyarrow as pa
 
-from sweepjax.store.beside import beside, unsound
+from sweepjax.store.beside import Beside, beside, unsound
 from sweepjax.store.chunkfile import Damaged
 from sweepjax.store.copies import UNPLANNED, Unsound, read_copy
 from sweepjax.store.directory import CHUNK_NAME, RECORD, Conflict, parquet_files, states
 from sweepjax.store.leftovers import leftovers
 from sweepjax.store.paths import remove
 from sweepjax.store.rounds import PILOT
+from sweepjax.store.same_columns import mixed
 from sweepjax.store.states import is_readable
 from sweepjax.store.store import Store
 from sweepjax.sweep.recorded import Recorded
@@ -61,7 +62,7 @@ def verify(store: Store) -> Findings:
             continue
         if copy:
             held[file], schemas[file], sources[file] = copy.chunk, copy.table.schema.remove_metadata(), copy.source
-    faults += [Fault(each.file, wrong, True) for each in beside(store.path) if (wrong := unsound(each))]
+    faults += _observed(beside(store.path))
     faults += [Fault(file, BROKEN_STATE, True) for file in states(store.path) if not is_readable(file)]
     faults += _of_the_pilot(store.path / PILOT) + _odd(schemas) + _mixed(sources, store.source)
     held = _without(held, faults)
@@ -111,6 +112,13 @@ def planned_files(sweep: Sweep, files: list[Path]) -> Iterator[tuple[Family | No
 def fits(chunk: Chunk, chunk_rows: int) -> bool:
     """Whether a chunk is one of those the plan is cut into, or the beginning of one."""
     return chunk.start % chunk_rows == 0 and chunk.rows <= chunk_rows
+
+
+def _observed(several: list[Beside]) -> list[Fault]:
+    """Blame observed columns that are broken, or that other code has computed than most of their column."""
+    broken = {each.file: wrong for each in several if (wrong := unsound(each))}
+    others = mixed([each for each in several if each.file not in broken])
+    return [Fault(file, what, True) for file, what in (broken | others).items()]
 
 
 def _of_the_pilot(path: Path) -> list[Fault]:

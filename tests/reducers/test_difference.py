@@ -134,3 +134,8 @@ def test_lambda_may_be_typed_as_it_is_read(tmp_path, capsys):
         assert "rows that differ in lam do not share" in capsys.readouterr().err
     assert app(["reduce", run, "mean", "--by", "lambda", "--column", "s_norm"]) == 0
     assert "lam " in capsys.readouterr().out.splitlines()[0]
+
+
+def test_values_that_are_compared_cannot_be_grouped_by(tmp_path):
+    with pytest.raises(ValueError, match="--by sigma has sigma, whose values are compared"):
+        reduced(rows([1.0, 2.0]), by="sigma")

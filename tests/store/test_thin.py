@@ -153,3 +153,15 @@ def test_rows_that_were_not_observed_are_not_kept_as_missing_values(place, capsy
 def test_a_column_that_nobody_observed_is_asked_for(place, capsys):
     assert app(["merge", "eight", "-o", "c", "--column", "mean_norm"]) == 2
     assert "has no column mean_norm; choose of: model, " in capsys.readouterr().err
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("column", ["margin", "separable", "lam", "s_norm,separable"])
+def test_rows_of_few_columns_are_found_again_by_scipy_too(column, here, capsys):
+    """What was not kept is computed again."""
+    limit = ["--n", "12", "--lambda", "0.3,0.7", "--realizations", "6"]
+    assert app(["run", *limit, "-o", "a"]) == 0
+    assert app(["merge", "a", "-o", "c", "--column", column]) == 0
+    capsys.readouterr()
+    assert app(["verify", "c", "--recheck", "4"]) == 0
+    assert "values that differ: 0" in capsys.readouterr().out
