@@ -73,7 +73,7 @@ class Quantiles:
     def of(cls, values: NDArray[np.float64], size: int) -> "Quantiles":
         """Return the sketch of some values; nan is not a value."""
         sketch = kll_doubles_sketch(size)
-        sketch.update(np.ascontiguousarray(values, dtype=np.float64))
+        sketch.update(np.require(values, np.float64, ["C", "W"]))
         return cls(sketch)
 
     def __add__(self, other: "Quantiles") -> "Quantiles":
@@ -102,6 +102,11 @@ class Quantiles:
         count = self.sketch.n
         rank = _heads(count, (1 - confidence) / 2) if count else 0
         return self.order_statistic(rank), self.order_statistic(count + 1 - rank)
+
+    def median(self, name: str) -> dict[str, float]:
+        """Return the median by a name, and its 95 % interval by name_low and name_high."""
+        low, high = self.median_interval()
+        return {name: self.quantile(0.5), f"{name}_low": low, f"{name}_high": high}
 
 
 @dataclass(frozen=True)
