@@ -277,11 +277,10 @@ def test_five_thousand_features_are_learned_when_the_specification_says():
     options = {"n": 128, "d": 5000, "alpha": 64.0, "l2": 0.01, "solver": "gradient_flow", "until": 450}
     frame = sj.run(model="diagonal_network", **options, record=record, realizations=6)
     found = np.stack(frame["test_accuracy"])[:, 1:]
-    # Another draw: within three standard deviations of ours, which turn at unlike times.
-    for accuracy, expected in zip(found.T, times.values(), strict=True):
-        assert abs(accuracy.mean() - expected) < 3 * max(accuracy.std(), 0.005)
+    # Theirs are of one draw, on fresh inputs whose number is not given; ours differ by 0.02 at t = 250.
+    np.testing.assert_allclose(found.mean(axis=0), list(times.values()), atol=0.035)
     assert np.all(found[:, 0] < 0.6)
-    assert np.all(found[:, -1] > 0.99)
+    assert np.all(found[:, -1] > 0.999)
 
 
 @pytest.mark.slow
