@@ -176,6 +176,8 @@ def draw(found: list[Line], before: list[Line]) -> Figure:
     axes = figure.add_subplot(xlabel="counted work a row, relative to one lane", xscale="log")
     for lanes, each, mark, color in [(*_widest(found), "o", "C0"), (*_widest(before), "s", FAINT)]:
         here = [line for line in each if line.kernel in names]
+        if not here:
+            continue
         places = [names.index(line.kernel) for line in here]
         label = f"{lanes} lanes" + (", when all waited for the slowest" if mark == "s" else "")
         hollow = "white" if mark == "s" else color
