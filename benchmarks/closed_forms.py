@@ -1,6 +1,8 @@
 """The jobs of the systems that are solved in closed form, against the loop of steps that one would write in NumPy."""
 
 from collections.abc import Callable
+from functools import partial
+from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -9,6 +11,7 @@ from benchmarks.jobs import Effort, compared
 from benchmarks.kernel import ENGINE
 from benchmarks.table import Row
 from benchmarks.timing import alternate, limited
+from sweepjax.run import fill, open_store, share
 from sweepjax.sweep.sweep import Sweep
 
 Loop = Callable[[int], float]  # steps -> the last training loss
@@ -80,7 +83,24 @@ def closed_forms(effort: Effort) -> list[Row]:
     return [_against(job, effort) for job in JOBS_OF]
 
 
-JOBS = {"closed_forms": closed_forms}
+def phase_diagram(effort: Effort) -> list[Row]:
+    """Draw, solve and store as many rows of 10,000 points and of 5: what a point costs besides its rows."""
+    gaps, rows = (4, 2) if effort.short else (2000, effort.count(20))
+    options = {"model": "perceptron_exponential", "solver": "exact", "n": "1,2,3,5,10", "until": 14, "record": 2}
+    many = Sweep.from_toml(options | {"epsilon": f"log:1e-3:4@{gaps}", "realizations": rows})
+    few = Sweep.from_toml(options | {"epsilon": 0.2, "realizations": gaps * rows})
+    pair = alternate(partial(_stored, many), partial(_stored, few), effort.repetitions(5))
+    row = compared(f"a run of {many.points} points", pair, many.rows_total, f"a run of {few.points} points", 1 / 1.15)
+    return [row._replace(draws=many.rows_total)]
+
+
+def _stored(sweep: Sweep) -> None:
+    with TemporaryDirectory() as out:
+        store = open_store(sweep, out, engine=ENGINE)
+        fill(store, share(sweep, store.chunk_rows), engine=ENGINE, watch=lambda what, rows: None)
+
+
+JOBS = {"closed_forms": closed_forms, "phase_diagram": phase_diagram}
 
 
 def _against(job: Job, effort: Effort) -> Row:

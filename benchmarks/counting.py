@@ -1,4 +1,7 @@
-"""Count what a program computes: products, factorisations and triangular solves, in loops and branches, too."""
+"""Count what a program computes: products, factorisations and triangular solves, in loops and branches, too.
+
+Where nothing else is computed, operations on single numbers are counted as well, which elsewhere are taken to be free.
+"""
 
 import math
 from collections.abc import Callable, Iterable
@@ -11,14 +14,19 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 from jax._src.source_info_util import user_frame  # no public spelling
-from jax.extend.core import ClosedJaxpr, Literal
+from jax.extend.core import ClosedJaxpr, Jaxpr, Literal
+
+from sweepjax.engine.counting import FREE
 
 COUNTED = {
     "dot_general": "product",
     "linear_model_product": "product",
     "cholesky": "Cholesky",
     "triangular_solve": "solve",
+    "eigh": "eigenvectors",
 }
+EIGENVECTORS = 9  # times d³, which tridiagonal form, QR and back-transformation take
+MOVING = FREE | {"gather", "scatter", "dynamic_slice", "dynamic_update_slice", "optimization_barrier", "split"}
 
 
 class Site(NamedTuple):
@@ -38,10 +46,10 @@ class Site(NamedTuple):
         return self._replace(precision="bfloat16", bytes=self.bytes * 2 / np.dtype(self.precision).itemsize)
 
     @staticmethod
-    def of(equation: Any) -> "Site | None":
+    def of(equation: Any, *, elementwise: bool = False) -> "Site | None":
         """Return the cost of an equation of a jaxpr, of all its lanes together; None if it is taken to be free."""
         if equation.primitive.name not in COUNTED:
-            return None
+            return _elementwise(equation) if elementwise else None
         operands, out = [value.aval for value in equation.invars], equation.outvars[0].aval
         first, spared = operands[0], 0.0  # of a triangular matrix only half is moved
         size = first.shape[-1]
@@ -53,10 +61,22 @@ class Site(NamedTuple):
                 flops = 2 * out.size * operands[1].shape[-1]
             case "cholesky":
                 flops, spared = first.size * size / 3, _bytes(first)
+            case "eigh":
+                flops = EIGENVECTORS * first.size * size
             case _:
                 flops, spared = out.size * size, _bytes(first) / 2
         moved = sum(map(_bytes, [*operands, out])) - spared
         return Site(_place(equation), COUNTED[equation.primitive.name], str(first.dtype), size, flops, moved)
+
+
+def _elementwise(equation: Any) -> Site | None:
+    """Return an operation on single numbers as a site without bytes; None if it moves them, or holds a program."""
+    if equation.primitive.name in MOVING or any(
+        isinstance(inner, ClosedJaxpr | Jaxpr) for inner in jax.tree.leaves(equation.params)
+    ):
+        return None
+    sizes = [value.aval.size for value in [*equation.invars, *equation.outvars] if hasattr(value.aval, "size")]
+    return Site(_place(equation), "elementwise", "float64", 0, float(max(sizes, default=0)), 0.0)
 
 
 def _bytes(value: Any) -> float:
@@ -87,10 +107,11 @@ class Tally(NamedTuple):
 class Counter:
     """A program compiled with a counter beside each site."""
 
-    def __init__(self, program: Callable[..., Any], *arguments: Any) -> None:
+    def __init__(self, program: Callable[..., Any], *arguments: Any, elementwise: bool = False) -> None:
         """Trace and compile the program for arguments like these."""
+        self._site = partial(Site.of, elementwise=elementwise)
         traced, shape = jax.make_jaxpr(program, return_shape=True)(*arguments)
-        found = (Site.of(equation) for equation in _equations(traced.jaxpr))
+        found = map(self._site, _equations(traced.jaxpr))
         self._index = {site: k for k, site in enumerate(dict.fromkeys(site for site in found if site))}
         self._answer = jax.tree.structure(shape)
         none = jnp.zeros(len(self._index), dtype=jnp.int32)
@@ -132,7 +153,7 @@ class Counter:
         if inner is not None:
             return self._run(inner, counts, *values)
         results = equation.primitive.bind(*values, **params)
-        site = Site.of(equation)
+        site = self._site(equation)
         counts = counts.at[self._index[site]].add(1) if site else counts
         return counts, *(results if equation.primitive.multiple_results else [results])
 

@@ -3,20 +3,21 @@
 Products, factorisations and triangular solves are counted as they are executed (`benchmarks.counting`), and taken as
 the least time of an H100 (`benchmarks.roofline`). Rows are counted that come when the pool is full: many less fewer,
 so that the last, after which none come, do not count, but for chance: how full lanes were is known to some per cent.
-Elementwise work and the pool's own copies are not counted. With them, and with XLA's batched kernels of a CPU, whole
+Operations on single numbers are counted of closed forms alone, which are little else, and the pool's own copies
+are not. With them, and with XLA's batched kernels of a CPU, whole
 runs are timed in seconds of processor. `before.csv` beside the table, if it is there, holds what was counted of an
 engine without a pool, and is drawn too.
 """
 
 import argparse
 import csv
+import re
 import resource
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
 
-import matplotlib as mpl
 import numpy as np
 from matplotlib.figure import Figure
 
@@ -57,11 +58,22 @@ class Timed(NamedTuple):
     ratio: float
 
 
-SYSTEMS: dict[str, dict[str, Any]] = {  # trainings whose rows take unlike numbers of steps, at small sizes
-    "diagonal_network": {"solver": "gradient_flow", "n": 24, "d": 120, "alpha": 16.0, "l2": 0.03, "n_test": 64},
-    "matrix_completion": {"solver": "gradient_flow", "d": 10, "fraction": 0.4, "alpha": 5.0, "l2": 0.03},
-    "perceptron_ball": {"solver": "proximal_flow", "n": 10, "d": 5, "l1": 0.1, "l2": 0.1},
-}
+COMPLETION = {"model": "matrix_completion", "d": 10, "fraction": 0.4, "alpha": 5.0, "l2": 0.03}
+DIAGONAL = {"model": "diagonal_network", "n": 24, "d": 120, "alpha": 16.0, "l2": 0.03, "n_test": 64}
+BALL = {"model": "perceptron_ball", "n": 10, "d": 5, "l2": 0.1}
+LINEAR = {"model": "linear_regression", "n": 44, "d": 40}
+FEW_TIMES = {"until": 300, "record": "0,100,300"}
+SYSTEMS: list[dict[str, Any]] = [  # at small sizes: flows, whose rows take unlike numbers of steps, steps, closed forms
+    DIAGONAL | FEW_TIMES | {"solver": "gradient_flow"},
+    COMPLETION | FEW_TIMES | {"solver": "gradient_flow"},
+    BALL | FEW_TIMES | {"solver": "proximal_flow", "l1": 0.1},
+    DIAGONAL | {"solver": "gradient_descent", "learning_rate": 0.05, "until": 1000, "record": 20},
+    COMPLETION | {"solver": "gradient_descent", "learning_rate": 0.1, "until": 1000, "record": 20},
+    LINEAR | {"solver": "gradient_descent", "learning_rate": 0.01, "until": 1000, "record": 20},
+    LINEAR | {"solver": "exact_descent", "until": 1e6},
+    BALL | {"solver": "exact", "until": 10, "record": 20},
+    {"model": "perceptron_exponential", "solver": "exact", "until": 14, "record": 20},
+]
 RUNS = {  # with the realizations of each point
     "limit, n = 400, λ 0.40 to 0.60": ("--n 400 --lambda 0.4:0.6:0.02", 182),
     "gradient_flow, n = 100, σ = 1 and 5": ("--n 100 --d 48 --sigma 1,5 --solver gradient_flow --until 1e6", 500),
@@ -86,9 +98,8 @@ def kernels(*, short: bool) -> list[Family]:
         return [_family(40, 16, Limit())]
     limits = [_family(400, d, Limit()) for d in (160, 192, 208, 240)]
     flows = [_family(100, 48, GradientFlow(), sigma) for sigma in (1.0, 5.0)]
-    common = {"until": 300, "record": "0,100,300"}
-    systems = [Sweep.from_toml({"model": name} | fields | common) for name, fields in SYSTEMS.items()]
-    return [*limits, *flows, *(family for sweep in systems for family in sweep.families())]
+    systems = (family for fields in SYSTEMS for family in Sweep.from_toml(fields).families())
+    return [*limits, *flows, *systems]
 
 
 def _family(n: int, d: int, solver: Any, sigma: float = 1.0) -> Family:
@@ -159,30 +170,31 @@ def _timed_markdown(run: Timed) -> str:
 
 @styled
 def draw(found: list[Line], before: list[Line]) -> Figure:
-    """Draw work a row against lanes, and what it was when all lanes waited for the slowest."""
-    figure = Figure(figsize=(4.8, 2.8), layout="constrained")
-    axes = figure.add_subplot(xlabel="lanes", ylabel="counted work a row, relative to one lane")
-    axes.set_xscale("log", base=2)
-    axes.set_yscale("log")
-    colors = mpl.rcParams["axes.prop_cycle"].by_key()["color"]
+    """Draw work a row with many lanes, kernel by kernel, and what it was when all lanes waited for the slowest."""
     names = list(dict.fromkeys(line.kernel for line in found))
-    for color, name in zip(colors, names, strict=False):
-        now, then = (
-            sorted((line.lanes, line.ratio) for line in each if line.kernel == name) for each in (found, before)
-        )
-        axes.plot(*zip(*now, strict=True), "o-", color=color, label=name.replace(" to 1e+06", ""))
-        if then:
-            axes.plot(*zip(*then, strict=True), "s:", color=color, markerfacecolor="white")
-    axes.plot(
-        [], [], "s:", color=FAINT, markerfacecolor="white", label="before, when all lanes\nwaited for the slowest"
-    )
-    axes.axhline(1, color=FAINT, linewidth=0.6, zorder=0)
-    ticks = sorted({line.lanes for line in [*found, *before]})
-    axes.set_xticks(ticks, list(map(str, ticks)))
-    axes.set_yticks([1, 2, 5, 10, 20], ["1", "2", "5", "10", "20"])
+    figure = Figure(figsize=(6.4, 0.9 + 0.24 * len(names)), layout="constrained")
+    axes = figure.add_subplot(xlabel="counted work a row, relative to one lane", xscale="log")
+    for lanes, each, mark, color in [(*_widest(found), "o", "C0"), (*_widest(before), "s", FAINT)]:
+        here = [line for line in each if line.kernel in names]
+        if not here:
+            continue
+        places = [names.index(line.kernel) for line in here]
+        label = f"{lanes} lanes" + (", when all waited for the slowest" if mark == "s" else "")
+        hollow = "white" if mark == "s" else color
+        axes.plot([line.ratio for line in here], places, mark, color=color, markerfacecolor=hollow, label=label)
+    axes.axvline(1, color=FAINT, linewidth=0.6, zorder=0)
+    axes.set_yticks(range(len(names)), [re.sub(r" to [0-9.e+]+", "", name) for name in names])
+    axes.set_ylim(len(names) - 0.5, -0.5)
+    axes.set_xticks([1, 1.5, 2, 5, 10, 20], ["1", "1.5", "2", "5", "10", "20"])
     axes.minorticks_off()
-    figure.legend(loc="outside right upper")
+    figure.legend(loc="outside upper right", ncols=2)
     return figure
+
+
+def _widest(lines: list[Line]) -> tuple[int, list[Line]]:
+    """Return the largest number of lanes, and what was counted with it."""
+    most = max((line.lanes for line in lines), default=0)
+    return most, [line for line in lines if line.lanes == most]
 
 
 def main() -> None:

@@ -23,7 +23,7 @@ from benchmarks.kernel import ENGINE, Call
 from benchmarks.roofline import FOLDER, Machine, circumstances, kernels, markdown, tally, title, write
 from benchmarks.timing import seconds
 from sweepjax.engine.dealing import deal
-from sweepjax.engine.kernel import drawn
+from sweepjax.engine.drawing import drawn
 from sweepjax.keys import realization_keys
 from sweepjax.types import Chunk, Family
 

@@ -62,7 +62,7 @@ class Machine(NamedTuple):
 
     def least(self, site: Site) -> tuple[float, str]:
         """Return the least seconds of one execution, and what bounds it."""
-        factor = site.kind == "Cholesky"
+        factor = site.kind in ("Cholesky", "eigenvectors")
         rate = self.cholesky(site.precision, site.size) if factor else self.rates[site.precision]
         return max((site.bytes / self.bandwidth, "memory"), (site.flops / rate, "Cholesky" if factor else "products"))
 
@@ -129,7 +129,9 @@ def _counter(family: Family, lanes: int, most: int) -> tuple[Any, ...]:
         def program(pool: Any, queue: Any, times: Any, always: Any) -> Any:
             return advance(kernel(times, always), lanes, pool, queue)
 
-        counter = Counter(program, pool, queue_of(places, rows_of(family, places), most), *rest)
+        closed = not task.solver.stages  # a row in closed form is little but operations on single numbers
+        queue = queue_of(places, rows_of(family, places), most)
+        counter = Counter(program, pool, queue, *rest, elementwise=closed)
     return counter.tally, pool, *rest
 
 

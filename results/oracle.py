@@ -28,6 +28,7 @@ LARGE, FEW, MANY = 500, 4, 10  # features or outputs of which few draws are take
 ACCURACY = 0.95
 WALK = {"solver": "proximal_flow", "until": 1e4, "record": "0,log:0.01:1e4@1400"}  # perceptrons, step by step
 GRAIN = 0.02  # of these times
+DENIED = ["preset", "point", "rows", "generalized", "best_test_accuracy"]  # columns of IMPOSSIBLE
 
 
 class Point(NamedTuple):
@@ -138,13 +139,13 @@ def denied(point: Point, draws: int) -> dict[str, Any]:
     rows = point.trained(draws)
     ends = np.array([curve[-1] for curve in rows["test_accuracy"]])
     right = rows["generalizes"].to_numpy(bool) if "generalizes" in rows else ends >= ACCURACY
-    best = {"best_test_accuracy": ends.max()}
-    return {"preset": point.preset, "point": point.where, "rows": len(rows), "generalized": int(right.sum())} | best
+    return dict(zip(DENIED, [point.preset, point.where, len(rows), int(right.sum()), ends.max()], strict=True))
 
 
 def main(times: str, impossible: str, draws: str, *presets: str) -> None:
     """Write both tables as they grow, and print their sums."""
     near, false = [], []
+    pd.DataFrame(columns=DENIED).to_csv(impossible, index=False)
     for name in presets or preset_names():
         timed_points, never = points(name)
         for point in timed_points:

@@ -60,6 +60,14 @@ class Abilities(Protocol):
         """Return scalars and vectors of the dataset and the parameters at t = 0, once a row."""
         ...
 
+    @property
+    def search(self) -> "Solver":
+        """Return what finds facts that take many steps: a solver of no clock, whose `info` they are.
+
+        A row waits for its stages before it leaves; whatever they need of the fields is in `problem.model`.
+        """
+        ...
+
     def batch(self, key: Key[Array, ""], data: Data, size: int) -> Any:
         """Draw what `training_loss` takes as its batch of so many samples."""
         ...

@@ -13,7 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from sweepjax.columns import CLOCKS, FIRST
-from sweepjax.engine.facts import facts_of
+from sweepjax.engine.facts import facts_of, unsought
 from sweepjax.engine.kernel import clock_of
 from sweepjax.engine.looking import watches
 from sweepjax.engine.one_shape import check_shapes
@@ -96,8 +96,8 @@ def _of_model(task: Task) -> tuple[Problem, list[Source]]:
     metrics, facts = Method("models", cls, "metrics"), Method("models", cls, "facts")
     if solver.clock != "none":
         sources.append(_source(metrics, metrics.shapes(model, start, data), scalars=True))
-    if hasattr(cls, "facts"):
-        sources.append(_source(facts, facts.traced(facts_of, problem)))
+    if hasattr(cls, "facts") or hasattr(cls, "search"):
+        sources.append(_source(facts, facts.traced(lambda problem: facts_of(problem, unsought(problem)), problem)))
     if solver.clock != "none" and watches(task.model):
         crossings = Method("models", cls, "crossings")
         sources.append(_source(crossings, crossings.shapes(model, start, data), scalars=True))

@@ -23,13 +23,18 @@ def fact_of(observable: Any, problem: Problem, always: Bool[ArrayLike, ""]) -> A
     return lax.cond(always, fact, lambda data, start: nothing, problem.data, problem.start)
 
 
-def facts_of(problem: Problem) -> Columns:
-    """Return what a model says once a row; it may say nothing, or look at the data only."""
-    facts = getattr(problem.model, "facts", None)
-    if facts is None:
-        return {}
-    looks = len(inspect.signature(facts).parameters)
-    return facts(problem.data, problem.start) if looks > 1 else facts(problem.data)
+def unsought(problem: Problem) -> Any:
+    """Return the state of a model's search that has not begun; None if it seeks nothing."""
+    search = getattr(problem.model, "search", None)
+    return search.init(problem) if search else None
+
+
+def facts_of(problem: Problem, sought: Any) -> Columns:
+    """Return what a model says once a row: of the data, and of the start if it takes it; and what it sought."""
+    facts, search = (getattr(problem.model, name, None) for name in ("facts", "search"))
+    looks = len(inspect.signature(facts).parameters) if facts else 0
+    said = facts(*(problem.data, problem.start)[:looks]) if facts else {}
+    return said | (search.info(problem, sought) if search else {})
 
 
 def completed(observable: Observable, problem: Problem, trajectory: Trajectory) -> Array:

@@ -13,11 +13,12 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 from jax import lax
-from jaxtyping import Array, ArrayLike, Bool, Float, Int, Key, UInt32
+from jaxtyping import Array, ArrayLike, Bool, Float, Int, UInt32
 
+from sweepjax.engine.drawing import apart, drawn, started, viewed
 from sweepjax.engine.ending import begun, ending, unrecorded
-from sweepjax.engine.facts import completed, fact_of, facts_of
-from sweepjax.engine.looking import first_crossings, first_look, looked
+from sweepjax.engine.facts import completed, fact_of, facts_of, unsought
+from sweepjax.engine.looking import first_crossings, first_look, looked, watches
 from sweepjax.keys import fingerprint, keys_of, restored
 from sweepjax.protocols import Observable
 from sweepjax.sweep.stop import Stop
@@ -48,6 +49,7 @@ class Slot(NamedTuple):
     kept: Any  # the metrics, and what each observable keeps, at the recorded times [t ...]
     streak: Any = None  # of the last recorded times, at how many in a row the training was to end
     looks: Any = None  # between recorded times, at what may cross a threshold
+    sought: Any = None  # the state of the model's own search for facts
 
 
 class RowColumns(NamedTuple):
@@ -70,7 +72,7 @@ class Kernel:
         stop: what ends a training before its time, if anything does.
         always: true, in a way that the compiler does not know.
         keeps_view: whether a row keeps the solver's view of the data, or makes it anew at every stage.
-        watches: whether the model has numbers whose first crossings are columns.
+        model: any model of the program's rows; only its shape counts.
     """
 
     solver: Any
@@ -79,41 +81,47 @@ class Kernel:
     stop: Stop | None
     always: Bool[Array, ""]
     keeps_view: bool
-    watches: bool = False
+    model: Any = None
 
     @property
     def stages(self) -> tuple[Callable[[Slot], Slot], ...]:
-        """What a row may wait for before it leaves: the stages of its solver, to be recorded, and to be looked at."""
+        """What a row may wait for before it leaves.
+
+        First the stages of its solver, to be recorded, and to be looked at; then those of its model's search.
+        """
         own = tuple(_advancing(self, number) for number in range(len(self.solver.stages)))
-        return (*own, self.record, *[self.look] * self._looks) if self.times.size else own
+        last = range(len(self._search.stages) if self._search else 0)
+        return (*own, *self._seeing, *(_searching(self, number) for number in last))
 
     def enter(self, row: Row) -> Slot:
         """Draw the dataset and start the solver."""
         who = fingerprint(row.model) if row.used is None else row.fingerprint
         keys = keys_of(who, row.seed, row.realization)
         data = drawn(row.model, keys.data, self.always, row.used)
-        start = apart(partial(_start, row.model), self.always, keys.init, data)
+        start = apart(partial(started, row.model), self.always, keys.init, data)
         problem = Problem(row.model, data, start, keys.batches, used=row.used)
-        view = _view(row.solver, problem)
+        view = viewed(row.solver, problem)
         state = row.solver.init(problem._replace(view=view))
         kept = view if self.keeps_view else None
         key = jax.random.key_data(keys.batches)
         streak = jnp.int32(0) if self.stop else None
         looks = first_look(problem) if self._looks else None
-        return Slot(row, key, data, start, kept, state, jnp.int32(0), self._nothing(problem), streak, looks)
+        under = state, jnp.int32(0), self._nothing(problem), streak, looks, unsought(problem)
+        return Slot(row, key, data, start, kept, *under)
 
     def waits(self, slot: Slot) -> Int[Array, ""]:
         """Return which of the stages a row waits for; their number if it leaves."""
-        solver = slot.row.solver
-        if not self.times.size:
-            return solver.waits(slot.state, jnp.inf)
+        solver, own = slot.row.solver, len(slot.row.solver.stages)
+        after = own + len(self._seeing) + (self._search.waits(slot.sought, jnp.inf) if self._search else 0)
         stage = solver.waits(slot.state, self._until(slot))
+        if not self.times.size:
+            return jnp.where(stage < own, stage, after).astype(jnp.int32)
         if self._looks:
             # A look that is due comes before the record: it needs the state that has just reached it.
-            seen = jnp.isfinite(slot.looks.due) & (solver.waits(slot.state, slot.looks.due) == len(solver.stages))
-            stage = jnp.where(seen, len(solver.stages) + 1, stage)
+            seen = jnp.isfinite(slot.looks.due) & (solver.waits(slot.state, slot.looks.due) == own)
+            stage = jnp.where(seen, own + 1, stage)
         goes_on = (slot.recorded < self.times.size) & ~self._ended(slot)
-        return jnp.where(goes_on, stage, len(self.stages)).astype(jnp.int32)
+        return jnp.where(goes_on, stage, after).astype(jnp.int32)
 
     @property
     def _along(self) -> dict[str, Any]:
@@ -156,7 +164,7 @@ class Kernel:
         for (name, observable), values in zip(self._along.items(), kept, strict=True):
             curves[name] = completed(observable, problem, Trajectory(clock, columns, values))
         once = {name: each for name, each in self.observables.items() if name not in self._along}
-        facts, info = OrderedDict(facts_of(problem)), OrderedDict(solver.info(problem, slot.state))
+        facts, info = OrderedDict(facts_of(problem, slot.sought)), OrderedDict(solver.info(problem, slot.state))
         facts |= first_crossings(slot.looks, solver.clock) if self._looks else {}
         facts |= {name: fact_of(each, problem, self.always) for name, each in once.items()}
         if self.stop:
@@ -174,8 +182,16 @@ class Kernel:
         return min(getattr(self.solver, "at_once", 1), self.times.size)
 
     @property
+    def _search(self) -> Any:
+        return getattr(self.model, "search", None)
+
+    @property
+    def _seeing(self) -> tuple[Callable[[Slot], Slot], ...]:
+        return (self.record, *[self.look] * self._looks) if self.times.size else ()
+
+    @property
     def _looks(self) -> bool:
-        return self.watches and self.times.size > 0
+        return watches(self.model) and self.times.size > 0
 
     def _until(self, slot: Slot) -> Float[Array, ""]:
         if not self.times.size:
@@ -192,7 +208,7 @@ class Kernel:
     def problem(self, slot: Slot) -> Problem:
         """Return what the solver of a row is given."""
         problem = Problem(slot.row.model, slot.data, slot.start, restored(slot.key), slot.view, slot.row.used)
-        return problem if self.keeps_view else problem._replace(view=_view(slot.row.solver, problem))
+        return problem if self.keeps_view else problem._replace(view=viewed(slot.row.solver, problem))
 
     def _nothing(self, problem: Problem) -> Any:
         """Return room for what is kept: a block more than is recorded, since blocks are written whole."""
@@ -212,27 +228,14 @@ def _advancing(kernel: Kernel, number: int) -> Callable[[Slot], Slot]:
     return advance
 
 
-def _start(model: Any, key: Key[Array, ""], data: Any) -> Any:
-    return jax.tree.map(jnp.asarray, model.init(key, data))
+def _searching(kernel: Kernel, number: int) -> Callable[[Slot], Slot]:
+    """Return a stage of the model's search as a function of the slot."""
 
+    def search(slot: Slot) -> Slot:
+        stage = slot.row.model.search.stages[number]
+        return slot._replace(sought=stage(kernel.problem(slot), slot.sought, jnp.float64(jnp.inf)))
 
-def _view(solver: Any, problem: Problem) -> Any:
-    return solver.view(problem) if hasattr(solver, "view") else None
-
-
-def drawn(model: Any, key: Key[Array, ""], always: Bool[ArrayLike, ""] = True, used: Any = None) -> Any:
-    """Draw a dataset; of a padded model, that of the value `used`."""
-    return apart(model.sample if used is None else partial(model.sample, used=used), always, key)
-
-
-def apart(function: Callable[..., Any], always: Bool[ArrayLike, ""], *arguments: Any) -> Any:
-    """Return what a function returns, the same bits whatever is computed from it.
-
-    The compiler fuses nothing into or out of a branch; an optimization barrier it drops too early on a CPU.
-    """
-    shapes = jax.eval_shape(function, *arguments)
-    nothing = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), shapes)
-    return lax.cond(always, function, lambda *_: nothing, *arguments)
+    return search
 
 
 def clock_of(solver: Any, times: Float[Array, " t"]) -> Columns:

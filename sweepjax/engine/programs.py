@@ -12,7 +12,6 @@ from jaxtyping import Array
 from sweepjax.engine.devices import cores
 from sweepjax.engine.kept import kept
 from sweepjax.engine.kernel import Kernel, Row
-from sweepjax.engine.looking import watches
 from sweepjax.engine.pool import advance
 from sweepjax.engine.settings import settled
 from sweepjax.engine.sizes import Shape
@@ -83,7 +82,7 @@ def kernel_of(task: Task, lanes: int, row: Row, times: Array, always: Array) -> 
     """Return the life of rows like this one, of a task or another that observes the same."""
     stop = Stop.parse(task.stop) if task.stop else None
     seen, alone = observables_of(task), lanes == 1
-    return Kernel(row.solver, times, seen, stop, always, keeps_view=alone, watches=watches(row.model))
+    return Kernel(row.solver, times, seen, stop, always, keeps_view=alone, model=row.model)
 
 
 def _advancing(task: Task, lanes: int) -> Any:

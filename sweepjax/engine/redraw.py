@@ -6,7 +6,7 @@ import jax
 import numpy as np
 
 from sweepjax.engine.devices import devices
-from sweepjax.engine.kernel import drawn
+from sweepjax.engine.drawing import drawn
 from sweepjax.engine.rows import model_of
 from sweepjax.engine.settings import settled
 from sweepjax.keys import realization_keys

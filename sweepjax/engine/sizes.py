@@ -13,7 +13,6 @@ import numpy as np
 from sweepjax.engine.counting import operations
 from sweepjax.engine.given import Brought
 from sweepjax.engine.kernel import Kernel, Row
-from sweepjax.engine.looking import watches
 from sweepjax.engine.settings import settled
 from sweepjax.engine.widths import compiled
 from sweepjax.keys import realization_keys
@@ -141,11 +140,10 @@ def _steps_and_bytes(task: Task) -> tuple[int, int]:
     row = Row(task.model, task.solver, np.uint32(0), np.uint32(0))
     with settled():
         times, always = jnp.asarray(task.times, dtype=jnp.float64), jnp.asarray(True)
-        seen = watches(task.model)
-        steps = len(Kernel(task.solver, times, {}, None, always, keeps_view=False, watches=seen).stages) + 2
+        steps = len(Kernel(task.solver, times, {}, None, always, keeps_view=False, model=task.model).stages) + 2
 
         def enter(row: Row) -> Any:
-            return Kernel(row.solver, times, {}, None, always, keeps_view=False, watches=seen).enter(row)
+            return Kernel(row.solver, times, {}, None, always, keeps_view=False, model=task.model).enter(row)
 
         slot = jax.eval_shape(enter, row)
     return steps, sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(slot))

@@ -9,14 +9,14 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 WIDTH, HEIGHT, LEGEND = 3.4, 1.35, 0.7  # of a panel and of the legend above them, in inches
-TALL = 5  # panels in a column
+TALL = 5  # panels in a column at most
 MOST = 7  # colours that can be told apart
 
 
 def grid(names: Sequence[str], label: str) -> tuple[Figure, dict[str, Axes]]:
-    """Return a figure with a panel for each name, in columns; the lowest of each names the axis they share."""
-    tall = min(len(names), TALL)
-    across = -(-len(names) // tall)
+    """Return a figure with a panel for each name, in even columns; the lowest of each names the axis they share."""
+    across = -(-len(names) // TALL)
+    tall = -(-len(names) // across)
     figure = Figure(figsize=(WIDTH * across, HEIGHT * tall + LEGEND))
     panels = list(figure.subplots(tall, across, sharex=True, squeeze=False).T.flat)
     for axes in panels[len(names) :]:

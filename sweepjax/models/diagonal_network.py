@@ -5,7 +5,7 @@ decays meanwhile as e^(-λt); near λt = log α the network turns to the largest
 labels depend on few features this is grokking; where they do not, it is its opposite.
 
 The gradient flow is solved in n variables, whatever d: u and v are u₀ e^(-λt ± 2 xᵀq), and dq_i/dt = y_i σ(-y_i f_i)/n.
-They are kept as α²q, which is of the size of the margins.
+They are kept as α²q, which is of the size of the margins, or as q where α is below 1 and they have to grow first.
 
 Source:
     Lyu, Jin, Li, Du, Lee, Hu, "Dichotomy of Early and Late Phase Implicit Biases Can Provably Induce Grokking",
@@ -125,15 +125,18 @@ class DiagonalNetwork:
 
     def velocity(self, q: Float[Array, " n"], data: Examples, time: Float[Array, ""]) -> Float[Array, " n"]:
         w = self.predictor(self.expanded(q, data, time))
-        return jnp.square(self.alpha) * data.y * jax.nn.sigmoid(-data.y * product(data.x, w)) / data.y.size
+        return self._scale() * data.y * jax.nn.sigmoid(-data.y * product(data.x, w)) / data.y.size
 
     def expanded(self, q: Float[Array, " n"], data: Examples, time: Float[Array, ""]) -> Layers:
-        pull, level = 2 * combination(data.x, q / jnp.square(self.alpha)), self._log_start() - self.l2 * time
+        pull, level = 2 * combination(data.x, q / self._scale()), self._log_start() - self.l2 * time
         return Layers(jnp.exp(level + pull), jnp.exp(level - pull))
 
     def predictor(self, params: Layers) -> Float[Array, " d"]:
         """Return w = u² - v², which is exactly 0 where u = v."""
         return (params.u - params.v) * (params.u + params.v)
+
+    def _scale(self) -> Float[Array, ""]:
+        return jnp.maximum(jnp.square(jnp.asarray(self.alpha, jnp.float64)), 1)
 
     def _log_start(self) -> Float[Array, ""]:
         """Return log u₀; α is the norm of all parameters at t = 0."""

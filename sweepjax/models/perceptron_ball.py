@@ -9,26 +9,19 @@ Source:
     arXiv 2210.15435, section 3.2.
 """
 
-from collections.abc import Callable
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jax import lax
 from jax.scipy.special import betainc
-from jaxtyping import Array, Bool, Float, Int, Key
+from jaxtyping import Array, Float, Int, Key
 
+from sweepjax.models._first_crossings import FirstCrossings
 from sweepjax.models._quadratic import QuadraticLoss
-from sweepjax.primitives import orthants
 from sweepjax.primitives.batches import with_replacement
 from sweepjax.primitives.orthants import Penalized
-from sweepjax.primitives.quadratic import Quadratic, flow_spans, modes, moved
+from sweepjax.primitives.quadratic import Quadratic
 from sweepjax.types import Columns, parameter, plugin
-
-PLACES = 256  # times at which a flow is looked at, evenly in the logarithm
-EARLY, LATE = 1e-3, 40.0  # the first and the last, over the fastest and the slowest relaxation
-HALVINGS = 40  # to find a time between two of them
-MOST_STEPS = 100_000  # of a flow with a penalty, which rests long before
 
 
 class Inputs(NamedTuple):
@@ -80,18 +73,9 @@ class PerceptronBall(QuadraticLoss):
             "test_accuracy": 1 - self._error(w),
         }
 
-    def facts(self, data: Inputs, start: Weights) -> Columns:
-        """Return when nothing is wrong for the first time: on the samples, and on fresh inputs.
-
-        A draw generalizes where nothing is wrong in the end; only such a draw has a time to generalize.
-        """
-        generalizes, (t_train, t_test) = lax.cond(self.l1 > 0, self._walked, self._foreseen, data, start)
-        return {
-            "generalizes": generalizes,
-            "t_train": _if(jnp.isfinite(t_train), t_train),
-            "t_test": _if(generalizes, t_test),
-            "t_grok": _if(generalizes, t_test - t_train),
-        }
+    @property
+    def search(self) -> FirstCrossings:
+        return FirstCrossings()
 
     def limit_known(self) -> dict[str, float]:
         """Return that no draw generalizes, where h = ε w₁/‖w‖ stays below 1; beyond it depends on the samples."""
@@ -118,58 +102,13 @@ class PerceptronBall(QuadraticLoss):
         cap = 0.5 * betainc(0.5 * (self.d + 1), 0.5, jnp.clip(beyond, 0, 1))
         return jnp.where(w[0] < 0, 1 - cap, cap)
 
-    def _heights(self, w: Float[Array, " d"], data: Inputs) -> Float[Array, "2"]:
+    def heights(self, w: Float[Array, " d"], data: Inputs) -> Float[Array, "2"]:
         """Return what is not negative where nothing is wrong: on the samples, and on fresh inputs (h ≥ 1)."""
         return jnp.stack([jnp.min(_margins(w, data)), jnp.where(w[0] > 0, self._ahead(w), -1.0)])
 
     def _ahead(self, w: Float[Array, " d"]) -> Float[Array, ""]:
         """Return (h² - 1)‖w‖², which does not cancel: at ε = 1 it is 0 on the axis, and below 0 elsewhere."""
         return (self.epsilon - 1) * (self.epsilon + 1) * w[0] ** 2 - jnp.sum(w[1:] ** 2)
-
-    def _foreseen(self, data: Inputs, start: Weights) -> tuple[Bool[Array, ""], Float[Array, "2"]]:
-        """Return whether fresh inputs are right in the end, and both times, from the flow in closed form."""
-        each = modes(self.quadratic(data), start.w)
-
-        def heights(time: Float[Array, ""]) -> Float[Array, "2"]:
-            return self._heights(moved(each, flow_spans(each.rates, time)), data)
-
-        ends = jnp.log(EARLY / each.rates[-1]), jnp.log(LATE / jnp.maximum(each.rates[0], 1e-9 * each.rates[-1]))
-        times = jnp.append(0.0, jnp.exp(jnp.linspace(*ends, PLACES)))
-        right = jax.vmap(heights)(times) >= 0
-        before = jnp.maximum(jnp.argmax(right, axis=0) - 1, 0)
-        first = jax.vmap(lambda which, place: _between(lambda time: heights(time)[which], times, place))(
-            jnp.arange(2), before
-        )
-        first = jnp.where(jnp.any(right, axis=0), first, jnp.inf)
-        return right[-1, 1], jnp.where(right[0], 0.0, first)
-
-    def _walked(self, data: Inputs, start: Weights) -> tuple[Bool[Array, ""], Float[Array, "2"]]:
-        """Return the same of a flow with an L1 penalty, walked until it rests; not a step is taken of another."""
-        loss = self.penalized(data)
-
-        def step(carry: tuple[orthants.Path, Array]) -> tuple[orthants.Path, Array]:
-            path, first = carry
-            path = orthants.advance(loss, path)
-            return path, self._first(path, first, data)
-
-        # Where rows are computed side by side, some with a penalty, those without one come here, too.
-        begin = orthants.start(loss, start.w, self.l1 == 0)
-        first = jnp.where(self._heights(start.w, data) >= 0, 0.0, jnp.inf)
-        path, first = lax.while_loop(
-            lambda carry: ~carry[0].resting & (carry[0].steps < MOST_STEPS), step, (begin, first)
-        )
-        return self._heights(path.theta, data)[1] >= 0, first
-
-    def _first(self, path: orthants.Path, first: Float[Array, "2"], data: Inputs) -> Float[Array, "2"]:
-        """Return the times of the first crossings after one more step; infinity where there is none yet."""
-        found = (self._heights(path.theta, data) >= 0) & jnp.isinf(first)
-
-        def crossing(which: Int[Array, ""], halvings: Int[Array, ""]) -> Float[Array, ""]:
-            ends = jnp.stack([path.before, path.now])
-            return _between(lambda time: self._heights(orthants.position(path, time), data)[which], ends, 0, halvings)
-
-        times = jax.vmap(crossing)(jnp.arange(2), jnp.where(found, HALVINGS, 0))
-        return jnp.where(found, times, first)
 
 
 def _loss(params: Weights, data: Inputs) -> Float[Array, ""]:
@@ -178,22 +117,3 @@ def _loss(params: Weights, data: Inputs) -> Float[Array, ""]:
 
 def _margins(w: Float[Array, " d"], data: Inputs) -> Float[Array, " 2*n"]:
     return data.y * (data.x @ w)
-
-
-def _between(
-    height: Callable[[Array], Array], times: Float[Array, " k"], place: Array | int, halvings: Array | int = HALVINGS
-) -> Float[Array, ""]:
-    """Return when a height rises to 0 between two neighbours of the times."""
-    ends = times[place], times[jnp.minimum(place + 1, times.size - 1)]
-
-    def halve(_: Array, ends: tuple[Array, Array]) -> tuple[Array, Array]:
-        middle = 0.5 * (ends[0] + ends[1])
-        wrong = height(middle) < 0
-        return jnp.where(wrong, middle, ends[0]), jnp.where(wrong, ends[1], middle)
-
-    return lax.fori_loop(0, halvings, halve, ends)[1]
-
-
-def _if(true: Bool[Array, ""], value: Float[Array, ""]) -> tuple[Array, Array]:
-    """Return a column that exists where something is true."""
-    return jnp.where(true, value, 0), true

@@ -3,6 +3,9 @@
 While no parameter changes its sign, dθ/dt = c - λs - Hθ is linear, s the signs: a step is a Taylor series, and so is
 the path between its ends. A parameter that comes to 0 is held there as long as the penalty is stronger than the pull
 |c - Hθ| on it; a step ends where one comes to 0, or is no longer held.
+
+Where it ends is found by halving, which most steps do not need: it is a part of its own, so that paths that are
+walked side by side do not wait for those that turn.
 """
 
 from typing import NamedTuple
@@ -36,6 +39,7 @@ class Path(NamedTuple):
     unit: Float[Array, ""]
     theta: Float[Array, " p"]
     signs: Float[Array, " p"]  # 0 where a parameter is held at 0
+    turning: Bool[Array, ""]  # the step that the series is of ends where a sign changes, which is not found yet
     resting: Bool[Array, ""]
     steps: Int[Array, ""]
 
@@ -45,23 +49,30 @@ def start(loss: Penalized, theta: Float[Array, " p"], resting: Bool[ArrayLike, "
     zero = jnp.zeros((), theta.dtype)
     series = jnp.zeros((ORDER + 1, theta.size), theta.dtype).at[0].set(theta)
     signs = jnp.where(theta == 0, _departing(loss, theta), jnp.sign(theta))
-    return Path(zero, zero, series, zero + 1, theta, signs, jnp.asarray(resting), jnp.int32(0))
+    return Path(zero, zero, series, zero + 1, theta, signs, zero != 0, jnp.asarray(resting), jnp.int32(0))
 
 
 def advance(loss: Penalized, path: Path) -> Path:
-    """Take a step, to where a sign changes if that comes first."""
+    """Take a step; where a sign changes before its end, begin it only."""
     unit = STRIDE / jnp.linalg.norm(loss.smooth.hessian)
     series = _series(loss, path, unit)
     end = jnp.sum(series, axis=0)
     cut = jnp.any(_broken(loss, path.signs, end))
-    share = jnp.where(cut, _first_break(loss, path.signs, series, jnp.where(cut, HALVINGS, 0)), 1.0)
-    theta = jnp.where(cut, at(series, share), end)
-    changes = cut & _broken(loss, path.signs, at(series, jnp.minimum(share + 2.0**-HALVINGS, 1)))
+    speed = jnp.max(jnp.abs(_slope(loss, path.signs, end)))
+    resting = ~cut & (speed <= RESTING * (1 + jnp.max(jnp.abs(loss.smooth.pull))))
+    theta, now = jnp.where(cut, path.theta, end), jnp.where(cut, path.now, path.now + unit)
+    return Path(path.now, now, series, unit, theta, path.signs, cut, resting, path.steps + 1)
+
+
+def turn(loss: Penalized, path: Path) -> Path:
+    """End a step that was begun, where the first sign changes."""
+    share = _first_break(loss, path.signs, path.series)
+    theta = at(path.series, share)
+    changes = _broken(loss, path.signs, at(path.series, jnp.minimum(share + 2.0**-HALVINGS, 1)))
     theta = jnp.where(changes, 0.0, theta)
     signs = jnp.where(changes, _departing(loss, theta), path.signs)
-    speed = jnp.max(jnp.abs(_slope(loss, signs, theta)))
-    resting = ~cut & (speed <= RESTING * (1 + jnp.max(jnp.abs(loss.smooth.pull))))
-    return Path(path.now, path.now + share * unit, series, unit, theta, signs, resting, path.steps + 1)
+    now = path.before + share * path.unit
+    return path._replace(now=now, theta=theta, signs=signs, turning=jnp.zeros((), bool))
 
 
 def position(path: Path, time: Float[Array, ""]) -> Float[Array, " p"]:
@@ -106,8 +117,8 @@ def _broken(loss: Penalized, signs: Float[Array, " p"], theta: Float[Array, " p"
     return jnp.where(signs == 0, escapes, signs * theta < -ROUNDING)
 
 
-def _first_break(loss: Penalized, signs: Array, series: Array, halvings: Int[Array, ""]) -> Float[Array, ""]:
-    """Return the share of a step after which a sign changes, found by so many halvings."""
+def _first_break(loss: Penalized, signs: Array, series: Array) -> Float[Array, ""]:
+    """Return the share of a step after which a sign changes."""
 
     def halve(_: Array, ends: tuple[Array, Array]) -> tuple[Array, Array]:
         low, high = ends
@@ -115,4 +126,4 @@ def _first_break(loss: Penalized, signs: Array, series: Array, halvings: Int[Arr
         broken = jnp.any(_broken(loss, signs, at(series, middle)))
         return jnp.where(broken, low, middle), jnp.where(broken, middle, high)
 
-    return lax.fori_loop(0, halvings, halve, (jnp.zeros(()), jnp.ones(())))[0]
+    return lax.fori_loop(0, HALVINGS, halve, (jnp.zeros(()), jnp.ones(())))[0]

@@ -14,11 +14,15 @@ Vector = NDArray[np.float64]
 Gradient = Callable[[Vector], Vector]
 
 WORK = 2e10  # multiplications that a recheck may take; what comes after is left alone
+BEYOND = 1e12  # a parameter of a training that diverges
+CALL = 1e5  # of them in the time that any gradient takes, however small
 AGREEMENT = 1e-3  # of a column's largest value, between two integrators
 
 
 def states(row: Mapping[str, Any], gradient: Gradient, start: Vector, work: float) -> Iterator[tuple[int, Vector]]:
     """Yield the place of each recorded time and the parameters there, of descent and of the flow; of others nothing.
+
+    A training that diverges is left alone from where single precision may not follow it.
 
     Args:
         row: a stored row.
@@ -26,7 +30,7 @@ def states(row: Mapping[str, Any], gradient: Gradient, start: Vector, work: floa
         start: the parameters at t = 0.
         work: multiplications in one gradient.
     """
-    most = max(1, int(WORK / work))
+    most = max(1, int(WORK / max(work, CALL)))
     if row["solver"] == "gradient_descent":
         yield from _descended(row, gradient, start, most)
     if row["solver"] == "gradient_flow":
@@ -40,6 +44,8 @@ def _descended(row: Mapping[str, Any], gradient: Gradient, start: Vector, most: 
             return
         for _ in range(int(step) - taken):
             y = y - row["learning_rate"] * gradient(y)
+            if not np.max(np.abs(y)) < BEYOND:
+                return
         taken = int(step)
         yield place, y
 
@@ -62,11 +68,11 @@ def _flowed(row: Mapping[str, Any], gradient: Gradient, start: Vector, most: int
 
 
 def unlike(row: Mapping[str, Any], found: Iterable[tuple[int, Mapping[str, float]]]) -> Iterator[Contradiction]:
-    """Yield the first recorded value of each column that differs from what was found at its place."""
+    """Yield the first recorded value of each column that differs from what was found at its place, if anything was."""
     listed = list(found)
     for name in listed[0][1] if listed else ():
         scale = max(abs(value) for value in islice(row[name], len(listed)))
         for place, columns in listed:
-            if not abs(row[name][place] - columns[name]) <= AGREEMENT * max(scale, 1e-9):
+            if name in columns and not abs(row[name][place] - columns[name]) <= AGREEMENT * max(scale, 1e-9):
                 yield Contradiction(f"{name}[{place}]", row[name][place], columns[name])
                 break

@@ -15,6 +15,7 @@ from sweepjax.recheck._contradiction import Contradiction
 from sweepjax.recheck._paths import AGREEMENT, states, unlike
 from sweepjax.recheck.limit import nearest_point
 
+VANISHED = 1e-6  # a norm below which SciPy's own errors are a direction
 MOST_MARGIN = 3e7  # entries of a dataset whose hard margin SciPy finds in a minute
 
 
@@ -50,11 +51,10 @@ def _columns(x: ndarray, y: ndarray, nearest: tuple[ndarray, float] | None) -> d
     u, v = np.split(y, 2)
     w = u**2 - v**2
     right, length = x @ w, np.linalg.norm(w)
-    columns = {
-        "train_loss": float(np.mean(np.logaddexp(0, -right))),
-        "norm": float(np.linalg.norm(y)),
-        "margin_l1": float(np.min(right) / np.sum(np.abs(w))) if length > 0 else 0.0,
-    }
+    columns = {"train_loss": float(np.mean(np.logaddexp(0, -right))), "norm": float(np.linalg.norm(y))}
+    if columns["norm"] < VANISHED:
+        return columns
+    columns["margin_l1"] = float(np.min(right) / np.sum(np.abs(w))) if length > 0 else 0.0
     if nearest:
         direction, distance = nearest
         columns["cosine_l2"] = float(w @ direction / distance / length) if length > 0 else 0.0

@@ -10,7 +10,7 @@ from jaxtyping import Array, Float, Int
 from sweepjax.primitives import orthants
 from sweepjax.types import Columns, Problem, Stage, plugin
 
-BLOCK = 16  # steps of one visit
+BLOCK = 4  # steps of one visit
 
 
 @plugin
@@ -24,14 +24,14 @@ class ProximalFlow:
 
     @property
     def stages(self) -> tuple[Stage, ...]:
-        return (self._walk,)
+        return self._walk, self._turn
 
     def init(self, problem: Problem) -> orthants.Path:
         (theta,) = jax.tree.leaves(problem.start)
         return orthants.start(problem.model.penalized(problem.data), theta.ravel())
 
     def waits(self, state: orthants.Path, until: Float[Array, ""]) -> Int[Array, ""]:
-        return jnp.where((state.now < until) & ~state.resting, 0, 1).astype(jnp.int32)
+        return jnp.where(state.turning, 1, jnp.where((state.now < until) & ~state.resting, 0, 2)).astype(jnp.int32)
 
     def params(self, problem: Problem, state: orthants.Path, time: Float[Array, ""]) -> Any:
         (theta,), structure = jax.tree.flatten(problem.start)
@@ -47,3 +47,6 @@ class ProximalFlow:
             lambda path: orthants.advance(loss, path),
             state,
         )
+
+    def _turn(self, problem: Problem, state: orthants.Path, until: Float[Array, ""]) -> orthants.Path:
+        return orthants.turn(problem.model.penalized(problem.data), state)

@@ -35,6 +35,12 @@ JOBS = {
     "diagonal network, n = 96, d = 1000, gradient_descent": 2,
     "matrix completion, d = 20, gradient_flow": 2,
     "matrix completion, d = 20, gradient_descent": 2,
+    "perceptron exponential, exact": 1,
+    "perceptron ball, exact": 1,
+    "linear regression, exact_descent": 1,
+    "a run of 20 points": 1,
+    "fine scan, nothing compiled": 1,
+    "fine scan, compiled before": 1,
 }
 
 

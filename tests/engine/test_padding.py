@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sweepjax.engine.contract import check
+from sweepjax.engine.drawing import drawn
 from sweepjax.engine.engine import Engine
-from sweepjax.engine.kernel import drawn
 from sweepjax.engine.widths import compiled, rows_of
 from sweepjax.keys import realization_keys
 from sweepjax.models.logistic import Logistic

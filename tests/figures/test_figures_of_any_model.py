@@ -70,6 +70,13 @@ def test_a_quantity_has_one_panel_for_training_set_and_fresh_data_and_its_logari
     assert {"width = 8", "width = 16", "training set", "fresh data", "time t"} <= words(figure)
 
 
+def test_more_quantities_than_fit_one_column_stand_in_columns_about_as_long():
+    many = {f"extra{k}": lists(np.ones((8, TIMES.size)) + TIMES) for k in range(4)}
+    axes = drawn(rows(curves=True, **many)).axes
+    assert len(axes) == 6
+    assert {each.get_subplotspec().get_gridspec().get_geometry() for each in axes} == {(3, 2)}
+
+
 def test_a_curve_over_decades_has_a_logarithmic_axis_and_another_does_not():
     loss, ipr = drawn(rows(curves=True)).axes
     assert (loss.get_yscale(), ipr.get_yscale()) == ("log", "linear")

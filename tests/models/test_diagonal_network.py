@@ -6,6 +6,7 @@ import pyarrow.dataset as pds
 import pytest
 from training import first_draw, metrics_at
 
+import sweepjax as sj
 from sweepjax.engine.redraw import dataset
 from sweepjax.models import _signs
 from sweepjax.models.diagonal_network import DiagonalNetwork
@@ -146,6 +147,17 @@ def test_the_reduced_flow_is_that_of_small_steps(flow):
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("alpha", [0.01, 1e-4])
+def test_a_start_of_almost_nothing_grows_as_small_steps_say(alpha):
+    problem, times = training(n=8, d=4, alpha=alpha, l2=0.0), [0.0, 1.0, 10.0, 40.0]
+    flow = trained(GradientFlow(tolerance=1e-6), problem, times)
+    steps = trained(GradientDescent(learning_rate=1e-3), problem, np.array(times) / 1e-3)
+    for name in ("train_loss", "norm", "margin_l1"):
+        np.testing.assert_allclose(flow[name], steps[name], rtol=0.01, atol=1e-3)
+    assert flow["norm"][-1] > 1
+
+
+@pytest.mark.slow
 def test_numpy_and_scipy_find_rows_again_and_see_what_is_wrong(flow):
     row = ROW | SMALL | flow | {"realization": 0, "solver": "gradient_flow", "time": TIMES}
     data = dataset(row)
@@ -154,6 +166,17 @@ def test_numpy_and_scipy_find_rows_again_and_see_what_is_wrong(flow):
     assert {each.column.partition("[")[0] for each in contradictions(wrong, None, data)} == {"norm", "cosine_l2"}
     beyond = row | {"margin_l1": np.append(row["margin_l1"][:-1], 1.0)}
     assert "margin_l1" in {each.column for each in contradictions(beyond, None, data)}
+
+
+@pytest.mark.slow
+def test_the_direction_of_a_network_that_has_decayed_to_nothing_is_no_contradiction():
+    strong = {"l2": 10.0, "alpha": 1.0}
+    columns = trained(GradientFlow(), training(**strong), TIMES)
+    row = ROW | SMALL | strong | columns | {"realization": 0, "solver": "gradient_flow", "time": TIMES}
+    assert row["norm"][-1] < 1e-6
+    assert list(contradictions(row, None, dataset(row))) == []
+    still = row | {"norm": row["norm"] + 0.01}
+    assert {each.column.partition("[")[0] for each in contradictions(still, None, dataset(row))} == {"norm"}
 
 
 def fresh_accuracy(problem, w):
@@ -215,6 +238,49 @@ def test_its_width_in_units_of_the_decay_does_not_depend_on_the_start(turning):
     late, early = (SwitchTime(threshold=level, each=True)(turning) for level in (0.95, 0.75))
     width = (0.01 * (late["time"] - early["time"])).groupby(late["realization"])
     assert np.all(width.max() - width.min() < 0.02)
+
+
+@pytest.mark.slow
+def test_where_it_turns_the_norm_does_not_depend_on_the_start(turning):
+    late = SwitchTime(each=True)(turning)
+    rows = turning.to_table(columns=["alpha", "realization", "time", "norm"]).to_pandas()
+    each = late.merge(rows.rename(columns={"time": "times"}), on=["alpha", "realization"])
+    norms = each.apply(lambda row: np.interp(row["time"], row["times"], row["norm"]), axis=1)
+    spread = norms.groupby(each["realization"]).agg(["min", "max"])
+    assert np.all(spread["max"] < 1.01 * spread["min"])
+
+
+@pytest.mark.slow
+def test_steps_beyond_the_bound_of_stability_turn_at_the_same_time():
+    problem = training(n=64, d=400, alpha=128.0, l2=0.01, n_test=2000)
+    assert 2 * 64 / 128.0**2 / (1 + np.sqrt(64 / 400)) ** 2 < 0.005
+    times = np.arange(300.0, 601.0, 2.0)
+    flow = trained(GradientFlow(), problem, times)["test_accuracy"]
+    steps = trained(GradientDescent(learning_rate=0.01), problem, times / 0.01)["test_accuracy"]
+    late = [times[np.argmax(each >= 0.95)] for each in (flow, steps)]
+    assert late[0] > times[0]
+    assert late[1] == pytest.approx(late[0], abs=4)
+
+
+@pytest.mark.slow
+def test_the_largest_margins_of_the_smaller_size_are_right_as_often_as_in_the_specification():
+    problem = training(n=64, d=400, n_test=10000)
+    frame = sj.run(model="diagonal_network", n=64, d=400, solver="gradient_flow", until=1, record=2, realizations=20)
+    assert frame["accuracy_l2"].mean() == pytest.approx(0.633, abs=0.02)
+    assert fresh_accuracy(problem, largest_l1_margin(signed(problem.data))[0]) > 0.99
+
+
+@pytest.mark.slow
+def test_five_thousand_features_are_learned_when_the_specification_says():
+    times = {100: 0.54, 150: 0.54, 250: 0.78, 350: 0.96, 400: 1.0, 450: 1.0}
+    record = ",".join(map(str, [0, *times]))
+    options = {"n": 128, "d": 5000, "alpha": 64.0, "l2": 0.01, "solver": "gradient_flow", "until": 450}
+    frame = sj.run(model="diagonal_network", **options, record=record, realizations=6)
+    found = np.stack(frame["test_accuracy"])[:, 1:]
+    # Theirs are of one draw, on fresh inputs whose number is not given; ours differ by 0.02 at t = 250.
+    np.testing.assert_allclose(found.mean(axis=0), list(times.values()), atol=0.035)
+    assert np.all(found[:, 0] < 0.6)
+    assert np.all(found[:, -1] > 0.999)
 
 
 @pytest.mark.slow

@@ -9,6 +9,7 @@ from training import first_draw, metrics_at
 from sweepjax.engine.redraw import dataset
 from sweepjax.keys import realization_keys
 from sweepjax.models.matrix_completion import Factors, MatrixCompletion
+from sweepjax.recheck._paths import states
 from sweepjax.recheck.matrix_completion import contradictions
 from sweepjax.reducers.switch_time import SwitchTime
 from sweepjax.run import run
@@ -158,3 +159,50 @@ def test_the_size_of_the_paper_groks_at_half_a_million_steps():
     np.testing.assert_allclose(loss[1:3], 1, atol=0.01)
     assert 0.3 < loss[5] < 0.7
     assert row["test_loss"][-1] < 0.05 * row["kernel_plateau"]
+
+
+def test_the_training_error_falls_at_once_and_rises_to_a_bias_of_weight_decay():
+    problem = first_draw(MatrixCompletion(d=20, fraction=0.3, alpha=10.0, l2=0.01))
+    loss = metrics_at(GradientDescent(learning_rate=0.1), problem, [0, 3, 4, 5, 6, 6000])["train_loss"]
+    # t = 0.5 is step 5.
+    assert np.argmax(loss < 1e-4) in (2, 3, 4)
+    assert 1e-3 < loss[-1] < 1e-2
+
+
+@pytest.mark.slow
+def test_steps_beyond_the_bound_of_stability_leave_another_plateau():
+    problem = first_draw(MatrixCompletion(d=20, fraction=0.3, alpha=30.0, l2=0.01))
+    bound = 120 / (8 * 30.0**2)  # observed entries over 8α²
+    with jax.enable_x64(True):
+        plateau = float(problem.model.facts(problem.data)["kernel_plateau"])
+    within, beyond = (
+        metrics_at(GradientDescent(learning_rate=rate), problem, [20 / rate])["test_loss"][0] for rate in (0.01, 0.02)
+    )
+    assert 0.01 < bound < 0.02
+    assert within == pytest.approx(plateau, rel=0.01)
+    assert abs(beyond / plateau - 1) > 0.02
+
+
+def test_a_walk_of_too_many_steps_is_left_alone_however_small_each_is():
+    calls = []
+
+    def gradient(y):
+        calls.append(y)
+        return y
+
+    row = {"solver": "gradient_descent", "learning_rate": 0.1, "step": [0, 3, 10**9]}
+    found = dict(states(row, gradient, np.ones(1), 1.0))
+    assert set(found) == {0, 1}
+    assert found[1] == pytest.approx(0.9**3)
+    assert len(calls) == 3
+
+
+def test_a_training_that_diverges_is_found_again_as_far_as_it_is_finite():
+    steps = [0, 2, 100]
+    columns = metrics_at(GradientDescent(learning_rate=10.0), training(), steps)
+    assert not np.isfinite(columns["train_loss"][-1])
+    with jax.enable_x64(True):
+        plateau = float(MatrixCompletion(**SMALL).facts(dataset(ROW | SMALL | {"realization": 0}))["kernel_plateau"])
+    row = ROW | SMALL | columns | {"solver": "gradient_descent", "kernel_plateau": plateau, "learning_rate": 10.0}
+    row |= {"realization": 0, "step": steps, "time": [10.0 * step for step in steps]}
+    assert list(contradictions(row, None, dataset(row))) == []

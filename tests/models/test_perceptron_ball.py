@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import sweepjax as sj
+from sweepjax.engine.engine import Engine
 from sweepjax.engine.rows import model_of
 from sweepjax.keys import realization_keys
 from sweepjax.models.perceptron_ball import PerceptronBall
@@ -77,6 +78,15 @@ def test_times_of_fifty_samples_are_those_of_the_specification():
 
 
 @pytest.mark.slow
+def test_many_samples_have_the_hessian_and_the_end_of_theory():
+    row = {"model": "perceptron_ball", "n": 50_000, "d": 5, "epsilon": 2.0, "l1": 0.0, "l2": 0.01}
+    hessian, pull = parts(row, drawn(row | {"seed": 0, "realization": 0})[0])
+    rate = theory.relaxation_rate(d=5, l2=0.01)
+    np.testing.assert_allclose(hessian, np.diag([4.0, 0, 0, 0, 0]) + rate * np.eye(5), atol=0.02)
+    np.testing.assert_allclose(np.linalg.solve(hessian, pull), [2 / (rate + 4), 0, 0, 0, 0], atol=0.02)
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize(("epsilon", "l2"), [(1.01, 0.1), (2.0, 0.01)])
 def test_times_are_those_of_the_flow(frame, epsilon, l2):
     for _, row in of(frame, epsilon=epsilon, l2=l2).head(30).iterrows():
@@ -134,7 +144,7 @@ def test_where_balls_touch_nothing_is_wrong_on_the_axis_alone(along):
     model = PerceptronBall(n=1, d=3, epsilon=1.0)
     with jax.enable_x64(True):
         data = model.sample(jax.random.key(0))
-        ahead = [float(model._heights(jnp.array([along, off, 0.0]), data)[1]) for off in (0.0, 1e-9 * along)]
+        ahead = [float(model.heights(jnp.array([along, off, 0.0]), data)[1]) for off in (0.0, 1e-9 * along)]
     assert ahead[0] == 0
     assert ahead[1] < 0
 
@@ -171,6 +181,15 @@ def test_without_a_penalty_both_solvers_agree(frame, penalized):
         np.testing.assert_allclose(np.stack(exact[name]), np.stack(walked[name]), rtol=1e-6, atol=1e-9)
 
 
+@pytest.mark.slow
+def test_rows_side_by_side_are_those_of_one_after_the_other():
+    options = BASE | {"solver": "proximal_flow", "epsilon": 1.01, "l1": [0, 0.3], "realizations": 24, "until": 10}
+    alone, wide = (sj.run(Sweep.from_toml(options), engine=Engine(lanes=lanes)) for lanes in (1, 8))
+    for name in ("generalizes", "t_train", "t_test", "t_grok"):
+        np.testing.assert_allclose(wide[name].astype(float), alone[name].astype(float), rtol=1e-9)
+    np.testing.assert_allclose(np.stack(wide["test_loss"]), np.stack(alone["test_loss"]), rtol=1e-9)
+
+
 @pytest.mark.parametrize("solver", ["exact", "exact_descent"])
 def test_a_penalty_has_no_closed_form(solver):
     with pytest.raises(ValueError, match=r"l1 = 0\.1 is not allowed with solver"):
@@ -195,6 +214,18 @@ def test_coordinate_descent_finds_rows_again_and_sees_what_is_wrong(penalized, l
         assert list(contradictions(row, None, sj.dataset(row))) == []
         wrong = row.to_dict() | {"generalizes": not row["generalizes"]}
         assert [each.column for each in contradictions(wrong, None, sj.dataset(row))] == ["generalizes"]
+
+
+@pytest.mark.slow
+def test_fewer_samples_than_dimensions_end_where_they_start_and_are_no_contradiction():
+    options = {"n": 1, "d": 3, "epsilon": 1.5, "l2": 0.0, "record": 2, "until": 1, "realizations": 6}
+    frame = sj.run(model="perceptron_ball", solver="exact", **options)
+    assert set(frame["generalizes"]) == {False, True}
+    for _, row in frame.iterrows():
+        z, w = drawn(row)
+        end = w + np.linalg.pinv(z) @ (1 - z @ w)
+        assert row["generalizes"] == (1.5 * end[0] >= np.linalg.norm(end))
+        assert list(contradictions(row, None, sj.dataset(row))) == []
 
 
 @pytest.mark.slow

@@ -50,6 +50,19 @@ def test_the_fast_delay_is_that_of_the_flow_without_relaxation_only(rate, share)
     assert np.all(ratio < 1 + 1e-6)
 
 
+def test_starts_are_fast_or_slow_as_often_as_theory_says_and_the_slow_ones_take_the_slow_delay():
+    rate, starts = theory.relaxation_rate(d=5, l2=0.01), np.random.default_rng(0).standard_normal((20_000, 5))
+    across = np.linalg.norm(starts[:, 1:], axis=1)
+    slow = across**2 >= 1 - 1 / 2.0**2
+    share = theory.fast_probability(2.0, d=5)
+    assert abs(np.mean(~slow) - share) < 3 * np.sqrt(share * (1 - share) / 20_000)
+    passed = [first_passages(*start, rate) for start in zip(starts[slow, 0][:3000], across[slow][:3000], strict=True)]
+    delays = np.diff(passed)[:, 0]
+    # Half of them take it exactly, in the limit of many samples; a few, which begin nearly fast, take less.
+    assert np.median(delays) == pytest.approx(theory.slow_delay(2.0, d=5, l2=0.01), rel=2e-3)
+    assert np.mean(delays) == pytest.approx(0.934, rel=0.03)  # of some hundred draws
+
+
 def test_the_corrected_slow_delay_is_the_simulated_one_and_the_printed_one_is_not():
     delay = theory.slow_delay(2.0, d=5, l2=0.01)
     printed = np.log(16 / 15) / (2 * theory.relaxation_rate(d=5, l2=0.01))

@@ -1,5 +1,7 @@
 """The bias on exponential inputs: probabilities in three forms, the law of the delay."""
 
+from math import perm
+
 import numpy as np
 import pytest
 
@@ -59,15 +61,44 @@ def test_half_of_the_delays_are_below_the_tabulated_median(n):
     np.testing.assert_allclose(below, 0.5, atol=0.01)
 
 
-@pytest.mark.parametrize("n", [1, 2, 5])
-def test_the_law_of_the_delay_is_that_of_draws(n):
+@pytest.mark.parametrize("n", [1, 2, 5, 10])
+@pytest.mark.parametrize("gap", GAPS)
+def test_the_law_of_the_delay_is_that_of_draws(n, gap):
     x, smallest = draws(n)
-    within = np.abs(x) < 0.4
-    delays = np.log((0.4 + smallest - x)[within] / (0.4 - x)[within])
-    for time in (0.1, 0.5, 1.0, 2.0):
-        measured, exact = np.mean(delays <= time), theory.grokking_time_probability(time, 0.4, n=n)
-        # 10^5 draws: four standard errors.
+    within = np.abs(x) < gap
+    delays = np.log((gap + smallest - x)[within] / (gap - x)[within])
+    for time in (0.1, 0.5, 1.0, 2.0, 4.0):
+        measured, exact = np.mean(delays <= time), theory.grokking_time_probability(time, gap, n=n)
+        # 700 to 90,000 of 10^5 draws: four standard errors.
         assert abs(measured - exact) < 4 * np.sqrt(exact * (1 - exact) / delays.size)
+
+
+@pytest.mark.parametrize("gap", GAPS)
+def test_the_delay_with_two_inputs_of_either_label_has_an_elementary_density(gap):
+    time = np.array([0.1, 0.5, 1.0, 2.0, 3.0, 4.0, 6.0])
+
+    def antiderivative(a, rate, power):
+        terms = (perm(power, k) * a ** (power - k) / (-rate) ** k for k in range(power + 1))
+        return np.exp(rate * a) / rate * sum(terms)
+
+    def integral(ends, rate, power):
+        """∫ a^power e^(rate·a) da between two ends."""
+        low, high = (antiderivative(a, rate, power) for a in ends)
+        return high - low
+
+    # a = gap - x̄; the gamma variables differ by 2x̄ - a(e^t - 1), which is positive below the kink.
+    slope, kink, rate = 1 + np.exp(time), 2 * gap / (1 + np.exp(time)), -4 * np.exp(time)
+    below = np.exp(-4 * gap) / 2 * integral((0, kink), 4.0, 1)
+    beyond = (0.5 - 4 * gap) * integral((kink, 2 * gap), rate, 1) + 2 * slope * integral((kink, 2 * gap), rate, 2)
+    elementary = 4 * np.exp(time) * (below + np.exp(4 * gap) * beyond) / theory.generalizing_probability(gap, n=2)
+    np.testing.assert_allclose(theory.grokking_time_density(time, gap, n=2), elementary, rtol=1e-9)
+
+
+@pytest.mark.parametrize("b", [-0.7, -0.1, 0.0, 0.3, 2.0])
+def test_the_error_is_the_share_of_fresh_inputs_on_the_wrong_side(b):
+    excess = 0.2 + np.random.default_rng(0).exponential(size=(2, 100_000))
+    wrong = np.mean([excess[0] < b, -excess[1] > b])
+    assert theory.test_error(b, epsilon=0.2) == pytest.approx(wrong, abs=4 * 0.5 / np.sqrt(200_000))
 
 
 def test_a_bias_on_either_side_of_the_gap_has_the_same_error():

@@ -1,0 +1,37 @@
+"""What a row begins with: its dataset, its parameters at t = 0, and the solver's view of the data."""
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+from jaxtyping import Array, ArrayLike, Bool, Key
+
+from sweepjax.types import Problem
+
+
+def started(model: Any, key: Key[Array, ""], data: Any) -> Any:
+    """Return the parameters at t = 0, as arrays."""
+    return jax.tree.map(jnp.asarray, model.init(key, data))
+
+
+def viewed(solver: Any, problem: Problem) -> Any:
+    """Return the solver's view of the data, if it has one."""
+    return solver.view(problem) if hasattr(solver, "view") else None
+
+
+def drawn(model: Any, key: Key[Array, ""], always: Bool[ArrayLike, ""] = True, used: Any = None) -> Any:
+    """Draw a dataset; of a padded model, that of the value `used`."""
+    return apart(model.sample if used is None else partial(model.sample, used=used), always, key)
+
+
+def apart(function: Callable[..., Any], always: Bool[ArrayLike, ""], *arguments: Any) -> Any:
+    """Return what a function returns, the same bits whatever is computed from it.
+
+    The compiler fuses nothing into or out of a branch; an optimization barrier it drops too early on a CPU.
+    """
+    shapes = jax.eval_shape(function, *arguments)
+    nothing = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), shapes)
+    return lax.cond(always, function, lambda *_: nothing, *arguments)
