@@ -1,8 +1,8 @@
 """The law of the delay of perceptrons with a bias, against its density: OUT.csv OUT.png DIR, rows of perceptron_times.
 
-A line for each N and ε: draws that generalize, the mean and the median of their delay and those by theory, the largest
-distance of the two distributions, its p by Kolmogorov and Smirnov, and the largest difference between the share of one
-of 40 equal bins and the integral of the density over it.
+A line for each N and ε: draws that generalize, mean and median of their delay, the latter with its 95 % interval, and
+both by theory; the largest distance of the two distributions, its p by Kolmogorov and Smirnov, and the largest
+difference between the share of one of 40 equal bins and the integral of the density over it.
 """
 
 import sys
@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
-from scipy.stats import kstwo
+from scipy.stats import binom, kstwo
 
 import sweepjax as sj
 from sweepjax.figures._drawing import STYLE
@@ -48,6 +48,7 @@ def line(n: int, epsilon: float, delays: NDArray) -> dict[str, float]:
     within = delays <= edges[-1]
     distance = float(np.max(np.maximum(expected - steps[:-1], steps[1:] - expected)[within]))
     shares = np.histogram(delays, edges[::FINE])[0] / delays.size
+    rank = int(binom.ppf(0.025, delays.size, 0.5))  # of the order statistics about the median
     return {
         "n": n,
         "epsilon": epsilon,
@@ -56,6 +57,8 @@ def line(n: int, epsilon: float, delays: NDArray) -> dict[str, float]:
         "se": delays.std(ddof=1) / np.sqrt(delays.size),
         "mean_theory": theory.mean_grokking_time(epsilon, n=n),
         "median": np.median(delays),
+        "median_low": delays[rank - 1],
+        "median_high": delays[-rank],
         "median_theory": np.interp(0.5, law, edges),
         "distance": distance,
         "p": kstwo.sf(distance, delays.size),

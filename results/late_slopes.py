@@ -2,14 +2,16 @@
 
 Of separable datasets of margin M, b falls like -log t/(1 + M²), ‖S‖ grows like M log t/(1 + M²) and τ like
 t^(M²/(1 + M²)). Each slope is that of the last decades of the record over its law, so that 1 is agreement;
-medians along λ with their quartiles. τ needs trainings with --observe conformal_time.
+medians along λ with their 95 % intervals. τ needs trainings with --observe conformal_time.
 """
 
 import sys
 
 import numpy as np
+import pandas as pd
 
 from sweepjax.figures._limits import DATASET, with_limits
+from sweepjax.reducers import Quantiles
 from sweepjax.store.rows import scan
 
 DECADES = 6.0  # of the record that the slopes are of
@@ -36,10 +38,10 @@ table["b"] = -rise(values["b"]) * (1 + square)
 table["s_norm"] = rise(values["s_norm"]) * (1 + square) / np.sqrt(square)
 if "conformal_time" in values:
     table["conformal_time"] = rise(np.log(values["conformal_time"])) * (1 + square) / square
-names = ["margin_squared", *values]
-groups = table.groupby("lam")
-found = groups.size().rename("rows").to_frame()
-for name in names:
-    quartiles = groups[name].quantile([0.25, 0.5, 0.75]).unstack()
-    found[[f"{name}_q25", name, f"{name}_q75"]] = quartiles.to_numpy()
-found.reset_index().to_csv(out, index=False, float_format="%.5g")
+lines = []
+for lam, group in table.groupby("lam"):
+    line = {"lam": lam, "rows": len(group)}
+    for name in ("margin_squared", *values):
+        line |= Quantiles.of(group[name].to_numpy(float), 4096).median(name)
+    lines.append(line)
+pd.DataFrame(lines).to_csv(out, index=False, float_format="%.6g")

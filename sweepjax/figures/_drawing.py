@@ -8,6 +8,7 @@ from typing import Any, NamedTuple, ParamSpec
 import matplotlib as mpl
 import numpy as np
 import pandas as pd
+import pyarrow.dataset as pds
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.colors import to_hex
@@ -19,6 +20,7 @@ from pyarrow.dataset import Dataset
 
 from sweepjax import plugins
 from sweepjax.columns import plug_in, plug_ins
+from sweepjax.reducers import absences
 from sweepjax.reducers.mean import Mean
 
 STYLE = Path(__file__).with_name("sweepjax.mplstyle")
@@ -56,6 +58,18 @@ def averaged(rows: Dataset, columns: str) -> pd.DataFrame:
     table = Mean(column=columns, by=",".join(name for name in KEYS if name in rows.schema.names))(rows)
     table = table.assign(mean_low=table["mean"] - table["se"], mean_high=table["mean"] + table["se"])
     return table.query("kept > 0")
+
+
+def of_all(rows: Dataset, columns: str) -> Dataset:
+    """Return rows in which a draw that lacks a column has what its solver says of it, such as an infinite ‖S_∞‖."""
+    absent = absences(rows)
+    names = columns.split(",")
+    table = rows.to_table(columns=[name for name in ("model", "solver", *KEYS, *names) if name in rows.schema.names])
+    for name in names:
+        if name in absent:
+            place = table.schema.get_field_index(name)
+            table = table.set_column(place, table.schema.field(name), table[name].fill_null(absent[name]))
+    return pds.dataset(table)
 
 
 def series(table: pd.DataFrame) -> Iterator[Series]:

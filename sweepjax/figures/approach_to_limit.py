@@ -76,11 +76,17 @@ def _counted(error: Any, kind: str) -> str:
     return f"{len(error)} {kind} datasets" + (f", {absent} not drawn" if absent else "")
 
 
+def _short(value: Any) -> str:
+    """Return one digit of a number, with a power of ten where it is small."""
+    digit, _, power = f"{value:.0e}".partition("e")
+    return rf"${digit}\cdot10^{{{int(power)}}}$" if power and int(power) < -2 else f"{value:.1g}"
+
+
 def _inseparable(axes: Axes, table: pd.DataFrame) -> None:
     axes.plot(table["loss_inf"], table["rate"], "o", color=BELOW, **DOT)
     axes.set(xlabel=r"$L_\infty$ of the dataset", ylabel=r"$e^{-b}/t$ at the last time")
     error = (table["rate"] / table["loss_inf"] - 1).abs()
-    deviations = f"median deviation {error.median():.0e}, largest {error.max():.0e}"
+    deviations = f"median deviation {_short(error.median())}, largest {_short(error.max())}"
     _finish(axes, f"{_counted(error, 'inseparable')}\n{deviations}")
 
 
@@ -91,7 +97,7 @@ def _separable(axes: Axes, table: pd.DataFrame) -> None:
     marks = {"at the last time": drawing.handle(FAINT, marker="o")}
     drawing.legend(axes, marks | {"where the last decades point": drawing.handle(ABOVE, marker="o")}, "lower right")
     error = (table["towards"] - table["accuracy_inf"]).abs()
-    _finish(axes, f"{_counted(error, 'separable')}\nmedian difference {error.median():.0e}")
+    _finish(axes, f"{_counted(error, 'separable')}\nmedian difference {_short(error.median())}")
 
 
 def _finish(axes: Axes, text: str) -> None:

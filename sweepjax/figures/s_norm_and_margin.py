@@ -17,21 +17,26 @@ from sweepjax.theory.margin import margin
 from sweepjax.theory.s_inf import s_inf
 from sweepjax.theory.separability import inseparable_probability, separable_probability
 
+COLUMNS = "s_norm,margin"
 RARE = 1e-3
-EXACT, MARKS = "exact", 5  # what the legend explains besides the curves
+EXACT, MARKS = "exact", 6  # what the legend explains besides the curves
+OPEN = {"marker": "o", "markerfacecolor": "none", "markeredgewidth": 0.6}
 LINE, HIGH = 0.14, 2.6  # of a line of the legend, and of all below it, in inches
 
 
 @styled
 @needs("lam", "n", "d", "s_norm", "margin", of="rows of the solver limit")
 def s_norm_and_margin(rows: Dataset) -> Figure:
-    """Draw ‖S_∞‖ of inseparable draws for λ ≤ 1/2 and the margin of separable ones for λ ≥ 1/2.
+    """Draw ‖S_∞‖ for λ ≤ 1/2 and the margin for λ ≥ 1/2.
 
-    Points are medians with 95 % intervals in a band of quartiles. Diamonds are means, shown only where
-    draws of the other kind are rarer than one in a thousand: nearer to λ = 1/2 they have no standard error. On
-    a side where points crowd at λ = 1/2 the distance from it is drawn by its square root.
+    Points are medians of all draws with 95 % intervals in a band of quartiles: a separable draw has an infinite
+    ‖S_∞‖, an inseparable one no margin, and those beyond the picture are not drawn. Circles are medians of
+    inseparable draws alone (left) and of separable ones (right). Diamonds are means of these, shown only where draws
+    of the other kind are rarer than one in a thousand: nearer to λ = 1/2 they have no standard error. On a side
+    where points crowd at λ = 1/2 the distance from it is drawn by its square root.
     """
-    table = drawing.with_rows(drawing.averaged(rows, "s_norm,margin"))
+    drawing.with_rows(drawing.averaged(rows, COLUMNS))
+    table = _both(rows)
     below = table.query(f"column == 's_norm' and lam <= {CRITICAL}")
     above = table.query(f"column == 'margin' and lam >= {CRITICAL}")
     curves = list(drawing.series(table))
@@ -53,16 +58,26 @@ def s_norm_and_margin(rows: Dataset) -> Figure:
     return figure
 
 
+def _both(rows: Dataset) -> pd.DataFrame:
+    """Return medians and quartiles of all draws, and by names that end in `_own` what is of one class alone."""
+    own = drawing.averaged(rows, COLUMNS)
+    every = drawing.averaged(drawing.of_all(rows, COLUMNS), COLUMNS)
+    names = [name for name in (*drawing.KEYS, "column") if name in own]
+    return every.merge(own[[*names, "mean", "se", "median"]], on=names, how="left", suffixes=("", "_own"))
+
+
 def _by_roots(figure: Figure) -> bool:
     return figure.axes[0].get_xscale() == "function"
 
 
 def _draw(axes: Axes, table: pd.DataFrame) -> None:
     curves = list(drawing.series(table))
+    ends = table[["median_high", "q75", "median_own"]].to_numpy(np.float64)
+    top = (1.05 + 0.05 * len(curves)) * float(np.max(ends[np.isfinite(ends)], initial=0.0))
     for curve in curves:
-        _points(axes, curve)
+        _points(axes, curve, top=top)
     drawing.critical_line(axes)
-    axes.set_ylim(0, (1.05 + 0.05 * len(curves)) * table[["median_high", "q75"]].max(axis=None))
+    axes.set_ylim(0, top)
 
 
 def _theory(axes: Axes, lam: Array, table: pd.DataFrame, exact: Callable, simple: Callable) -> None:
@@ -72,15 +87,19 @@ def _theory(axes: Axes, lam: Array, table: pd.DataFrame, exact: Callable, simple
         axes.plot(lam, simple(lam, sigma), color=FAINT, linestyle="--", zorder=1, label="two-point model")
 
 
-def _points(axes: Axes, curve: Series) -> None:
+def _points(axes: Axes, curve: Series, *, top: float) -> None:
     points = curve.points
-    axes.fill_between(points["lam"], points["q25"], points["q75"], color=curve.color, alpha=0.18, linewidth=0)
-    drawing.mark(axes, curve, "median", interval=("median_low", "median_high"))
+    low, high = (np.minimum(points[name].to_numpy(np.float64), top) for name in ("q25", "q75"))
+    axes.fill_between(points["lam"], low, high, color=curve.color, alpha=0.18, linewidth=0)
+    inside = points.query("median < inf")
+    inside = inside.assign(median_high=np.minimum(inside["median_high"].to_numpy(np.float64), top))
+    drawing.mark(axes, curve._replace(points=inside), "median", interval=("median_low", "median_high"))
+    axes.plot(points["lam"], points["median_own"], color=curve.color, linestyle="none", clip_on=False, **OPEN)
     n, d = points["n"].to_numpy(), points["d"].to_numpy()
     other = np.where(points["lam"] < CRITICAL, separable_probability(n=n, d=d), inseparable_probability(n=n, d=d))
     settled = points.assign(other=other).query(f"other < {RARE}")
     style = {"fmt": "D", "ms": 4.5, "mfc": "none", "mew": 0.6, "elinewidth": 0.6, "capsize": 0, "clip_on": False}
-    axes.errorbar(settled["lam"], settled["mean"], yerr=settled["se"].fillna(0), color=curve.color, **style)
+    axes.errorbar(settled["lam"], settled["mean_own"], yerr=settled["se_own"].fillna(0), color=curve.color, **style)
 
 
 def _explain(figure: Figure, curves: list[Series]) -> None:
@@ -88,11 +107,12 @@ def _explain(figure: Figure, curves: list[Series]) -> None:
     color = curves[0].color if len(curves) == 1 else FAINT
     lines = [line for axes in figure.axes for line in axes.lines]
     marks = {curve.label: drawing.handle(curve.color, marker="o") for curve in curves}
-    marks |= {"median (95 %)": drawing.handle(color, marker="o")}
-    marks |= {"quartiles": Patch(color=color, alpha=0.18, linewidth=0)}
+    marks |= {"median of all draws (95 %)": drawing.handle(color, marker="o")}
+    marks |= {"quartiles of all draws": Patch(color=color, alpha=0.18, linewidth=0)}
+    marks |= {"median of one class": drawing.handle(color, **OPEN)}
     if any(line.get_label() == EXACT for line in lines):
         marks |= {"exact, N → ∞": drawing.handle(INK, linestyle="-")}
         marks |= {"two-point model": drawing.handle(FAINT, linestyle="--")}
     if any(line.get_marker() == "D" and np.size(line.get_xdata()) for line in lines):
-        marks["mean ± s.e., where the other\nclass is rarer than 0.1 %"] = drawing.handle(color, marker="D")
+        marks["mean ± s.e. of one class, where\nthe other is rarer than 0.1 %"] = drawing.handle(color, marker="D")
     figure.legend(list(marks.values()), list(marks), loc="upper center", ncols=2)

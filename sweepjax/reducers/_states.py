@@ -103,6 +103,11 @@ class Quantiles:
         rank = _heads(count, (1 - confidence) / 2) if count else 0
         return self.order_statistic(rank), self.order_statistic(count + 1 - rank)
 
+    def median(self, name: str) -> dict[str, float]:
+        """Return the median by a name, and its 95 % interval by name_low and name_high."""
+        low, high = self.median_interval()
+        return {name: self.quantile(0.5), f"{name}_low": low, f"{name}_high": high}
+
 
 @dataclass(frozen=True)
 class Largest:

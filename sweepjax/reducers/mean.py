@@ -108,7 +108,7 @@ def without_variance(table: pd.DataFrame) -> NDArray[np.bool_]:
 def _line(state: State, key: str, percents: list[float]) -> dict[str, float]:
     moments, order = state[f"moments {key}"], state[f"quantiles {key}"]
     kept, null, rows = moments.count, state[f"null {key}"], state["rows"]
-    line = {"mean": moments.mean if kept else nan, "se": moments.se} | _medians("median", order)
+    line = {"mean": moments.mean if kept else nan, "se": moments.se} | order.median("median")
     line |= {f"q{percent:g}": order.quantile(percent / 100) for percent in percents}
     line |= {"rows": rows, "kept": kept, "null": null, "nan": rows - kept - null, "left_out": rows - kept}
     line |= {STOPPED: state[f"stopped {key}"]} if f"stopped {key}" in state else {}
@@ -116,12 +116,7 @@ def _line(state: State, key: str, percents: list[float]) -> dict[str, float]:
     line |= {"uncertified": state["uncertified"], "infinite": state.get(f"infinite {key}", 0)}
     line |= {"tail": tail, "tail_se": tail_se}
     every = state.get(f"all {key}", None if null else order)
-    return line | (_medians("median_all", every) if every else dict.fromkeys(ALL, nan))
-
-
-def _medians(name: str, order: Quantiles) -> dict[str, float]:
-    low, high = order.median_interval()
-    return {name: order.quantile(0.5), f"{name}_low": low, f"{name}_high": high}
+    return line | (every.median("median_all") if every else dict.fromkeys(ALL, nan))
 
 
 def _note(table: pd.DataFrame) -> dict[str, str]:

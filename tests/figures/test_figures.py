@@ -87,8 +87,8 @@ def test_a_sweep_on_one_side_of_the_transition_or_a_single_point_is_drawn_too(na
 
 def test_s_norm_and_margin_draws_the_exact_curves_of_every_sigma():
     figure = plugins.find("figures", "s_norm_and_margin")(dataset(sigmas=(1.0, 2.0)))
-    assert {"σ = 1", "σ = 2", "exact, N → ∞", "two-point model", "median (95 %)"} <= texts(figure)
-    assert any(text.startswith("mean ± s.e., where") for text in texts(figure))
+    assert {"σ = 1", "σ = 2", "exact, N → ∞", "two-point model", "median of all draws (95 %)"} <= texts(figure)
+    assert any(text.startswith("mean ± s.e. of one class, where") for text in texts(figure))
     for axes, exact in zip(figure.axes, (s_inf, margin), strict=True):
         lines = [line for line in axes.lines if line.get_label() == "exact"]
         assert len(lines) == 2
