@@ -41,7 +41,7 @@ def slings(precision):
 
 
 def chi_square(*paths):
-    """χ² of separable draws against Wendel's law; bins that expect fewer than five of a kind are pooled on each side."""
+    """χ² of separable draws against Wendel's law; bins with fewer than five expected of a kind are pooled by side."""
     names = ("rows", "separable", "wendel")
     rows, separable, law = np.array([[float(line[name]) for name in names] for path in paths for line in lines(path)]).T
     rare = rows * np.minimum(law, 1 - law) < 5
