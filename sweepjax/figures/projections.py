@@ -107,7 +107,8 @@ def _names(axes: Axes, table: pd.DataFrame) -> None:
         "exact, N → ∞": drawing.handle(INK, linestyle="-"),
         "two-point model": drawing.handle(FAINT, linestyle="--"),
     }
-    drawing.legend(axes, lines, "lower right")
+    both = "negative_mean" in set(table["column"])  # there is room between what is positive and what is negative
+    drawing.legend(axes, lines, "center right" if both else "lower right")
 
 
 def _limits(table: pd.DataFrame) -> tuple[float, float]:
