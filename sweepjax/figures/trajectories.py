@@ -25,7 +25,7 @@ CURVES = ("train_loss", "test_loss", "train_accuracy", "test_accuracy", "s_norm"
 WIDTHS, HEIGHT = {1: 3.4, 2: 5.2, 3: 7.0}, 5.2
 DASHED, DOTTED = (0, (3, 1.5)), (0, (1, 1.2))
 FAR = 1e8  # from the loss at the start to the ends of its axis
-LONG = 18  # letters of a label, of which three stand side by side in one column of a journal
+LONG = 18  # letters of a label, of which three stand side by side in one column of a journal, five in two
 MOST = 7  # curves that can be told apart
 PLACES = ((0.1, 0.18, 0.4, 0.3), (0.64, 0.76, 0.35, 0.24))  # of the inset
 TICKS = 0.09  # of the panel, for the ticks of the inset
@@ -213,5 +213,6 @@ def _explain(figure: Figure, colors: dict[str, str], *, own: bool) -> None:
     entries |= {"training set": drawing.handle(INK, linestyle=DASHED)}
     if any(mark.get_marker() == "D" for axes in figure.axes for mark in axes.lines):
         entries |= {"t → ∞, this dataset" if own else "exact, N, t → ∞": drawing.handle(INK, marker="D")}
-    wide = 5 if figure.get_figwidth() >= 5 else 3 if max(map(len, entries)) <= LONG else 2
+    short = max(map(len, entries)) <= LONG
+    wide = (5 if short else 3) if figure.get_figwidth() >= 5 else 3 if short else 2
     figure.legend(list(entries.values()), list(entries), loc="outside upper center", ncols=wide)

@@ -78,3 +78,17 @@ def test_the_inset_lies_where_fewer_lines_pass():
     for height, place in ((0.3, 1), (0.9, 0)):
         axes.lines[0].set_data(np.linspace(0, 1, 50), np.full(50, height))
         assert min(PLACES, key=lambda each: _hidden(axes, each)) == PLACES[place]
+
+
+def test_a_legend_that_names_every_dataset_lies_within_the_picture():
+    lam = (0.4, 0.48, 0.52, 0.6)
+    trained = [rows(lam, solver=[name] * 4, n=[10] * 4, d=[4, 5, 6, 7], sigma=[5.0] * 4) for name in ("adam", "lion")]
+    known = {"separable": [False, False, True, True], "s_norm": [1.0, 2.0, None, None], "loss_inf": [0.5] * 4}
+    known |= {"n": [10] * 4, "d": [4, 5, 6, 7], "sigma": [5.0] * 4, "margin": [None, None, 0.1, 0.5]}
+    known |= {"seed": [0] * 4, "realization": [0] * 4, "lam": list(lam)}
+    figure = trajectories(*trained, pds.dataset(pa.table({"model": ["logistic"] * 4, "solver": ["limit"] * 4} | known)))
+    figure.draw_without_rendering()
+    (legend,) = figure.legends
+    assert "λ = 0.48, inseparable" in words(figure)
+    assert legend.get_window_extent().x0 >= 0
+    assert legend.get_window_extent().x1 <= figure.bbox.x1
