@@ -73,7 +73,7 @@ class Quantiles:
     def of(cls, values: NDArray[np.float64], size: int) -> "Quantiles":
         """Return the sketch of some values; nan is not a value."""
         sketch = kll_doubles_sketch(size)
-        sketch.update(np.ascontiguousarray(values, dtype=np.float64))
+        sketch.update(np.require(values, np.float64, ["C", "W"]))
         return cls(sketch)
 
     def __add__(self, other: "Quantiles") -> "Quantiles":

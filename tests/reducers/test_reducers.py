@@ -175,6 +175,12 @@ def test_the_median_interval_is_the_classical_pair_of_order_statistics(count, ra
     assert Quantiles.of(np.arange(1.0, count + 1), 256).median_interval() == (rank, count + 1 - rank)
 
 
+def test_a_median_stands_with_its_interval_also_of_values_that_cannot_be_written_to():
+    values = np.arange(1.0, 11.0)
+    values.flags.writeable = False
+    assert Quantiles.of(values, 256).median("t") == {"t": 5.5, "t_low": 2.0, "t_high": 9.0}
+
+
 def test_fewer_than_six_values_bound_no_median():
     assert np.isnan(Quantiles.of(np.arange(5.0), 256).median_interval()).all()
 
