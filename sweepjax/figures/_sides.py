@@ -42,25 +42,25 @@ def sides(figure: Figure, below: pd.DataFrame, above: pd.DataFrame, *, room: flo
     widths = [1.0 if any(span.crowded for span in spans) else span.reach for span in spans]
     panels = iter(figure.subplots(1, len(spans), squeeze=False, gridspec_kw={"width_ratios": widths} | frame)[0])
     left, right = (next(panels) if len(table) else None for table in (below, above))
-    for axes, span, sign in ((left, spans[0], -1), (right, spans[-1], 1)):
+    for axes, span, sign, width in ((left, spans[0], -1, widths[0]), (right, spans[-1], 1, widths[-1])):
         if axes is not None:
-            _place(axes, span, sign, both=len(spans) > 1)
+            _place(axes, span, sign, share=width / sum(widths))
     if left is not None and right is not None:
         _join(right)
     return left, right
 
 
-def _place(axes: Axes, span: Span, sign: int, *, both: bool) -> None:
-    """Set limits and ticks of one side; of two panels that meet the left one names 1/2."""
+def _place(axes: Axes, span: Span, sign: int, *, share: float) -> None:
+    """Set limits and ticks of one side, which has a share of the width; of two that meet the left one names 1/2."""
     if span.crowded:
         axes.set_xscale("function", functions=(_root, _square))
         away = [place for place in PLACES if 0.003 * span.reach < place**2 / span.reach and place < span.reach]
         axes.xaxis.set_minor_locator(NullLocator())
         ticks = [CRITICAL + sign * place for place in away]
     else:
-        found = MaxNLocator(3 if both else 6, steps=[1, 2, 5, 10]).tick_values(0, span.reach)
+        found = MaxNLocator(max(1, round(6 * share)), steps=[1, 2, 5, 10]).tick_values(0, span.reach)
         ticks = [CRITICAL + sign * float(place) for place in found if 1e-9 < place <= span.reach]
-    ticks += [CRITICAL] if sign < 0 or not both else []
+    ticks += [CRITICAL] if sign < 0 or share == 1 else []
     axes.set(xlim=sorted((CRITICAL, CRITICAL + sign * span.reach)), xticks=sorted(ticks))
     axes.xaxis.set_major_formatter("{x:.4g}")
     axes.locator_params("y", nbins=6)

@@ -19,7 +19,7 @@ from sweepjax.theory.separability import inseparable_probability, separable_prob
 
 COLUMNS = "s_norm,margin"
 RARE = 1e-3
-EXACT, MARKS = "exact", 6  # what the legend explains besides the curves
+EXACT, MARKS = "exact", 6  # what the legend explains besides the curves; the last takes two lines
 OPEN = {"marker": "o", "markerfacecolor": "none", "markeredgewidth": 0.6}
 LINE, HIGH = 0.14, 2.6  # of a line of the legend, and of all below it, in inches
 
@@ -40,7 +40,8 @@ def s_norm_and_margin(rows: Dataset) -> Figure:
     below = table.query(f"column == 's_norm' and lam <= {CRITICAL}")
     above = table.query(f"column == 'margin' and lam >= {CRITICAL}")
     curves = list(drawing.series(table))
-    room = LINE * (-(-(len(curves) + MARKS) // 2) + 1)
+    marks = len(curves) + MARKS
+    room = LINE * max(-(-marks // 2), marks // 2 + 1)
     figure = Figure(figsize=(3.4, HIGH + room))
     figure.set_layout_engine("none")
     left, right = sides(figure, below, above, room=room)
