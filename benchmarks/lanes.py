@@ -18,6 +18,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
 
+import matplotlib as mpl
 import numpy as np
 from matplotlib.figure import Figure
 
@@ -174,7 +175,8 @@ def draw(found: list[Line], before: list[Line]) -> Figure:
     names = list(dict.fromkeys(line.kernel for line in found))
     figure = Figure(figsize=(6.4, 0.9 + 0.24 * len(names)), layout="constrained")
     axes = figure.add_subplot(xlabel="counted work a row, relative to one lane", xscale="log")
-    for lanes, each, mark, color in [(*_widest(found), "o", "C0"), (*_widest(before), "s", FAINT)]:
+    first = mpl.rcParams["axes.prop_cycle"].by_key()["color"][0]
+    for lanes, each, mark, color in [(*_widest(found), "o", first), (*_widest(before), "s", FAINT)]:
         here = [line for line in each if line.kernel in names]
         if not here:
             continue

@@ -20,6 +20,7 @@ from sweepjax.types import Chunk, Columns, Family
 
 ENOUGH = 1.0  # seconds
 FEWEST, TIMES = 16, 4  # steps of the shortest pilot of a training in steps, and how much longer the next one is
+SHARE = 0.5  # of the time that no step takes, which a piece is to exceed
 
 
 class Plan(NamedTuple):
@@ -118,18 +119,20 @@ class _Wide(Engine):
 def _first_steps(family: Family, engine: Engine, lanes: Lanes) -> tuple[Columns, int, float, int] | None:
     """Return columns, rows, the seconds of whole trainings and the steps that were taken; None where these are short.
 
-    Longer and longer pieces are timed until one takes a second: what a step costs is the difference of the last two.
+    Longer and longer pieces are timed until one takes a second more than the last, and half of what drawing takes,
+    which is never the same twice: what a step costs is the difference of the two.
     """
     shape, last = engine.shape(family), _steps(family)
     wide, rows = _Wide(engine.device, engine.lanes, shape), len(engine.devices) * shape.lanes
-    before, earlier, steps = 0.0, 0, 0
+    before, earlier, steps, enough = 0.0, 0, 0, ENOUGH
     while steps < last:
         chunk = Chunk(_until(family, steps, rows), 0, rows)
         start = time.perf_counter()
         columns = wide.compute(chunk, lanes)
         seconds = time.perf_counter() - start
-        if steps and seconds > before + ENOUGH:
+        if steps and seconds > before + enough:
             return columns, rows, seconds + (last - steps) * (seconds - before) / (steps - earlier), steps
+        enough = enough if steps else max(ENOUGH, SHARE * seconds)
         before, earlier, steps = seconds, steps, TIMES * steps or FEWEST
     return None
 

@@ -67,6 +67,21 @@ def test_of_a_long_training_the_first_steps_are_timed_and_the_rest_taken_to_be_a
     assert _first_steps(next(Sweep(solver="adam", until=100).replaced(**POINT).families()), Engine(), None) is None
 
 
+def test_drawing_that_takes_long_and_never_the_same_is_not_taken_for_steps(monkeypatch):
+    """Drawing takes 30 seconds or 33, and 100 steps a second."""
+    clock, noise = Seconds(), iter([30, 33, 30, 33, 30, 33, 30])
+
+    def compute(self, chunk, watch=None):
+        clock.now += next(noise) + chunk.family.tasks[0].times[-1] / 100
+        return {}
+
+    monkeypatch.setattr("sweepjax.plan.time", clock)
+    monkeypatch.setattr("sweepjax.plan.Engine.compute", compute)
+    (family,) = Sweep(solver="adam", until=1e8).replaced(**POINT).families()
+    _, _, seconds, _ = _first_steps(family, Engine(lanes=1), Lanes(unwatched)) or ({}, 0, 0.0, 0)
+    assert seconds == pytest.approx(1e6, rel=0.25)
+
+
 @pytest.mark.parametrize(
     "axes", [{"lam": "0.4:0.6"}, {"n": "10:13", "d": "2:5", "loss": "logistic,exponential"}, POINT]
 )
