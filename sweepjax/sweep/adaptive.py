@@ -94,9 +94,8 @@ class Adaptive(Sweep):
 
     def notes(self) -> list[str]:
         """Say what each axis expands to, and how many draws its points have, and why."""
-        few, many = min(self.counts.values(), default=0), max(self.counts.values(), default=0)
         why = "decided by a pilot with seeds of its own: no mean is of draws that had a say in their number"
-        found = f"{few} to {many} realizations a point, {why}" if self.counts else f"realizations are {why}"
+        found = f"{_span(self.counts)} realizations a point, {why}" if self.counts else f"realizations are {why}"
         return [*super().notes(), f"adaptive {self.rule}: {found}"]
 
     def _choices(self) -> dict[str, tuple[Any, str]]:
@@ -109,8 +108,14 @@ class Adaptive(Sweep):
 
 def draws(sweep: Sweep) -> str:
     """Say how many realizations the points of a sweep have."""
-    counts = sweep.counts.values() if isinstance(sweep, Adaptive) else ()
-    return f"{min(counts)} to {max(counts)} realizations" if counts else f"{sweep.realizations} realizations each"
+    counts = sweep.counts if isinstance(sweep, Adaptive) else {}
+    return f"{_span(counts)} realizations" if counts else f"{sweep.realizations} realizations each"
+
+
+def _span(counts: Mapping[str, int]) -> str:
+    """Return the fewest and the most of some numbers."""
+    few, many = min(counts.values()), max(counts.values())
+    return f"{few} to {many}" if few < many else str(few)
 
 
 def sweep_of(source: str | Mapping[str, Any]) -> Sweep:
