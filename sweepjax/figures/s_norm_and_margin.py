@@ -115,5 +115,5 @@ def _explain(figure: Figure, curves: list[Series]) -> None:
         marks |= {"exact, N → ∞": drawing.handle(INK, linestyle="-")}
         marks |= {"two-point model": drawing.handle(FAINT, linestyle="--")}
     if any(line.get_marker() == "D" and np.size(line.get_xdata()) for line in lines):
-        marks["mean ± s.e. of one class, where\nthe other is rarer than 0.1 %"] = drawing.handle(color, marker="D")
+        marks["mean ± s.e. of one class,\nthe other below 0.1 %"] = drawing.handle(color, marker="D")
     figure.legend(list(marks.values()), list(marks), loc="upper center", ncols=2)
