@@ -8,7 +8,7 @@ import typer
 
 from ._errors import COMPLETE, UNFINISHED, say
 from ._fill import filled, opened
-from ._options import value
+from ._options import pairs, value
 from .run import asked, parsed
 
 if TYPE_CHECKING:
@@ -82,7 +82,7 @@ def _refuse(options: dict[str, Any], field: str) -> None:
             raise ValueError(f"--{name.replace('_', '-')} is none of solve, which decides how many draws go where")
     if options["plan"]:
         raise ValueError("--plan is none of solve, whose draws depend on what it finds; give --max-rows")
-    if options.get(field) is not None:
+    if options.get(field) is not None or field in pairs(options["fields"], "FIELD=AXIS"):
         raise ValueError(f"--{as_typed(field)} is given by --over; leave it out")
 
 

@@ -31,9 +31,9 @@ def limit(x: Any, y: Any = None, *, engine: Engine = HERE) -> "pd.Series | pd.Da
     to it; z_i is x_i, or -x_i where the label is the larger one. What does not exist is NaN.
 
     `certified` says that `separable` is proved in float64, rounding included, and that the margin or S_∞ is exact to
-    10⁻⁶. It is false where x has columns that depend on each other or whose units differ by more than a thousandfold,
-    and where points lie on the border itself, as
-    discrete data may (quasi-complete separation: an estimate with infinite components). `separable` is a guess then.
+    10⁻⁶. It is false where x has columns that depend on each other, where points lie on the border itself, as discrete
+    data may (quasi-complete separation: an estimate with infinite components), and often where the units of columns
+    differ by more than a thousandfold. `separable` is a guess then.
 
     The first call for a shape compiles a program that serves a range of d, in some ten seconds; the next process finds
     it on disk.

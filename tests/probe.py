@@ -8,13 +8,10 @@ import jax.numpy as jnp
 from sweepjax.types import plugin
 
 
-@plugin
-class Bits:
-    """Sums of the dataset's bit patterns, plain and weighted by place: equal only for equal datasets."""
+class Still:
+    """A solver that does nothing."""
 
-    scale: float = 1.0
     clock: ClassVar[str] = "none"
-
     stages: ClassVar[tuple] = ()
 
     def init(self, problem):
@@ -22,6 +19,13 @@ class Bits:
 
     def waits(self, state, until):
         return 0
+
+
+@plugin
+class Bits(Still):
+    """Sums of the dataset's bit patterns, plain and weighted by place: equal only for equal datasets."""
+
+    scale: float = 1.0
 
     def info(self, problem, state):
         bits = jax.lax.bitcast_convert_type(problem.data.x, jnp.uint32).ravel()
@@ -30,17 +34,8 @@ class Bits:
 
 
 @plugin
-class Thirds:
+class Thirds(Still):
     """A number of double precision, and a whole one, that differ between datasets."""
-
-    clock: ClassVar[str] = "none"
-    stages: ClassVar[tuple] = ()
-
-    def init(self, problem):
-        return ()
-
-    def waits(self, state, until):
-        return 0
 
     def info(self, problem, state):
         first = problem.data.x.ravel()[0].astype(jnp.float64)

@@ -4,6 +4,7 @@ from typing import ClassVar
 
 import jax
 import jax.numpy as jnp
+from probe import Still
 
 import sweepjax as sj
 
@@ -62,17 +63,8 @@ class Collatz:
 
 
 @sj.plugin
-class Named:
+class Named(Still):
     """A solver that does nothing, and says what the search says."""
-
-    clock: ClassVar[str] = "none"
-    stages: ClassVar[tuple] = ()
-
-    def init(self, problem):
-        return ()
-
-    def waits(self, state, until):
-        return 0
 
     def info(self, problem, state):
         return {"steps_to_one": jnp.float64(0)}

@@ -140,6 +140,7 @@ def test_points_have_seeds_of_their_own():
         (["separable=0.5", "--over", "lam=0.4:0.6", "--se", "0.01", "--realizations", "7"], "--realizations is none"),
         (["separable=0.5", "--over", "lam=0.4:0.6", "--se", "0.01", "--part", "1/2"], "--part is none of solve"),
         (["separable=0.5", "--over", "lam=0.4:0.6", "--se", "0.01", "--lambda", "0.9"], "--lambda is given by --over"),
+        (["separable=0.5", "--over", "sigma=1:2", "--se", "0.01", "--set", "sigma=3"], "--sigma is given by --over"),
     ],
 )
 def test_what_cannot_be_solved_is_refused_in_a_sentence(arguments, said, capsys, tmp_path, monkeypatch):

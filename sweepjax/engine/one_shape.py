@@ -8,11 +8,9 @@ from sweepjax.engine.engine import outline
 from sweepjax.sweep.sweep import Sweep
 from sweepjax.types import Family
 
-SEEN = 3  # families that are looked at: the first two and the last
-
 
 def check_shapes(sweep: Sweep) -> None:
-    """Refuse a sweep in which a column has another shape at another point.
+    """Refuse a sweep in which a column has another shape at its second point, or at its last, than at its first.
 
     Raises:
         ValueError: there is one; the message says which, and at which points.

@@ -113,10 +113,9 @@ class Search:
 
     def _check(self) -> None:
         value = f"{self.goal.value:g}"
-        for x in self._unclear():
-            raise Unsolved(
-                f"the mean is {self.ends}; it may cross {value} at {x:.6g} itself, so give ends farther apart"
-            )
+        if unclear := self._unclear():
+            at = " and ".join(f"{x:.6g}" for x in unclear)
+            raise Unsolved(f"the mean is {self.ends}; it may cross {value} at {at} itself, so give ends farther apart")
         low, high = (self.seen[x].mean - self.goal.value for x in (self.low, self.high))
         if low * high >= 0:
             raise Unsolved(f"the mean is {self.ends}, and does not cross {value} between them; give other ends")

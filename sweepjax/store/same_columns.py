@@ -8,6 +8,8 @@ from sweepjax.store.beside import Beside, beside, sound_rows, whole
 from sweepjax.store.directory import Conflict
 from sweepjax.store.same_rows import differences
 
+NONE = "none from outside"
+
 
 def best(directories: Sequence[Path]) -> Iterator[Path]:
     """Yield the longest file of each observed column of each chunk of some directories.
@@ -35,7 +37,8 @@ def _check_alike(several: Sequence[Beside]) -> None:
         if each.text != other.text:
             raise Conflict(f"{other.file} is {other.text}, and {each.file} {each.text}; observe one of them")
         if each.source != other.source:
-            codes = f"{other.file} is of the code {other.source}, and {each.file} of {each.source}"
+            one, two = (file.source or NONE for file in (other, each))
+            codes = f"{other.file} is of the code {one}, and {each.file} of {two}"
             raise Conflict(f"{codes}; move one of them away, and observe again")
 
 
@@ -45,8 +48,8 @@ def mixed(several: Sequence[Beside]) -> dict[Path, str]:
     for column in {each.column for each in several}:
         told = {each.file: each.source for each in several if each.column == column}
         usual = Counter(told.values()).most_common(1)[0][0]
-        what = f"was observed by other code ({{}}) than most of its column ({usual or 'none from outside'})"
-        found |= {file: what.format(own or "none from outside") for file, own in told.items() if own != usual}
+        what = f"was observed by other code ({{}}) than most of its column ({usual or NONE})"
+        found |= {file: what.format(own or NONE) for file, own in told.items() if own != usual}
     return found
 
 

@@ -26,6 +26,9 @@ SWEEPS = {
     "first crossings": Sweep().replaced(
         model="quadratic_modular", p="5", width="8", solver="adamw", realizations=10, until=300, record=4
     ),
+    "search": Sweep().replaced(
+        model="perceptron_ball", solver="proximal_flow", l1="0.1", l2="0.1", realizations=10, until=30, record=4
+    ),
     "ended early": STEPS.replaced(stop="train_accuracy>=0.9"),
 }
 

@@ -7,6 +7,7 @@ import sys
 import time
 
 import pytest
+from sweepjax_cli import app
 
 from sweepjax.store.disk import save
 from sweepjax.store.leftovers import FORSAKEN, HOST, gone, leftovers, remove_forsaken, temporary
@@ -54,3 +55,12 @@ def test_who_lives_is_not_gone_and_of_other_hosts_nobody_knows(cut_off):
     assert gone(HOST, cut_off)
     assert not gone(HOST, os.getpid())
     assert not gone("elsewhere", cut_off)
+
+
+def test_a_run_removes_what_was_cut_off_before_it(tmp_path, cut_off):
+    run = ["run", "--n", "20", "--lambda", "0.5", "--solver", "probe:Thirds", "--realizations", "2", "-o"]
+    assert app([*run, str(tmp_path / "run")]) == 0
+    (left,) = leftovers(tmp_path)
+    left.rename(tmp_path / "run" / left.name)
+    assert app([*run, str(tmp_path / "run")]) == 0
+    assert not leftovers(tmp_path / "run")
