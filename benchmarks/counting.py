@@ -94,7 +94,7 @@ def products(program: Callable[..., Any], *arguments: Any) -> float:
     return sum(site.flops for site in found if site and site.kind == "product")
 
 
-Sites = list[tuple[Site, int]]  # with their executions
+Sites = list[tuple[Site, float]]  # with their executions, which a mean may count
 
 
 class Tally(NamedTuple):
@@ -116,6 +116,11 @@ class Counter:
         self._answer = jax.tree.structure(shape)
         none = jnp.zeros(len(self._index), dtype=jnp.int32)
         self._program = jax.jit(partial(self._run, traced)).lower(none, *jax.tree.leaves(arguments)).compile()
+
+    @property
+    def sites(self) -> list[Site]:
+        """The sites of the program."""
+        return list(self._index)
 
     def tally(self, *arguments: Any) -> Tally:
         """Run the program and count."""
