@@ -177,7 +177,7 @@ class Counter:
         return lax.while_loop(lambda carry: jnp.any(claim(carry)), body, (counts, *values[second:]))
 
     def _scan(self, params: dict[str, Any], counts: Any, *values: Any) -> tuple[Any, ...]:
-        first, second = params["num_consts"], params["num_consts"] + params["num_carry"]
+        first, second = _consts_and_carry(params)
 
         def body(carry: tuple[Any, ...], slices: tuple[Any, ...]) -> tuple[Any, Any]:
             counts, *results = self._run(params["jaxpr"], carry[0], *values[:first], *carry[1:], *slices)
@@ -186,6 +186,14 @@ class Counter:
         start, slices = (counts, *values[first:second]), values[second:]
         carry, stacked = lax.scan(body, start, slices, length=params["length"], reverse=params["reverse"])
         return *carry, *stacked
+
+
+def _consts_and_carry(params: dict[str, Any]) -> tuple[int, int]:
+    """Return how many inputs of a scan are constants, and how many these are with what it carries."""
+    if "num_consts" in params:
+        return params["num_consts"], params["num_consts"] + params["num_carry"]
+    consts, carry, _ = params["ft_in"].unpack()  # from JAX 0.11 on
+    return len(consts), len(consts) + len(carry)
 
 
 def _kept(wanted: Any, new: Any, old: Any) -> Any:
