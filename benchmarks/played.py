@@ -29,7 +29,7 @@ from sweepjax.types import Family
 
 LANES = 1, 64, 1024
 ROWS = {400: 1000, 2400: 60}  # that are computed alone, by n
-FILLING, PLAYED = 4, 16  # rows a lane that leave before counting begins, and while it goes on
+FILLING, PLAYED = 40, 40  # rows a lane that leave before counting begins, and while it goes on
 LEGEND = """# Work a row in the lanes of a pool, played with rows that were counted alone
 
 Least microseconds of an H100 a row, relative to one lane, and how many of the lanes' steps were of a row. The lanes are

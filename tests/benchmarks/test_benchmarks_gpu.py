@@ -9,6 +9,7 @@ from pathlib import Path
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import pytest
 from jax import lax
 
@@ -128,3 +129,39 @@ def test_asked_for_by_name_a_cpu_runs_and_is_named_in_the_table(tmp_path):
     ended = run("--platform", "cpu", "--short", "--out", str(tmp_path))
     assert ended.returncode == 0
     assert "* device: cpu" in (tmp_path / "gpu.md").read_text()
+
+
+@pytest.fixture
+def played(roofline):
+    return import_module("benchmarks.played")
+
+
+def rows_of_one_stage(played, executions):
+    """Rows that enter, execute the one site of their stage so often, and leave."""
+    none, visit = np.zeros(0, np.int64), played.Visit
+    rows = [[visit(0, none), visit(1, np.array([count])), visit(2, none)] for count in executions]
+    return played.Rows(rows, [np.zeros(0), np.ones(1), np.zeros(0)])
+
+
+def cost_of_a_row(played, executions, lanes):
+    pool = played.Pool(rows_of_one_stage(played, executions), lanes)
+    pool.until(64 * lanes)
+    return pool.seconds / pool.left, pool.served / pool.taken
+
+
+def test_rows_alike_cost_in_a_pool_what_they_cost_alone(played):
+    assert cost_of_a_row(played, [3, 3], lanes=8) == (pytest.approx(3, rel=0.05), 1)
+
+
+def test_a_lane_that_executes_a_site_most_often_is_waited_for(played):
+    cost, _ = cost_of_a_row(played, [1, 9], lanes=64)
+    assert cost == pytest.approx(9, rel=0.05)
+
+
+@pytest.mark.slow
+def test_a_pool_that_is_played_costs_what_the_pool_itself_does(played, roofline):
+    family = roofline.kernels(short=True)[1]
+    _, in_lanes, _ = played.lines(family, 200, (1, 8, 64))
+    lanes = import_module("benchmarks.lanes")
+    counted, _ = lanes.steady(family, 8, 200, 1000)
+    assert 1e-6 * in_lanes.microseconds == pytest.approx(counted, rel=0.15)

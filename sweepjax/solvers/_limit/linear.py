@@ -106,29 +106,58 @@ def columns_of(d: int, used: Count, dtype: Any = jnp.float64) -> Any:
     return d if used is None else used.astype(dtype)
 
 
-class Refined(NamedTuple):
-    """A solution, and whether its residual is what was asked for."""
+class Conjugate(NamedTuple):
+    """Where conjugate gradients stand with a linear system: they go on until the residual is what was asked for."""
 
     v: Float[Array, " d"]
-    exact: Bool[Array, ""]
+    residual: Float[Array, " d"]
+    p: Float[Array, " d"]  # direction of the next step
+    rz: Float[Array, ""]  # product of the residual and what the factor makes of it
+    goal: Float[Array, ""]  # length of the residual
+    steps: Int[Array, ""]
+
+    @property
+    def met(self) -> Bool[Array, ""]:
+        """Whether the residual is what was asked for."""
+        return jnp.linalg.norm(self.residual) <= self.goal
+
+    def goes_on(self, most: int) -> Bool[Array, ""]:
+        """Whether another of so many steps at most is to be taken."""
+        return (jnp.linalg.norm(self.residual) > self.goal) & (self.steps < most)
+
+
+def no_system(d: int) -> Conjugate:
+    """Return conjugate gradients before they begin."""
+    none, zero = jnp.zeros(d, jnp.float64), jnp.zeros((), jnp.float64)
+    return Conjugate(none, none, none, zero, zero, jnp.int32(0))
+
+
+def begun(factor: Factor, right: Float[Array, " d"], tolerance: float) -> Conjugate:
+    """Begin to solve a system with this right side, to a relative residual, from zero."""
+    z = factor.solve(right)
+    goal = tolerance * jnp.linalg.norm(right)
+    return Conjugate(jnp.zeros_like(right), right, z, jnp.vdot(right, z), goal, jnp.int32(0))
+
+
+def advanced(
+    multiply: Callable[[Array], Array], factor: Factor, now: Conjugate, *, most: int, block: int | None = None
+) -> Conjugate:
+    """Take steps towards multiply(v) = right, so many at most in all, and in one block of them if that is given."""
+    end = most if block is None else jnp.minimum(now.steps + block, most)
+
+    def step(now: Conjugate) -> Conjugate:
+        product = multiply(now.p)
+        alpha = now.rz / jnp.vdot(now.p, product)
+        residual = now.residual - alpha * product
+        z = factor.solve(residual)
+        rz = jnp.vdot(residual, z)
+        return Conjugate(now.v + alpha * now.p, residual, z + rz / now.rz * now.p, rz, now.goal, now.steps + 1)
+
+    return lax.while_loop(lambda now: now.goes_on(most) & (now.steps < end), step, now)
 
 
 def refined(
     multiply: Callable[[Array], Array], factor: Factor, right: Float[Array, " d"], *, tolerance: float, most: int = 10
-) -> Refined:
+) -> Conjugate:
     """Solve multiply(v) = right by conjugate gradients which the factor preconditions, to a relative residual."""
-    goal = tolerance * jnp.linalg.norm(right)
-
-    def step(carry: tuple[Array, ...]) -> tuple[Array, ...]:
-        v, residual, p, rz, k = carry
-        product = multiply(p)
-        alpha = rz / jnp.vdot(p, product)
-        residual = residual - alpha * product
-        z = factor.solve(residual)
-        next_rz = jnp.vdot(residual, z)
-        return v + alpha * p, residual, z + next_rz / rz * p, next_rz, k + 1
-
-    z = factor.solve(right)
-    start = jnp.zeros_like(right), right, z, jnp.vdot(right, z), jnp.int32(0)
-    v, residual, *_ = lax.while_loop(lambda carry: (jnp.linalg.norm(carry[1]) > goal) & (carry[4] < most), step, start)
-    return Refined(v, jnp.linalg.norm(residual) <= goal)
+    return advanced(multiply, factor, begun(factor, right, tolerance), most=most)

@@ -12,7 +12,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
 from sweepjax.primitives.hardware import slow_float64
-from sweepjax.solvers._limit import margin, messages, newton, relaxation
+from sweepjax.solvers._limit import interior, margin, messages, newton, relaxation
 from sweepjax.solvers._limit.certificates import largest_of, separates
 from sweepjax.solvers._limit.linear import Count, Factor, columns_of, mean_square
 
@@ -136,21 +136,40 @@ def _correct(rows: Rows, state: State) -> State:
 
 
 def _rough_normal(rows: Rows, state: State) -> State:
-    return _about_to_step(state, margin.normal_factor(rows.x, state.search, rows.used))
+    return _about_to_step(state, interior.normal_factor(rows.x, state.search.point, rows.used))
 
 
 def _exact_normal(rows: Rows, state: State) -> State:
-    return _about_to_step(state, margin.normal_factor(rows.exact, state.search, rows.used))
+    return _about_to_step(state, interior.normal_factor(rows.exact, state.search.point, rows.used))
 
 
 def _about_to_step(state: State, factor: Factor) -> State:
     """Return the state with the factor in the place of that of the descent, which takes a new one if it goes on."""
     place = state.minimum.factor._replace(upper=factor.upper)
-    return state._replace(minimum=state.minimum._replace(factor=place), stage=jnp.int32(STEP))
+    return state._replace(minimum=state.minimum._replace(factor=place), stage=jnp.int32(PREDICT))
 
 
-def _step(rows: Rows, state: State) -> State:
-    search = margin.step(rows.exact, state.minimum.factor, state.search)
+def _predict(rows: Rows, state: State) -> State:
+    return _solving(state, interior.predict(rows.exact, state.minimum.factor, state.search.point))
+
+
+def _solve(rows: Rows, state: State) -> State:
+    return _solving(state, interior.solve(rows.exact, state.minimum.factor, state.search.point))
+
+
+def _correct_step(rows: Rows, state: State) -> State:
+    return _solving(state, interior.correct(rows.exact, state.minimum.factor, state.search.point))
+
+
+def _solving(state: State, point: interior.Interior) -> State:
+    """Return the state with the interior point, and what its step waits for."""
+    solved = jnp.where(point.step.predicts, CORRECT_STEP, TAKE)
+    stage = jnp.where(point.solves, SOLVE, solved)
+    return state._replace(search=state.search._replace(point=point), stage=stage)
+
+
+def _take(rows: Rows, state: State) -> State:
+    search = state.search._replace(point=interior.take(rows.exact, state.search.point))
     return state._replace(search=search, stage=_step_or_bound(search))
 
 
@@ -175,7 +194,9 @@ def _relax(rows: Rows, state: State) -> State:
 
 STAGES = (
     *(_messages, _begin, _rough, _exact, _descend, _judge),
-    *(_search, _correct, _rough_normal, _exact_normal, _step, _bound, _verdict, _short, _relax),
+    *(_search, _correct, _rough_normal, _exact_normal, _predict, _solve, _correct_step, _take, _bound, _verdict),
+    *(_short, _relax),
 )
 MESSAGES, BEGIN, ROUGH, EXACT, DESCEND, JUDGE = range(6)
-SEARCH, CORRECT, ROUGH_NORMAL, EXACT_NORMAL, STEP, BOUND, VERDICT, SHORT, RELAX, DONE = range(6, 16)
+SEARCH, CORRECT, ROUGH_NORMAL, EXACT_NORMAL, PREDICT, SOLVE, CORRECT_STEP, TAKE, BOUND, VERDICT = range(6, 16)
+SHORT, RELAX, DONE = range(16, 19)
