@@ -7,6 +7,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 from jax import lax
+from jax.extend.core import ClosedJaxpr, jaxpr_as_fun
 from jaxtyping import Array, ArrayLike, Bool, Key
 
 from sweepjax.types import Problem
@@ -20,6 +21,27 @@ def started(model: Any, key: Key[Array, ""], data: Any) -> Any:
 def viewed(solver: Any, problem: Problem) -> Any:
     """Return the solver's view of the data, if it has one."""
     return solver.view(problem) if hasattr(solver, "view") else None
+
+
+def small_of(view: Any) -> list[Array]:
+    """Return the single numbers of a view."""
+    return [leaf for leaf in jax.tree.leaves(view) if not leaf.shape]
+
+
+def viewed_again(solver: Any, problem: Problem, small: list[Array]) -> Any:
+    """Return the solver's view of the data again; its single numbers are given, not computed, and the rest is."""
+    if not small:
+        return viewed(solver, problem)
+    given, tree = jax.tree.flatten(problem)
+    traced, shapes = jax.make_jaxpr(lambda *leaves: viewed(solver, tree.unflatten(leaves)), return_shape=True)(*given)
+    jaxpr = traced.jaxpr
+    numbers = [out for out in jaxpr.outvars if not out.aval.shape]
+    known = dict(zip(numbers, small, strict=True))
+    rest = [each for each in jaxpr.eqns if not known.keys() & set(each.outvars)]
+    fresh = [number for number in known if number not in jaxpr.invars]
+    cut = jaxpr.replace(invars=[*jaxpr.invars, *fresh], eqns=rest, debug_info=jaxpr.debug_info)
+    found = jaxpr_as_fun(ClosedJaxpr(cut, traced.consts))(*given, *(known[number] for number in fresh))
+    return jax.tree.unflatten(jax.tree.structure(shapes), found)
 
 
 def drawn(model: Any, key: Key[Array, ""], always: Bool[ArrayLike, ""] = True, used: Any = None) -> Any:

@@ -15,7 +15,7 @@ import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, ArrayLike, Bool, Float, Int, UInt32
 
-from sweepjax.engine.drawing import apart, drawn, started, viewed
+from sweepjax.engine.drawing import apart, drawn, small_of, started, viewed, viewed_again
 from sweepjax.engine.ending import begun, ending, unrecorded
 from sweepjax.engine.facts import completed, fact_of, facts_of, unsought
 from sweepjax.engine.looking import first_crossings, first_look, looked, watches
@@ -43,7 +43,7 @@ class Slot(NamedTuple):
     key: UInt32[Array, "2"]  # of the solver's own draws
     data: Any
     start: Any
-    view: Any  # of the data, where it is kept
+    view: Any  # of the data; where that is not kept, the single numbers of it
     state: Any
     recorded: Int[Array, ""]  # how many of the times
     kept: Any  # the metrics, and what each observable keeps, at the recorded times [t ...]
@@ -71,7 +71,8 @@ class Kernel:
         observables: by the names of their columns.
         stop: what ends a training before its time, if anything does.
         always: true, in a way that the compiler does not know.
-        keeps_view: whether a row keeps the solver's view of the data, or makes it anew at every stage.
+        keeps_view: whether a row keeps the solver's view of the data, or makes it anew at every stage, but for
+            single numbers.
         model: any model of the program's rows; only its shape counts.
     """
 
@@ -102,7 +103,7 @@ class Kernel:
         problem = Problem(row.model, data, start, keys.batches, used=row.used)
         view = viewed(row.solver, problem)
         state = row.solver.init(problem._replace(view=view))
-        kept = view if self.keeps_view else None
+        kept = view if self.keeps_view else small_of(view)
         key = jax.random.key_data(keys.batches)
         streak = jnp.int32(0) if self.stop else None
         looks = first_look(problem) if self._looks else None
@@ -208,7 +209,9 @@ class Kernel:
     def problem(self, slot: Slot) -> Problem:
         """Return what the solver of a row is given."""
         problem = Problem(slot.row.model, slot.data, slot.start, restored(slot.key), slot.view, slot.row.used)
-        return problem if self.keeps_view else problem._replace(view=viewed(slot.row.solver, problem))
+        if self.keeps_view:
+            return problem
+        return problem._replace(view=viewed_again(slot.row.solver, problem, slot.view))
 
     def _nothing(self, problem: Problem) -> Any:
         """Return room for what is kept: a block more than is recorded, since blocks are written whole."""
