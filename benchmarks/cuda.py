@@ -1,9 +1,9 @@
-"""`python -m benchmarks.cuda`: the engine's programs compiled for an H200 that need not be here, and what they do there.
+"""`python -m benchmarks.cuda`: the engine's programs, compiled for an H200 that need not be here, and what they do.
 
 XLA compiles for CUDA without a device: `pip install jax-cuda13-plugin jax-cuda13-pjrt nvidia-cuda-nvcc`, of the release
 of JAX. The result says what nothing else does before it has run: the memory of a program, how many kernels each step of
 the pool launches, at how many loops the host waits for a number, and the bytes that all its kernels move, elementwise
-ones and the pool's own copies included. Of what is read or written in place in all slots, the share of the lanes counts.
+ones and the pool's own copies included. Of what is read or written in place in all slots, that of the lanes counts.
 """
 
 import argparse
@@ -25,6 +25,7 @@ from sweepjax.engine import programs, sizes
 from sweepjax.engine.engine import Engine
 from sweepjax.engine.settings import settled
 from sweepjax.engine.widths import rows_of
+from sweepjax.presets import preset, preset_names
 from sweepjax.types import Family
 
 H200 = """
@@ -102,7 +103,9 @@ def compiled(family: Family, lanes: int) -> tuple[Line, list[Step]]:
         arguments = *programs._arguments(task, row, shape), np.asarray(True)
         there = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(np.shape(leaf), leaf.dtype, sharding=place), arguments)
         start = time.perf_counter()
-        program = jax.jit(programs._advancing(task, lanes), donate_argnums=0).lower(*there).compile()
+        program = (
+            jax.jit(programs._advancing(task, lanes), donate_argnums=0).lower(*there).compile(programs.options("gpu"))
+        )
     seconds, memory = time.perf_counter() - start, program.memory_analysis()
     held, besides = 1e-9 * memory.argument_size_in_bytes, 1e-9 * memory.temp_size_in_bytes
     line = Line(title(family), lanes, shape.slots, seconds, held, besides)
@@ -166,20 +169,37 @@ def _size(text: str, shape: sizes.Shape) -> float:
     return total
 
 
+def _chosen(options: argparse.Namespace) -> Iterator[tuple[str, Family]]:
+    """Yield what is compiled, by name."""
+    if options.presets:
+        yield from ((name, preset(name).family(0)) for name in preset_names() if options.only in name)
+    else:
+        yield from ((title(each), each) for each in kernels(short=options.short) if options.only in title(each))
+
+
 def main() -> None:
     """Compile, print and write."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.cuda", description=__doc__)
     parser.add_argument("--out", type=Path, default=FOLDER / "cuda")
     parser.add_argument("--only", default="", help="kernels whose name holds this")
     parser.add_argument("--lanes", type=int, default=64)
+    parser.add_argument("--presets", action="store_true", help="the first program of every preset instead")
     parser.add_argument("--short", action="store_true", help="tiny sizes: only shows that everything runs")
     options = parser.parse_args()
-    lines, steps = [], []
-    for family in (each for each in kernels(short=options.short) if options.only in title(each)):
-        line, found = compiled(family, options.lanes)
-        print(line, flush=True)
+    lines, steps, failed = [], [], []
+    for name, family in _chosen(options):
+        try:
+            line, found = compiled(family, options.lanes)
+        except jax.errors.JaxRuntimeError as error:
+            failed.append(f"{name}: {error}")
+            print("FAILED", failed[-1], flush=True)
+            continue
+        print(name, line, flush=True)
         lines, steps = [*lines, line], [*steps, *found]
-    command = f"python -m benchmarks.cuda --only {options.only!r} --lanes {options.lanes}{' --short' * options.short}"
+    if failed:
+        sys.exit("these do not compile for a GPU:\n" + "\n".join(failed))
+    what = "--presets" if options.presets else f"--only {options.only!r}"
+    command = f"python -m benchmarks.cuda {what} --lanes {options.lanes}{' --short' * options.short}"
     text = LEGEND.format(lines=markdown(lines), steps=markdown(steps))
     write(options.out / "table", lines, text, circumstances(command, "none; compiled for an H200"))
     with (options.out / "steps.csv").open("w", newline="") as file:

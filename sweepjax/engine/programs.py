@@ -21,6 +21,8 @@ from sweepjax.sweep.stop import Stop
 from sweepjax.types import Task
 
 COMPILERS = 8  # programs compiled at once at most, each of which takes memory
+# A pass of XLA for GPUs that normalised vectors can break (its releases up to JAX 0.10): no program, or none that ends.
+WITHOUT = {"xla_disable_hlo_passes": "triton-softmax-rewriter"}
 
 
 class Program(NamedTuple):
@@ -116,10 +118,15 @@ def _compiled(task: Task, row: Row, shape: Shape, device: Any) -> Program:
     return Program(shape, device, times, blank, advance)
 
 
+def options(platform: str) -> dict[str, str] | None:
+    """Return what the compiler of a platform is told."""
+    return None if platform == "cpu" else WITHOUT
+
+
 def _built(task: Task, row: Row, shape: Shape, device: Any) -> tuple[jax.stages.Compiled, jax.stages.Compiled]:
     pool, queue, times = _arguments(task, row, shape)
     placed = jax.device_put((queue, times, np.asarray(True)), device)
     jitted = jax.jit(_advancing(task, shape.lanes), donate_argnums=0)
-    compiled = jitted.lower(pool, *placed).compile()
+    compiled = jitted.lower(pool, *placed).compile(compiler_options=options(device.platform))
     blank = jax.jit(lambda: jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), pool)).lower().compile()
     return compiled, blank
