@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+from jax import lax
 from jaxtyping import Array, Bool, Float, Int
 
 from sweepjax.solvers._limit.linear import (
@@ -105,14 +106,15 @@ def predict(y: Float[Array, "n d"], factor: Factor, point: Interior) -> Interior
 
 
 def solve(y: Float[Array, "n d"], factor: Factor, point: Interior) -> Interior:
-    """Take a few conjugate gradients towards a step."""
+    """Take a few conjugate gradients towards a step; on a CPU, which has a row at a time, as many as it needs."""
     weights = point.a / point.s
     scale = jnp.max(weights)
 
     def multiply(v: Float[Array, " d"]) -> Float[Array, " d"]:
         return (weights * (y @ v)) @ y / scale + v / scale
 
-    system = advanced(multiply, factor, point.step.system, most=REFINEMENTS, block=BLOCK)
+    block = lax.platform_dependent(cpu=lambda: jnp.int32(REFINEMENTS), default=lambda: jnp.int32(BLOCK))
+    system = advanced(multiply, factor, point.step.system, most=REFINEMENTS, block=block)
     return point._replace(step=point.step._replace(system=system))
 
 
@@ -146,7 +148,7 @@ def _aimed(y: Float[Array, "n d"], factor: Factor, point: Interior) -> Interior:
     """Begin to solve for the step at which a·ds + s·da would be the target."""
     right = point.ay - point.w + ((point.step.target - point.a * _residual(point)) / point.s) @ y
     system = begun(factor, right / jnp.max(point.a / point.s), RESIDUAL)
-    return point._replace(step=point.step._replace(system=system))
+    return solve(y, factor, point._replace(step=point.step._replace(system=system)))
 
 
 def _residual(point: Interior) -> Float[Array, " n"]:

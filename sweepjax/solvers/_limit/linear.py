@@ -140,7 +140,7 @@ def begun(factor: Factor, right: Float[Array, " d"], tolerance: float) -> Conjug
 
 
 def advanced(
-    multiply: Callable[[Array], Array], factor: Factor, now: Conjugate, *, most: int, block: int | None = None
+    multiply: Callable[[Array], Array], factor: Factor, now: Conjugate, *, most: int, block: Any = None
 ) -> Conjugate:
     """Take steps towards multiply(v) = right, so many at most in all, and in one block of them if that is given."""
     end = most if block is None else jnp.minimum(now.steps + block, most)
