@@ -19,6 +19,8 @@ from sweepjax.engine.slots import Left, Pool, Queue, blank, following, no_rows_l
 
 Leaves = list[Array]
 
+SIDE_BY_SIDE = 4  # stages of a group: where a row waits for none of them, one look tells
+
 
 class _At(NamedTuple):
     """Where a call stands."""
@@ -59,9 +61,9 @@ class _Call:
     def _turn(self, at: _At) -> _At:
         entering = (at.waits == 0) & (at.entered < self.queue.many)
         at, taken = _once(entering, self._enter, at), [entering]
-        for k, stage in enumerate(self._stages, 1):
-            taken.append(at.waits == k)
-            waits, slot = stage(taken[-1], at.waits, at.slot)
+        for group in self._groups:
+            flags, waits, slot = group(at.waits, at.slot)
+            taken += flags
             at = at._replace(waits=waits, slot=slot)
         taken.append(at.waits == len(taken))
         at = _once(taken[-1], self._leave, at)
@@ -80,26 +82,38 @@ class _Call:
         )
 
     @property
-    def _stages(self) -> list[Callable[[Array, Array, Leaves], tuple[Array, Leaves]]]:
-        return [self._stage(number) for number in range(len(self.kernel.stages))]
+    def _groups(self) -> list[Callable[[Array, Leaves], tuple[list[Array], Array, Leaves]]]:
+        """Stages that follow one another, as functions of what the row waits for and of the slot."""
+        numbers = range(len(self.kernel.stages))
+        size = SIDE_BY_SIDE if len(numbers) > SIDE_BY_SIDE else 1
+        return [self._group(numbers[first : first + size]) for first in range(0, len(numbers), size)]
 
-    def _stage(self, number: int) -> Callable[[Array, Array, Leaves], tuple[Array, Leaves]]:
-        """Return a stage as a function of whether it is due, what the row waits for, and the slot."""
-        stage, changed = stage_of(self.kernel, number, self.slot)
+    def _group(self, numbers: range) -> Callable[[Array, Leaves], tuple[list[Array], Array, Leaves]]:
+        """Return stages as a function that says which of them were taken; where none is due, none is looked at."""
+        stages = [self._stage(number) for number in numbers]
+        if len(stages) == 1:
+            return stages[0].alone
+        changed = [any(each) for each in zip(*(stage.changed for stage in stages), strict=True)]
 
-        def some(leaves: Leaves) -> Leaves:
-            return [leaf for leaf, written in zip(leaves, changed, strict=True) if written]
+        def due(waits: Array, slot: Leaves) -> tuple[list[Array], Array, Leaves]:
+            taken = []
+            for stage in stages:
+                flags, waits, slot = stage.alone(waits, slot)
+                taken += flags
+            return taken, waits, _some(slot, changed)
 
-        def due(_: Array, slot: Leaves) -> tuple[Array, Leaves]:
-            waits, *new = stage(*slot)
-            return waits, [leaf.astype(old.dtype) for leaf, old in zip(some(new), some(slot), strict=True)]
+        def nothing(waits: Array, slot: Leaves) -> tuple[list[Array], Array, Leaves]:
+            return [jnp.zeros((), bool) for _ in stages], waits, _some(slot, changed)
 
-        def if_due(now: Array, waits: Array, slot: Leaves) -> tuple[Array, Leaves]:
-            waits, new = lax.cond(now, due, lambda waits, slot: (waits, some(slot)), waits, slot)
-            rest = iter(new)
-            return waits, [next(rest) if written else leaf for leaf, written in zip(slot, changed, strict=True)]
+        def if_due(waits: Array, slot: Leaves) -> tuple[list[Array], Array, Leaves]:
+            within = (waits > numbers[0]) & (waits <= numbers[-1] + 1)
+            taken, waits, new = lax.cond(within, due, nothing, waits, slot)
+            return taken, waits, _with(slot, new, changed)
 
         return if_due
+
+    def _stage(self, number: int) -> "_Stage":
+        return _Stage(number, *stage_of(self.kernel, number, self.slot))
 
     def _leave(self, at: _At) -> _At:
         slot = jax.tree.unflatten(jax.tree.structure(self.slot), at.slot)
@@ -112,6 +126,36 @@ class _Call:
             many=place + 1,
         )
         return at._replace(waits=jnp.int32(0), left=left)
+
+
+class _Stage(NamedTuple):
+    """A stage as a function of the leaves of a slot, and which of them it changes."""
+
+    number: int
+    through: Callable[..., list[Array]]
+    changed: list[bool]
+
+    def alone(self, waits: Array, slot: Leaves) -> tuple[list[Array], Array, Leaves]:
+        """Take the stage if the row waits for it."""
+        now = waits == self.number + 1
+
+        def due(_: Array, slot: Leaves) -> tuple[Array, Leaves]:
+            waits, *new = self.through(*slot)
+            pairs = zip(_some(new, self.changed), _some(slot, self.changed), strict=True)
+            return waits, [leaf.astype(old.dtype) for leaf, old in pairs]
+
+        waits, new = lax.cond(now, due, lambda waits, slot: (waits, _some(slot, self.changed)), waits, slot)
+        return [now], waits, _with(slot, new, self.changed)
+
+
+def _some(leaves: Leaves, chosen: list[bool]) -> Leaves:
+    return [leaf for leaf, one in zip(leaves, chosen, strict=True) if one]
+
+
+def _with(leaves: Leaves, new: Leaves, chosen: list[bool]) -> Leaves:
+    """Return the leaves with new ones in the places that are chosen."""
+    rest = iter(new)
+    return [next(rest) if one else leaf for leaf, one in zip(leaves, chosen, strict=True)]
 
 
 def _once(due: Bool[Array, ""], step: Callable[[_At], _At], at: _At) -> _At:

@@ -118,7 +118,7 @@ def _compiled(task: Task, row: Row, shape: Shape, device: Any) -> Program:
     return Program(shape, device, times, blank, advance)
 
 
-def options(platform: str) -> dict[str, str] | None:
+def options(platform: str) -> Any:
     """Return what the compiler of a platform is told."""
     return None if platform == "cpu" else WITHOUT
 
