@@ -1,3 +1,4 @@
+import numpy as np
 import pytest
 from sweepjax_cli import app
 
@@ -65,6 +66,20 @@ def test_of_a_long_training_the_first_steps_are_timed_and_the_rest_taken_to_be_a
     assert (rows, steps) == (len(Engine().devices), 256)
     assert seconds == pytest.approx(3 + 1e6)
     assert _first_steps(next(Sweep(solver="adam", until=100).replaced(**POINT).families()), Engine(), None) is None
+
+
+def test_a_single_row_takes_as_long_as_one_on_each_device(monkeypatch):
+    clock = Seconds()
+
+    def compute(self, chunk, watch=None):
+        clock.now += 4
+        return {"s_norm": np.zeros(chunk.rows)}
+
+    monkeypatch.setattr("sweepjax.plan.time", clock)
+    monkeypatch.setattr("sweepjax.plan.Engine.compute", compute)
+    monkeypatch.setattr("sweepjax.plan.Engine.devices", Engine().devices[:1] * 2)
+    one, three = (plan(Sweep().replaced(**POINT, realizations=rows), engine=Engine(lanes=1)) for rows in (1, 3))
+    assert (one.devices, one.computing, three.computing) == (2, 4, 6)
 
 
 @pytest.mark.parametrize(
