@@ -79,7 +79,8 @@ def plan(sweep: Sweep, *, engine: Engine, chunk_rows: int = 0) -> Plan:
         batch_rows=len(engine.devices) * shape.rows,
         batch_bytes=max(each.batch_bytes for each in pilots),
         compiling=sweep.family_count * _average([each.compiling for each in pilots]),
-        computing=sweep.rows_total * _average([each.row for each in pilots]),
+        # A device computes a row alone: fewer rows than devices take as long as one on each.
+        computing=max(sweep.rows_total, len(engine.devices)) * _average([each.row for each in pilots]),
         stored_bytes=chunks * _average([each.file_bytes for each in pilots])
         + sweep.rows_total * _average([each.row_bytes for each in pilots]),
         pilots=len(pilots),

@@ -1,3 +1,4 @@
+import numpy as np
 import pytest
 from sweepjax_cli import app
 
@@ -80,6 +81,20 @@ def test_drawing_that_takes_long_and_never_the_same_is_not_taken_for_steps(monke
     (family,) = Sweep(solver="adam", until=1e8).replaced(**POINT).families()
     _, _, seconds, _ = _first_steps(family, Engine(lanes=1), Lanes(unwatched)) or ({}, 0, 0.0, 0)
     assert seconds == pytest.approx(1e6, rel=0.25)
+
+
+def test_a_single_row_takes_as_long_as_one_on_each_device(monkeypatch):
+    clock = Seconds()
+
+    def compute(self, chunk, watch=None):
+        clock.now += 4
+        return {"s_norm": np.zeros(chunk.rows)}
+
+    monkeypatch.setattr("sweepjax.plan.time", clock)
+    monkeypatch.setattr("sweepjax.plan.Engine.compute", compute)
+    monkeypatch.setattr("sweepjax.plan.Engine.devices", Engine().devices[:1] * 2)
+    one, three = (plan(Sweep().replaced(**POINT, realizations=rows), engine=Engine(lanes=1)) for rows in (1, 3))
+    assert (one.devices, one.computing, three.computing) == (2, 4, 6)
 
 
 @pytest.mark.parametrize(

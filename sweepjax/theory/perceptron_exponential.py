@@ -92,17 +92,18 @@ def grokking_time_density(time: ArrayLike, gap: float, *, n: int, l2: float = 0.
     kink = 2 * gap / (growth + 2)  # gap - x̄ where m alone makes up x̄
     with np.errstate(divide="ignore"):
         far = np.minimum(kink + NEGLIGIBLE / (n * growth), 2 * gap)
-    joint = sum(_joint(growth, gap, n, ends) for ends in ((0 * kink, kink), (kink, far)))
+    # Before the kink what the others add on this side exceeds the mean of the other side, and beyond it falls short.
+    joint = _joint(growth, gap, (0 * kink, kink), (n - 1, n)) + _joint(growth, gap, (kink, far), (n, n - 1))
     # d growth/dt is 1 + rate·growth.
     return joint * (1 + rate * growth) / generalizing_probability(gap, n=n)
 
 
-def _joint(growth: Numbers, gap: float, n: int, ends: tuple[Numbers, Numbers]) -> Numbers:
+def _joint(growth: Numbers, gap: float, ends: tuple[Numbers, Numbers], inputs: tuple[int, int]) -> Numbers:
     """Integrate the joint density of gap - x̄ and of the growth between two ends of gap - x̄."""
-    half = (ends[1] - ends[0]) / 2
+    n, half = max(inputs), (ends[1] - ends[0]) / 2
     room = np.asarray(ends[0])[..., None] + np.asarray(half)[..., None] * (NODES + 1)
     m = np.asarray(growth)[..., None] * room
-    density = 2 * n * np.exp(-n * m) * _difference_density(2 * (gap - room) - m, n) * room
+    density = 2 * n * np.exp(-n * m) * _excess_density(np.abs(2 * (gap - room) - m), *inputs) * room
     return half * (density @ WEIGHTS)
 
 
@@ -123,17 +124,14 @@ def _integral(function: Callable[[Numbers], Numbers], end: float = inf) -> float
     return float(np.sum(function(places) @ (SHARES / 2) * np.diff(edges)))
 
 
-def _difference_density(y: Numbers, n: int) -> Numbers:
-    """Return the density at y of Γ(n - 1, n) - Γ(n, n), a finite sum of powers on either side of 0."""
-    ahead, behind = ((n - 1, n), (n, n - 1))
-    z = n * np.abs(y)
-    return n * np.exp(-z) * np.where(y > 0, _powers(z, *ahead), _powers(z, *behind))
+def _excess_density(y: Numbers, a: int, b: int) -> Numbers:
+    """Return the density at y > 0 of Γ(a, n) - Γ(b, n), where n is the larger of both: a finite sum of powers.
 
-
-def _powers(z: Numbers, a: int, b: int) -> Numbers:
-    """Return Σ C(k + b - 1, k) 2^-(k + b) z^(a - 1 - k)/(a - 1 - k)! over k < a, of which b = 0 leaves the first."""
+    With z = n y: n e^-z Σ C(k + b - 1, k) 2^-(k + b) z^(a - 1 - k)/(a - 1 - k)! over k < a; b = 0 leaves the first.
+    """
+    n = max(a, b)
     shares = [comb(k + b - 1, k) * 2.0 ** -(k + b) if b else float(k == 0) for k in range(a)]
-    return sum((share * z ** (a - 1 - k) / gamma(a - k) for k, share in enumerate(shares)), 0 * z)
+    return n * np.exp(-n * y) * np.polyval([share / gamma(a - k) for k, share in enumerate(shares)], n * y)
 
 
 def _hypergeometric(a: float, b: float, c: float, z: float) -> float:
