@@ -51,7 +51,7 @@ LEGEND = """# The programs of a GPU, compiled without one
 
 {lines}
 A step of the pool is one kernel after the other: to enter, the stages of the solver in their order, and to leave. KB
-are what its kernels read and write, a lane; those of the loops within it are of one pass, and added in brackets.
+are what its kernels read and write, a lane; those of the loops within it are apart, in one pass of each.
 
 {steps}
 """
