@@ -87,10 +87,9 @@ class Moved(NamedTuple):
     loops: list["Moved"]
 
     @property
-    def within(self) -> "Moved":
-        """All that the loops do in one pass, those within them included."""
-        inner = [each for loop in self.loops for each in (loop, loop.within)]
-        return Moved(sum(each.kernels for each in inner), sum(each.bytes for each in inner), inner)
+    def within(self) -> list["Moved"]:
+        """All loops within, and those within them."""
+        return [each for loop in self.loops for each in (loop, *loop.within)]
 
 
 def compiled(family: Family, lanes: int) -> tuple[Line, list[Step]]:
@@ -123,9 +122,8 @@ def _steps(kernel: str, text: str, shape: sizes.Shape) -> Iterator[Step]:
     """Read what each step does: they are the loops within the one loop of the program."""
     (turn,) = (each for each in _moved(*_computations(text), shape).loops if each.loops)
     for number, step in enumerate(turn.loops):
-        within = step.within
-        kilobytes = 1e-3 * step.bytes / shape.lanes, 1e-3 * within.bytes / shape.lanes
-        yield Step(kernel, number, step.kernels, len(within.loops), *kilobytes)
+        moved = step.bytes, sum(loop.bytes for loop in step.within)
+        yield Step(kernel, number, step.kernels, len(step.within), *(1e-3 * each / shape.lanes for each in moved))
 
 
 def _computations(text: str) -> tuple[str, dict[str, list[str]]]:

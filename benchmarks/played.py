@@ -33,8 +33,8 @@ FILLING, PLAYED = 40, 40  # rows a lane that leave before counting begins, and w
 LEGEND = """# Work a row in the lanes of a pool, played with rows that were counted alone
 
 Least microseconds of an H100 a row, relative to one lane, and how many of the lanes' steps were of a row. The lanes are
-always full: rows come without end. Two standard errors are those of the mean of the rows that were computed alone, whose
-chance all numbers of lanes share.
+always full: rows come without end. Two standard errors are those of the mean of the rows that were computed alone,
+whose chance all numbers of lanes share.
 
 {lines}
 """
