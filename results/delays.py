@@ -1,4 +1,4 @@
-"""When networks memorise and when they grok, over one field: OUT.png FIELD DIR [LEVEL].
+"""When networks memorise and when they grok, over one field: OUT.png FIELD DIR... [LEVEL].
 
 They memorise at an accuracy of 99 % in training, and grok at LEVEL % of fresh data, 99 or 50. Dots are draws, lines
 their medians, where half of them got there; both axes are logarithmic. Another field that varies has a colour for each
@@ -18,7 +18,7 @@ import sweepjax as sj
 from sweepjax.figures._drawing import styled
 
 NAMES = {"l2": "weight decay", "init_scale": "scale of the start", "fraction": "fraction of the table"}
-FIELDS = ("init_scale", "l2", "weight_decay", "fraction")
+FIELDS = ("p", "init_scale", "l2", "weight_decay", "fraction")
 
 
 class Mark(NamedTuple):
@@ -31,13 +31,15 @@ class Mark(NamedTuple):
     words: str
 
 
-def main(picture: str, field: str, directory: str, level: str = "99") -> None:
+def main(picture: str, field: str, *rest: str) -> None:
     """Draw the picture."""
+    *directories, level = rest if rest[-1].isdigit() else (*rest, "99")
+    rows = pd.concat([sj.read(each) for each in directories])
     marks = (
         Mark("t_train_99", "s", "--", filled=False, words="99 % in training"),
         Mark(f"t_test_{level}", "o", "-", filled=True, words=f"{level} % of fresh data"),
     )
-    delays(sj.read(directory), field, marks).savefig(picture)
+    delays(rows, field, marks).savefig(picture)
 
 
 @styled

@@ -80,7 +80,7 @@ def line(name: str, values: np.ndarray) -> dict[str, object]:
 def draw(s: np.ndarray, lines: np.ndarray, steps: np.ndarray, modes: np.ndarray, step: int) -> Figure:
     """Draw losses and accuracies on the line, and the shares of two modes as the path grows; a thin line a draw."""
     colors = mpl.rcParams["axes.prop_cycle"].by_key()["color"]
-    figure = Figure(figsize=(7.0, 2.4), layout="constrained")
+    figure = Figure(figsize=(7.0, 2.9), layout="constrained")
     loss, right, shares = figure.subplots(1, 3)
     for axes, sides, word in ((loss, (LOSS, TEST_LOSS), "loss"), (right, (RIGHT, TEST_RIGHT), "accuracy")):
         for k, (side, name) in enumerate(zip(sides, ("in training", "on fresh pairs"), strict=True)):
@@ -94,9 +94,9 @@ def draw(s: np.ndarray, lines: np.ndarray, steps: np.ndarray, modes: np.ndarray,
         shares.plot(steps, modes[:, :, MODES[part]].T, color=colors[k + 2], linewidth=0.8, alpha=0.6)
         shares.plot([], [], color=colors[k + 2], label=name)
     shares.axhline(0.98, color="0.6", linewidth=0.8, linestyle="--", label="0.98, as published")
-    shares.set(xlabel="step", ylabel="share of two modes", ylim=(0.7, 1.01))
-    right.legend(loc="center left", bbox_to_anchor=(0, 0.3))
-    shares.legend(loc="lower left")
+    shares.set(xlabel="step", ylabel="share of two modes")
+    loss.legend(*right.get_legend_handles_labels(), loc="upper left", bbox_to_anchor=(0, -0.25))
+    shares.legend(loc="upper left", bbox_to_anchor=(0, -0.25))
     return figure
 
 

@@ -79,7 +79,7 @@ class Abilities(Protocol):
     def crossings(self, params: Params, data: Data) -> Columns:
         """Return numbers by the names of columns, each of which says when its number first was not negative.
 
-        They are looked at between the recorded times too, 1 % of the time apart; a column is NULL where that is never.
+        They are looked at when recorded and in between, 1 % of the time apart; a column is NULL where that is never.
         """
         ...
 

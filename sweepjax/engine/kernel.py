@@ -18,7 +18,7 @@ from jaxtyping import Array, ArrayLike, Bool, Float, Int, UInt32
 from sweepjax.engine.drawing import apart, drawn, small_of, started, viewed, viewed_again
 from sweepjax.engine.ending import begun, ending, unrecorded
 from sweepjax.engine.facts import completed, fact_of, facts_of, unsought
-from sweepjax.engine.looking import first_crossings, first_look, looked, watches
+from sweepjax.engine.looking import first_crossings, first_look, looked, recorded, watches
 from sweepjax.keys import fingerprint, keys_of, restored
 from sweepjax.protocols import Observable
 from sweepjax.sweep.stop import Stop
@@ -134,9 +134,8 @@ class Kernel:
         problem, due = self.problem(slot), slot.recorded + jnp.arange(self._block)
         times = self.times[jnp.minimum(due, self.times.size - 1)]
         reached = jax.vmap(lambda time: slot.row.solver.waits(slot.state, time))(times) == len(self.solver.stages)
-        seen = jax.vmap(lambda time: self._seen(problem, slot.row.solver.params(problem, slot.state, time), time))(
-            times
-        )
+        params = jax.vmap(partial(slot.row.solver.params, problem, slot.state))(times)
+        seen = jax.vmap(partial(self._seen, problem))(params, times)
         write = partial(lax.dynamic_update_slice_in_dim, start_index=slot.recorded, axis=0)
         # What is not reached yet is overwritten later.
         slot = slot._replace(kept=jax.tree.map(write, slot.kept, seen))
@@ -146,6 +145,9 @@ class Kernel:
             seen = clock_of(slot.row.solver, times) | columns | dict(zip(self._along, kept, strict=True))
             count, streak = ending(self.stop, slot.streak, seen, count)
             slot = slot._replace(streak=streak)
+        if self._looks:
+            found = jax.vmap(lambda each: problem.model.crossings(each, problem.data))(params)
+            slot = slot._replace(looks=recorded(slot.looks, found, times, due < slot.recorded + count))
         return slot._replace(recorded=slot.recorded + count)
 
     def look(self, slot: Slot) -> Slot:

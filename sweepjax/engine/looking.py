@@ -1,14 +1,15 @@
 """First crossings between the recorded times: a training is looked at often, and only the time of each is kept.
 
 Looks are 1 % of the time apart, and at each step where that is less than one, so that a crossing is as exact as that
-however far apart the recorded times are.
+however far apart the recorded times are. What is seen at a recorded time counts as a look, too: no row has a number
+above its threshold in a curve, or is ended because of it, and does not know that it was there.
 """
 
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float
+from jaxtyping import Array, Bool, Float
 
 from sweepjax.types import Columns, Params, Problem
 
@@ -45,6 +46,15 @@ def looked(looks: Looks, problem: Problem, params: Params, clock: str, times: Fl
     step = jnp.maximum(jnp.floor(APART * looks.due), 1) if clock == "step" else APART * looks.due
     later = jnp.maximum(looks.due + step, jnp.minimum(FIRST, times[-1] / 100))
     return Looks(jnp.where(done, jnp.inf, jnp.minimum(later, times[-1])), crossed)
+
+
+def recorded(looks: Looks, found: Columns, times: Float[Array, " t"], there: Bool[Array, " t"]) -> Looks:
+    """Return the looks after times were recorded, those that are `there`, at which these numbers [t] were found."""
+
+    def first(name: str, before: Float[Array, ""]) -> Float[Array, ""]:
+        return jnp.minimum(before, jnp.min(jnp.where(there & (found[name] >= 0), times, jnp.inf)))
+
+    return looks._replace(crossed={name: first(name, before) for name, before in looks.crossed.items()})
 
 
 def first_crossings(looks: Looks, clock: str) -> Columns:

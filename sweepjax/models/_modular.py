@@ -5,7 +5,8 @@ compiled program, and their training sets are nested.
 """
 
 from collections.abc import Callable
-from typing import ClassVar, NamedTuple
+from functools import partial
+from typing import Any, ClassVar, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -100,24 +101,53 @@ class ModularTable:
         return said == data.label, said == data.result
 
 
-def mean_by_blocks(losses: Callable[[Int[Array, " m"]], Float[Array, " m"]], data: Table) -> Float[Array, ""]:
-    """Return the mean of `losses` over the pairs that are trained on, block by block; blocks without any cost nothing.
+Losses = Callable[[Params, Table, Int[Array, " m"]], Float[Array, " m"]]
 
-    That pays where a pair costs much: the mean of a whole table computes those of the test set for nothing.
+
+@partial(jax.custom_vjp, nondiff_argnums=(0,))
+def mean_by_blocks(losses: Losses, params: Params, data: Table) -> Float[Array, ""]:
+    """Return the mean loss of the pairs that are trained on, block by block; blocks without any cost nothing.
+
+    That pays where a pair costs much: the mean of a whole table computes those of the test set for nothing. The
+    gradient of a block is computed with its loss, so that a block keeps nothing of the one before it.
     """
+    return _over_blocks(lambda pairs, there: _sum(losses, params, data, pairs, there), data)
+
+
+def _with_gradient(losses: Losses, params: Params, data: Table) -> tuple[Float[Array, ""], Params]:
+    def block(pairs: Int[Array, " m"], there: Bool[Array, " m"]) -> tuple[Float[Array, ""], Params]:
+        return jax.value_and_grad(partial(_sum, losses))(params, data, pairs, there)
+
+    return _over_blocks(block, data)
+
+
+def _scaled(_: Losses, gradient: Params, by: Float[Array, ""]) -> tuple[Params, None]:
+    return jax.tree.map(lambda leaf: by.astype(leaf.dtype) * leaf, gradient), None
+
+
+mean_by_blocks.defvjp(_with_gradient, _scaled)
+
+
+def _sum(losses: Losses, params: Params, data: Table, pairs: Array, there: Array) -> Float[Array, ""]:
+    return jnp.sum(jnp.where(there, losses(params, data, pairs), 0))
+
+
+def _over_blocks(block: Callable[[Array, Array], Any], data: Table) -> Any:
+    """Return the sum over blocks, divided by how many pairs are trained on."""
     n, count = data.order.size, jnp.sum(data.train)
     size = min(BLOCK, n)
     blocks = jnp.pad(data.order, (0, -n % size)).reshape(-1, size)
 
-    def block(first: Array, pairs: Int[Array, " m"]) -> Float[Array, ""]:
-        return jnp.sum(jnp.where(first + jnp.arange(size) < count, losses(pairs), 0))
+    def more(total: Any, first: Array, pairs: Int[Array, " m"]) -> Any:
+        return jax.tree.map(jnp.add, total, block(pairs, first + jnp.arange(size) < count))
 
-    def add(total: Array, each: tuple[Array, Array]) -> tuple[Array, None]:
-        more = lax.cond(each[0] < count, block, lambda *_: jnp.zeros_like(total), *each)
-        return total + more, None
+    def add(total: Any, each: tuple[Array, Array]) -> tuple[Any, None]:
+        return lax.cond(each[0] < count, more, lambda total, *_: total, total, *each), None
 
-    total = jnp.zeros((), jax.eval_shape(losses, blocks[0]).dtype)
-    return lax.scan(add, total, (jnp.arange(0, blocks.size, size), blocks))[0] / count
+    shapes = jax.eval_shape(block, blocks[0], blocks[0] >= 0)
+    total = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), shapes)
+    total, _ = lax.scan(add, total, (jnp.arange(0, blocks.size, size), blocks))
+    return jax.tree.map(lambda leaf: leaf / count.astype(leaf.dtype), total)
 
 
 def weighted_pair(first: Float[Array, "k h"], second: Float[Array, "k h"], table: Operation) -> Float[Array, "n h"]:

@@ -10,25 +10,13 @@ from typing import Any, ClassVar, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax import lax
 from jaxtyping import Array, Float, Int, Key
 
 from sweepjax.models._accuracy import norm, share
+from sweepjax.models._attention import Layer, Place, layer_of
 from sweepjax.models._modular import ModularTable, Table, mean_by_blocks
 from sweepjax.models._operations import OPERATIONS, operation
 from sweepjax.types import Columns, parameter, plugin
-
-Norm = tuple[Float[Array, " w"], Float[Array, " w"]]  # scale and shift
-
-
-class Layer(NamedTuple):
-    """One layer, with biases or else with layer norms."""
-
-    attention: Float[Array, "4 w w"]  # queries, keys, values, and what is made of them
-    up: Float[Array, "w m"]
-    down: Float[Array, "m w"]
-    biases: tuple[Float[Array, " m"], Float[Array, " w"]] | None  # of up and down
-    norms: tuple[Norm, Norm] | None  # after attention and after the ReLU layer
 
 
 class Network(NamedTuple):
@@ -92,12 +80,12 @@ class TransformerModular(ModularTable):
         return -jnp.sum(jnp.where(code, jax.nn.log_softmax(scores), 0), axis=1)
 
     def training_loss(self, params: Network, data: Table, batch: Array | None = None) -> Float[Array, ""]:
-        def losses(pairs: Int[Array, " m"]) -> Float[Array, " m"]:
+        def losses(params: Network, data: Table, pairs: Int[Array, " m"]) -> Float[Array, " m"]:
             label, end = data.label[pairs], jnp.full(pairs.shape, self.table.kinds + 1)
             answers = self._answers(params, pairs, None if self.loss_on == "result" else label)
             return jnp.mean(jnp.stack([*map(self.loss_of, answers, (label, end))]), axis=0)
 
-        return mean_by_blocks(losses, data) if batch is None else jnp.mean(losses(batch))
+        return mean_by_blocks(losses, params, data) if batch is None else jnp.mean(losses(params, data, batch))
 
     def embedding(self, params: Network) -> Float[Array, "k w"]:
         return params.embedding[: self.table.kinds]
@@ -112,39 +100,19 @@ class TransformerModular(ModularTable):
         equals, end, sign = (self.table.kinds + k for k in range(3))
         a, b = jnp.asarray(self.table.a)[pairs], jnp.asarray(self.table.b)[pairs]
         read = (a, b, equals) if self.equation == "short" else (end, a, sign, b, equals)
-        tokens = [self._read(params, place, token) for place, token in enumerate(read)]
-        tokens += [] if result is None else [self._read(params, len(read), result)]
+        text = [self._read(params, place, token) for place, token in enumerate(read)]
+        text += [] if result is None else [self._read(params, len(read), result)]
         for layer in params.layers[:-1]:
-            tokens = self._layer(layer, tokens, len(tokens))
+            text = layer_of(layer, text, self.heads, len(text))
         head = params.embedding.T if params.head is None else params.head
-        return [x @ head for x in self._layer(params.layers[-1], tokens, 1 if result is None else 2)]
+        last = layer_of(params.layers[-1], text, self.heads, 1 if result is None else 2)
+        return [place.read() @ head for place in last]
 
-    def _read(self, params: Network, place: int, token: Any) -> Float[Array, "m w"]:
-        """Return the vectors of a token at its place: of each pair, or one for all."""
+    def _read(self, params: Network, place: int, token: Any) -> Place:
+        """Return the vectors of a token at its place: rows of a table of all tokens, or one where all texts have it."""
         angles = place / 10_000 ** (np.arange(0, self.width, 2) / self.width)
         sines = np.stack([np.sin(angles), np.cos(angles)], axis=1).ravel()[: self.width]
         position = jnp.asarray(sines, self.precision) if params.positions is None else params.positions[place]
-        code = jax.nn.one_hot(jnp.atleast_1d(token), len(params.embedding), dtype=self.precision)
-        return code @ params.embedding + position
-
-    def _layer(self, layer: Layer, tokens: list[Array], last: int) -> list[Array]:
-        """Return what a layer makes of the last few tokens, each of which looks at itself and those before it."""
-        found, split = list[Array](), (-1, self.heads, self.width // self.heads)
-        queries, keys, values = ([(x @ each).reshape(split) for x in tokens] for each in layer.attention[:3])
-        for place in range(len(tokens) - last, len(tokens)):
-            asked = queries[place] / np.sqrt(self.width / self.heads).astype(self.precision)
-            fits = [jnp.sum(asked * key, axis=2, keepdims=True) for key in keys[: place + 1]]
-            weights = jax.nn.softmax(jnp.stack(jnp.broadcast_arrays(*fits)), axis=0)
-            seen = jnp.asarray(sum(weight * value for weight, value in zip(weights, values, strict=False)))
-            x = tokens[place] + seen.reshape(-1, self.width) @ layer.attention[3]
-            x = x if layer.norms is None else _normed(x, layer.norms[0])
-            first, second = layer.biases or (0, 0)
-            x = x + jax.nn.relu(x @ layer.up + first) @ layer.down + second
-            found.append(x if layer.norms is None else _normed(x, layer.norms[1]))
-        return found
-
-
-def _normed(x: Float[Array, "m w"], norms: Norm) -> Float[Array, "m w"]:
-    """Return vectors of mean 0 and variance 1 (1e-5 is added to that before), scaled and shifted."""
-    x = x - jnp.mean(x, axis=1, keepdims=True)
-    return x * lax.rsqrt(jnp.mean(x**2, axis=1, keepdims=True) + 1e-5) * norms[0] + norms[1]
+        if isinstance(token, int):
+            return Place(params.embedding[token : token + 1] + position)
+        return Place(params.embedding + position, jax.nn.one_hot(token, len(params.embedding), dtype=self.precision))

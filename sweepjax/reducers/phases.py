@@ -73,8 +73,7 @@ class Phases:
                     found[word + name] = np.where(null | bad, nan, crossed)
             name = f"t_{side}_{100 * self.high:g}"
             if name in exact:
-                # What --stop ends at a recorded time may not have been seen between the recorded times.
-                # Where an accuracy goes up and down, a recorded time may come before the first look that is right.
+                # In rows of which only the looks between recorded times counted, a recorded time may come before.
                 first, right = piece[name].filled(np.inf), TIMES[2 * k + 1]
                 found[right] = np.where(null | bad, nan, np.minimum(first, found[right]))
             # An accuracy passes the lower threshold first, however far apart the recorded times are.

@@ -131,7 +131,8 @@ def _excess_density(y: Numbers, a: int, b: int) -> Numbers:
     """
     n = max(a, b)
     shares = [comb(k + b - 1, k) * 2.0 ** -(k + b) if b else float(k == 0) for k in range(a)]
-    return n * np.exp(-n * y) * np.polyval([share / gamma(a - k) for k, share in enumerate(shares)], n * y)
+    powers = np.polyval([share / gamma(a - k) for k, share in enumerate(shares)], n * y)
+    return n * np.exp(-n * y) * np.asarray(powers, np.float64)
 
 
 def _hypergeometric(a: float, b: float, c: float, z: float) -> float:

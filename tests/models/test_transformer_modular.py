@@ -120,6 +120,23 @@ def test_pairs_of_more_than_one_block_are_trained_on_once_each():
     assert float(jax.jit(model.training_loss)(start, data)) == pytest.approx(each[train].mean(), rel=1e-5)
 
 
+@pytest.mark.parametrize("fraction", [0.01, 0.8])
+def test_gradients_and_curvatures_of_blocks_are_those_of_one_batch(fraction):
+    model = TransformerModular(p=13, width=8, heads=2, fraction=fraction, precision="float64")
+    data, start = drawn(model)
+    train, y = jnp.flatnonzero(data.train), shaken(start)
+    v = shaken(start, seed=1)
+    for batch in (None, train):
+        slope = jax.grad(lambda y, batch=batch: model.training_loss(y, data, batch))
+        found = jax.jit(lambda y, v, slope=slope: jax.jvp(slope, (y,), (v,)))(y, v)
+        both = jax.jit(jax.vmap(slope))(jax.tree.map(lambda a, b: jnp.stack([a, b]), y, v))
+        alike = [ravel_pytree(each)[0] for each in (*found, both)]
+        if batch is None:
+            blocks = alike
+    for one, other in zip(blocks, alike, strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-9, atol=1e-12)
+
+
 @pytest.mark.slow
 def test_the_start_has_the_variances_of_its_authors_times_the_scale():
     start = drawn(TransformerModular(p=97, init_scale=2.0))[1]
