@@ -71,8 +71,7 @@ class Kernel:
         observables: by the names of their columns.
         stop: what ends a training before its time, if anything does.
         always: true, in a way that the compiler does not know.
-        keeps_view: whether a row keeps the solver's view of the data, or makes it anew at every stage, but for
-            single numbers.
+        keeps_view: whether a row keeps the solver's view of the data, or only the single numbers of it.
         model: any model of the program's rows; only its shape counts.
     """
 
@@ -211,9 +210,8 @@ class Kernel:
     def problem(self, slot: Slot) -> Problem:
         """Return what the solver of a row is given."""
         problem = Problem(slot.row.model, slot.data, slot.start, restored(slot.key), slot.view, slot.row.used)
-        if self.keeps_view:
-            return problem
-        return problem._replace(view=viewed_again(slot.row.solver, problem, slot.view))
+        again = partial(viewed_again, slot.row.solver, problem, slot.view)
+        return problem if self.keeps_view else problem._replace(view=again())
 
     def _nothing(self, problem: Problem) -> Any:
         """Return room for what is kept: a block more than is recorded, since blocks are written whole."""
