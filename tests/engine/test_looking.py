@@ -7,7 +7,7 @@ import sweepjax as sj
 from sweepjax.engine.engine import Engine
 from sweepjax.sweep.sweep import Sweep
 
-STEPS = {"model": "blinker:Blinker", "solver": "gradient_descent", "learning_rate": 1.0, "until": 300.0}
+STEPS = {"model": "flickering:Blinker", "solver": "gradient_descent", "learning_rate": 1.0, "until": 300.0}
 
 
 def found(*, lanes=1, **options):
