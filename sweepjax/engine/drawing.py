@@ -7,7 +7,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 from jax import lax
-from jax.extend.core import ClosedJaxpr, jaxpr_as_fun
+from jax.extend.core import ClosedJaxpr, Literal, jaxpr_as_fun
 from jaxtyping import Array, ArrayLike, Bool, Key
 
 from sweepjax.types import Problem
@@ -24,8 +24,12 @@ def viewed(solver: Any, problem: Problem) -> Any:
 
 
 def small_of(view: Any) -> list[Array]:
-    """Return the single numbers of a view."""
-    return [leaf for leaf in jax.tree.leaves(view) if not leaf.shape]
+    """Return the single numbers of a view; a key is none."""
+    return [jnp.asarray(leaf) for leaf in jax.tree.leaves(view) if _is_number(leaf)]
+
+
+def _is_number(leaf: Any) -> bool:
+    return not jnp.shape(leaf) and not jnp.issubdtype(getattr(leaf, "dtype", float), jax.dtypes.extended)
 
 
 def viewed_again(solver: Any, problem: Problem, small: list[Array]) -> Any:
@@ -35,8 +39,8 @@ def viewed_again(solver: Any, problem: Problem, small: list[Array]) -> Any:
     given, tree = jax.tree.flatten(problem)
     traced, shapes = jax.make_jaxpr(lambda *leaves: viewed(solver, tree.unflatten(leaves)), return_shape=True)(*given)
     jaxpr = traced.jaxpr
-    numbers = [out for out in jaxpr.outvars if not out.aval.shape]
-    known = dict(zip(numbers, small, strict=True))
+    numbers = [out for out in jaxpr.outvars if _is_number(out.aval)]
+    known = {number: value for number, value in zip(numbers, small, strict=True) if not isinstance(number, Literal)}
     rest = [each for each in jaxpr.eqns if not known.keys() & set(each.outvars)]
     fresh = [number for number in known if number not in jaxpr.invars]
     cut = jaxpr.replace(invars=[*jaxpr.invars, *fresh], eqns=rest, debug_info=jaxpr.debug_info)

@@ -106,7 +106,7 @@ def predict(y: Float[Array, "n d"], factor: Factor, point: Interior) -> Interior
 
 
 def solve(y: Float[Array, "n d"], factor: Factor, point: Interior) -> Interior:
-    """Take a few conjugate gradients towards a step; on a CPU, which has a row at a time, as many as it needs."""
+    """Take a few conjugate gradients towards a step; on a CPU, where few lanes wait, as many as it needs."""
     weights = point.a / point.s
     scale = jnp.max(weights)
 
