@@ -185,7 +185,9 @@ def main() -> None:
     parser.add_argument("--short", action="store_true", help="tiny sizes: only shows that everything runs")
     options = parser.parse_args()
     lines, steps, failed = [], [], []
-    for name, family in _chosen(options):
+    if not (chosen := list(_chosen(options))):
+        sys.exit(f"no name holds {options.only!r}; leave --only out to compile them all")
+    for name, family in chosen:
         try:
             line, found = compiled(family, options.lanes)
         except jax.errors.JaxRuntimeError as error:

@@ -145,7 +145,10 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--platform", default="cuda", help="another of JAX's platforms, if asked for by name")
     parser.add_argument("--out", type=Path, metavar="DIR", help=f"where the tables go (full ones: {FOLDER})")
     parser.add_argument("--trace", type=Path, metavar="DIR", help="where JAX's profile of each kernel goes")
-    return parser.parse_args()
+    options = parser.parse_args()
+    if not options.minutes > 0:
+        parser.error(f"--minutes {options.minutes:g} is not allowed; give a number above 0")
+    return options
 
 
 def chosen(*, short: bool) -> list[Family]:

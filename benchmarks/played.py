@@ -9,6 +9,7 @@ H100 (`benchmarks.roofline`).
 """
 
 import argparse
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -201,6 +202,8 @@ def main() -> None:
     parser.add_argument("--short", action="store_true", help="tiny sizes: only shows that everything runs")
     options = parser.parse_args()
     families = [each for each in kernels(short=options.short) if options.only in title(each) and not _long(each)]
+    if not families:
+        sys.exit(f"no kernel's name holds {options.only!r}; leave --only out to play them all")
     found: list[Line] = []
     for family in families:
         for line in lines(family, 8 if options.short else ROWS[family.tasks[0].model.n], LANES[: 3 - options.short]):

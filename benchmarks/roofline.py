@@ -241,6 +241,8 @@ def circumstances(command: str, device: str) -> dict[str, str]:
 
 def markdown(rows: Sequence[Any]) -> str:
     """Return rows of one kind as a table; underscores stand for blanks."""
+    if not rows:
+        return "None.\n"
     cells = [[f"{value:.3g}" if isinstance(value, float) else str(value) for value in row] for row in rows]
     head = [name.replace("_", " ") for name in rows[0]._fields]
     return "".join(f"| {' | '.join(line)} |\n" for line in [head, ["---"] * len(head), *cells])

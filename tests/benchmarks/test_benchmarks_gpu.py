@@ -165,3 +165,22 @@ def test_a_pool_that_is_played_costs_what_the_pool_itself_does(played, roofline)
     lanes = import_module("benchmarks.lanes")
     counted, _ = lanes.steady(family, 8, 200, 1000)
     assert 1e-6 * in_lanes.microseconds == pytest.approx(counted, rel=0.15)
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        (["benchmarks.gpu", "--minutes", "0"], "--minutes 0 is not allowed; give a number above 0"),
+        (["benchmarks.played", "--only", "nothing"], "no kernel's name holds 'nothing'"),
+        (["benchmarks.cuda", "--only", "nothing"], "no name holds 'nothing'"),
+    ],
+)
+def test_what_cannot_be_measured_is_refused_in_a_sentence(options, sentence):
+    ended = subprocess.run([sys.executable, "-m", *options], cwd=CHECKOUT, capture_output=True, text=True, check=False)
+    assert ended.returncode > 0
+    assert sentence in ended.stderr
+    assert "Traceback" not in ended.stderr
+
+
+def test_a_table_without_rows_says_none(roofline):
+    assert roofline.markdown([]) == "None.\n"
