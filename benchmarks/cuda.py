@@ -186,7 +186,7 @@ def main() -> None:
     options = parser.parse_args()
     lines, steps, failed = [], [], []
     if not (chosen := list(_chosen(options))):
-        sys.exit(f"no name holds {options.only!r}; leave --only out to compile them all")
+        parser.error(f"no name holds {options.only!r}; leave --only out to compile them all")
     for name, family in chosen:
         try:
             line, found = compiled(family, options.lanes)

@@ -9,7 +9,6 @@ H100 (`benchmarks.roofline`).
 """
 
 import argparse
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -203,7 +202,7 @@ def main() -> None:
     options = parser.parse_args()
     families = [each for each in kernels(short=options.short) if options.only in title(each) and not _long(each)]
     if not families:
-        sys.exit(f"no kernel's name holds {options.only!r}; leave --only out to play them all")
+        parser.error(f"no kernel's name holds {options.only!r}; leave --only out to play them all")
     found: list[Line] = []
     for family in families:
         for line in lines(family, 8 if options.short else ROWS[family.tasks[0].model.n], LANES[: 3 - options.short]):

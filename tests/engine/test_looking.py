@@ -23,7 +23,7 @@ def test_a_row_that_is_ended_where_it_is_right_knows_that_it_was(lanes):
     assert pd.isna(row["t_late"])
 
 
-@pytest.mark.parametrize("lanes", [1, 2])
+@pytest.mark.parametrize("lanes", [1, pytest.param(2, marks=pytest.mark.slow)])
 def test_what_a_curve_shows_is_a_crossing_and_no_other_look_moves(lanes):
     row = found(lanes=lanes, record="0,251,300")
     assert (row["t_right"], row["t_late"]) == (251, 290)

@@ -18,9 +18,18 @@ BASE = {"model": "perceptron_ball", "n": 10, "d": 5, "record": "0,0.1,1,10"}
 DRAWS = 1000
 
 
+def closed(draws):
+    return sj.run(**BASE, solver="exact", epsilon="1.01,2", l2="0.01,0.1", realizations=draws)
+
+
 @pytest.fixture(scope="module")
 def frame():
-    return sj.run(**BASE, solver="exact", epsilon="1.01,2", l2="0.01,0.1", realizations=DRAWS)
+    return closed(DRAWS)
+
+
+@pytest.fixture(scope="module")
+def few():
+    return closed(60)
 
 
 @pytest.fixture(scope="module")
@@ -105,14 +114,14 @@ def test_times_are_those_of_the_flow(frame, epsilon, l2):
                 assert row[name] == pytest.approx(first(times, good), rel=3e-3, abs=2e-3)
 
 
-def test_training_comes_before_generalization(frame):
-    known = frame.dropna(subset=["t_train", "t_test"])
+def test_training_comes_before_generalization(few):
+    known = few.dropna(subset=["t_train", "t_test"])
     np.testing.assert_allclose(known["t_grok"], known["t_test"] - known["t_train"], atol=1e-12)
-    assert frame["t_train"].notna().sum() > frame["t_test"].notna().sum()
+    assert few["t_train"].notna().sum() > few["t_test"].notna().sum()
 
 
-def test_curves_are_those_of_the_start(frame):
-    row = of(frame, epsilon=2.0, l2=0.01).iloc[0]
+def test_curves_are_those_of_the_start(few):
+    row = of(few, epsilon=2.0, l2=0.01).iloc[0]
     z, w = drawn(row)
     assert row["train_loss"][0] == pytest.approx(0.5 * np.mean((z @ w - 1) ** 2))
     assert row["test_accuracy"][0] == pytest.approx(1 - theory.test_error(2 * w[0] / np.linalg.norm(w), d=5))

@@ -120,7 +120,7 @@ def test_pairs_of_more_than_one_block_are_trained_on_once_each():
     assert float(jax.jit(model.training_loss)(start, data)) == pytest.approx(each[train].mean(), rel=1e-5)
 
 
-@pytest.mark.parametrize("fraction", [0.01, 0.8])
+@pytest.mark.parametrize("fraction", [pytest.param(0.01, marks=pytest.mark.slow), 0.8])
 def test_gradients_and_curvatures_of_blocks_are_those_of_one_batch(fraction):
     model = TransformerModular(p=13, width=8, heads=2, fraction=fraction, precision="float64")
     data, start = drawn(model)
