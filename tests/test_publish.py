@@ -135,6 +135,15 @@ def test_what_the_people_alone_know_is_asked_for(tmp_path, capsys):
     assert "incomplete" in said
 
 
+def test_a_license_is_one_of_spdx_however_it_is_spelled(tmp_path, capsys):
+    run, out = limit_run(tmp_path / "run", stored=1), tmp_path / "folder"
+    assert app(["publish", str(run), "-o", str(out), "--license", "foo"]) == 2
+    assert "--license foo is not known; give an identifier of https://spdx.org/licenses" in capsys.readouterr().err
+    assert not out.exists()
+    assert app(["publish", str(run), "-o", str(out), "--license", "cc-by-4.0"]) == 0
+    assert "CC-BY-4.0" in (out / "CITATION.cff").read_text()
+
+
 @pytest.mark.parametrize("case", ["there", "same name", "no rows", "no sweep"])
 def test_what_cannot_be_published_is_refused_and_nothing_is_written(case, tmp_path):
     run, out = limit_run(tmp_path / "run", stored=0 if case == "no rows" else 1), tmp_path / "folder"

@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 import pyarrow as pa
 from jinja2 import Environment, PackageLoader, StrictUndefined
+from packaging.licenses import InvalidLicenseExpression, canonicalize_license_expression
 
 from sweepjax.columns import kind_of
 from sweepjax.publish import checksums, crate, croissant
@@ -57,9 +58,10 @@ def publish(directories: Sequence[Path], out: Path, about: About) -> list[str]:
     """Write the folder of some runs, and return what is worth a remark.
 
     Raises:
-        ValueError: a run has no rows, or the folder is there already.
+        ValueError: a run has no rows, the folder is there already, or the license is not known.
         Damaged: a run has a file that is not sound.
     """
+    about = about._replace(license=_spelled(about.license))
     if remote(out):
         raise ValueError(f"{out} is in a bucket; give a folder of this machine")
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
@@ -77,6 +79,16 @@ def publish(directories: Sequence[Path], out: Path, about: About) -> list[str]:
     finally:
         shutil.rmtree(partial, ignore_errors=True)
     return [*_remarks(runs, about)]
+
+
+def _spelled(license: str) -> str:
+    """Return a license as SPDX spells it."""
+    try:
+        return canonicalize_license_expression(license) if license else ""
+    except InvalidLicenseExpression as error:
+        raise ValueError(
+            f"--license {license} is not known; give an identifier of https://spdx.org/licenses, such as CC-BY-4.0"
+        ) from error
 
 
 def _named(directories: Sequence[Path]) -> dict[str, Path]:
