@@ -89,7 +89,7 @@ def test_a_kill_at_any_step_of_a_write_costs_at_most_that_chunk(step, straight, 
     process.communicate(timeout=120)
     assert process.returncode == -signal.SIGKILL
     before = rows(path)
-    assert len(before) == (16 if late else 8)
+    assert stored(path) == (2 if late else 1)  # which two of the six chunks come first is a matter of time
     assert sound(path)
     pd.testing.assert_frame_equal(undisturbed(PROBE, path), straight)
     assert sound(path)
