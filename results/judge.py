@@ -46,7 +46,10 @@ def main(out: str, signals: str, *submitted: str) -> None:
         name: fitted(rows, [each for each in names if each in rows], ~judged) for name, names in BASELINES.items()
     }
     scores["cell"] = cells(rows, ~judged)
-    scores |= {Path(path).stem: read(rows, path, judged) for path in submitted}
+    for path in submitted:
+        if (name := Path(path).stem) in scores:
+            sys.exit(f"{path}: there is a predictor of the name {name!r} already; give the file another")
+        scores[name] = read(rows, path, judged)
     lines = [line for name, score in scores.items() for line in judge(rows[judged], name, score[judged])]
     pd.DataFrame(lines).to_csv(out, index=False, float_format="%.4g")
 
@@ -70,19 +73,21 @@ def cells(rows: pd.DataFrame, learn: np.ndarray) -> np.ndarray:
 
 
 def read(rows: pd.DataFrame, path: str, judged: np.ndarray) -> np.ndarray:
-    """Return the scores of a file.
-
-    Raises:
-        ValueError: a row that judges has no score, or more than one.
-    """
+    """Return the scores of a file; end where a row that judges has no score, or more than one."""
     keys = [name for name in (*FIELDS, *INDEX) if name in rows]
+    if not Path(path).is_file():
+        sys.exit(f"there is no {path}; give a table of scores")
     given = pd.read_csv(path)
+    lacking = [name for name in (*keys, "score") if name not in given]
+    if lacking or not pd.api.types.is_numeric_dtype(given["score"]) or given.duplicated(keys).any():
+        wanted = f"one line of numbers for each row, with the columns {', '.join((*keys, 'score'))}"
+        sys.exit(f"{path} is no table of scores; give {wanted}")
     found = (
         rows[keys].merge(given[[*keys, "score"]], on=keys, how="left", validate="one_to_one")["score"].to_numpy(float)
     )
     missing = int(np.isnan(found[judged]).sum())
     if missing:
-        raise ValueError(f"{path} lacks a score of {missing} rows of part judge; give one for each usable row of it")
+        sys.exit(f"{path} lacks a score of {missing} rows of part judge; give one for each usable row of it")
     return found
 
 

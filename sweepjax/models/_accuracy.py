@@ -15,6 +15,11 @@ def share(values: Array, where: Bool[Array, " n"]) -> Float[Array, ""]:
     return jnp.sum(jnp.where(where, values, 0), dtype=kind) / jnp.sum(where, dtype=kind)
 
 
+def judged(truth: Bool[Array, " n"], scores: Float[Array, " n"]) -> Float[Array, " n"]:
+    """Return truth values about scores as numbers, and nan where a score is: a network that is lost says nothing."""
+    return jnp.where(jnp.isnan(scores), jnp.nan, truth.astype(jnp.float64))
+
+
 def crossings(train: Float[Array, ""], test: Float[Array, ""]) -> Columns:
     """Return how far accuracies are above 50 % and 99 %, by the names of the columns that say when they get there."""
     accuracies = {"train": train, "test": test}

@@ -13,7 +13,7 @@ import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Bool, Float, Int, Int32, Key
 
-from sweepjax.models._accuracy import crossings, flips, share
+from sweepjax.models._accuracy import crossings, flips, judged, share
 from sweepjax.models._operations import Operation, operation
 from sweepjax.types import Columns, Params
 
@@ -95,10 +95,10 @@ class ModularTable:
     def absolute(self, relative: float) -> dict[str, float]:
         return flips(relative, self.table.result.size)
 
-    def _right(self, scores: Float[Array, "n k"], data: Table) -> tuple[Bool[Array, " n"], Bool[Array, " n"]]:
+    def _right(self, scores: Float[Array, "n k"], data: Table) -> tuple[Float[Array, " n"], Float[Array, " n"]]:
         """Return which labels and which results the network says."""
-        said = jnp.argmax(scores, axis=1)
-        return said == data.label, said == data.result
+        said, best = jnp.argmax(scores, axis=1), jnp.max(scores, axis=1)
+        return judged(said == data.label, best), judged(said == data.result, best)
 
 
 Losses = Callable[[Params, Table, Int[Array, " m"]], Float[Array, " m"]]

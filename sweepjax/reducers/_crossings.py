@@ -72,10 +72,10 @@ def stopped(piece: Piece) -> dict[str, Truth]:
     return {STOPPED: (piece[STOPPED] == 1).filled(False)} if STOPPED in piece else {}
 
 
-def check_threshold(threshold: float) -> None:
-    """Refuse a threshold that no accuracy crosses."""
+def check_threshold(threshold: float, name: str = "threshold") -> None:
+    """Refuse a threshold that no accuracy crosses; `name` is that of the option."""
     if not 0 < threshold < 1:
-        raise ValueError(f"threshold = {threshold:g} is not allowed; give a number above 0 and below 1")
+        raise ValueError(f"{name} = {threshold:g} is not allowed; give a number above 0 and below 1")
 
 
 def _place(beyond: Truth, *, last: bool) -> NDArray[np.int64]:

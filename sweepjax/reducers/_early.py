@@ -12,7 +12,7 @@ from pyarrow.dataset import Dataset
 from sweepjax import plugins
 from sweepjax.columns import CLOCK, CURVE, INDEX, kinds
 from sweepjax.reducers._crossings import STOPPED
-from sweepjax.reducers._stream import checked
+from sweepjax.reducers._stream import numbers
 
 Array = NDArray[np.float64]
 BATCH = 1024  # rows, each with all that is recorded of it
@@ -39,9 +39,11 @@ def read_early(rows: Dataset, target: str, fields: list[str], signals: list[str]
         at: the early step.
     """
     kind = kinds(rows)
+    if not at >= 0:
+        raise ValueError(f"at = {at:g} is not allowed; give a step of 0 or later")
     if "step" not in kind:
         raise ValueError("these rows count no steps; give rows of a solver that takes steps")
-    checked(rows, [target])
+    numbers(rows, [target])
     recorded = [name for name, each in kind.items() if each == CURVE]
     asked = signals or [*dict.fromkeys(name for name in fields if name not in INDEX), *recorded]
     sources = list(dict.fromkeys(_source(rows, name) for name in asked))
@@ -66,6 +68,8 @@ def _source(rows: Dataset, name: str) -> str:
     column = name if name in rows.schema.names else name.rpartition(".")[0]
     if column not in rows.schema.names:
         raise ValueError(plugins.unknown("column", name, rows.schema.names))
+    if pa.types.is_string(rows.schema.field(column).type):
+        raise ValueError(f"column {column!r} holds no numbers; choose another signal")
     return column
 
 

@@ -9,7 +9,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from pyarrow.dataset import Dataset
 
-from sweepjax.columns import curves
+from sweepjax.columns import CLOCKS, curves
 from sweepjax.reducers._crossings import STOPPED, carried, check_threshold, crossings, flags, stopped
 from sweepjax.reducers._intervals import kaplan_meier_median
 from sweepjax.reducers._stream import Piece, State, fold
@@ -47,7 +47,9 @@ class Phases:
 
     def times(self, rows: Dataset) -> tuple[pd.DataFrame, list[dict[str, NDArray]]]:
         """Return the groups, and of each the times of every row, infinite where they never come."""
-        check_threshold(self.high)
+        check_threshold(self.high, "high")
+        if self.clock not in CLOCKS:
+            raise ValueError(f"clock = {self.clock!r} is not allowed; choose one of: {', '.join(CLOCKS)}")
         named = [f"t_{side}_{100 * self.high:g}" for side in SIDES]
         exact = [name for name in named if name in rows.schema.names and self.clock == "step"]
         guesses = ["p"] if isnan(self.low) and "p" in rows.schema.names else []

@@ -73,6 +73,8 @@ def test_a_row_that_is_no_number_is_left_out_and_counted():
 
 
 def test_a_threshold_that_no_accuracy_crosses_is_refused():
-    with pytest.raises(ValueError, match="threshold = 1 is not allowed"):
+    with pytest.raises(ValueError, match="high = 1 is not allowed"):
         Phases(high=1.0)(rows(TRAIN, TEST))
+    with pytest.raises(ValueError, match="clock = 'foo' is not allowed; choose one of: time, step"):
+        Phases(clock="foo")(rows(TRAIN, TEST))
     assert isinstance(Phases(low=0.15)(rows(TRAIN, TEST)), pd.DataFrame)

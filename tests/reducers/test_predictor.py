@@ -20,6 +20,7 @@ def table(times, losses, *, fields=(), stopped=None, hjorth=None):
     numbers = plain.pop("realization", range(count))
     columns = {
         **{name: (LABEL, pa.array(values, pa.float64())) for name, values in plain.items()},
+        "operation": (LABEL, pa.array(["a+b"] * count)),
         "seed": (LABEL, pa.array([0] * count)),
         "realization": (LABEL, pa.array(numbers)),
         "t_test_99": (FACT, pa.array(times, pa.int64())),
@@ -158,6 +159,9 @@ def test_the_table_of_signals_has_a_line_a_row_and_a_part_to_be_judged_by():
     [
         ({"before": 300.0}, r"before = 300 is not allowed at = 400 in rows recorded up to 2000; give a step between"),
         ({"fixed": "speed"}, "'speed' is no field of these rows"),
+        ({"at": -1.0}, "at = -1 is not allowed; give a step of 0 or later"),
+        ({"target": "operation"}, "column 'operation' holds no numbers"),
+        ({"signals": "operation"}, "column 'operation' holds no numbers"),
         ({"signals": "train_los"}, "unknown column 'train_los'"),
         ({"target": "t_test"}, "unknown column 't_test'"),
     ],
