@@ -206,7 +206,7 @@ def _indices(rows: Dataset, long: list[str]) -> list[tuple[str, dict[str, float]
 def _shared(name: str, times: Range) -> NDArray[np.float64]:
     if np.any(times.high - times.low > 1e-9 * np.abs(times.high)):
         what = f"the rows of a group were recorded at different values of {name}"
-        raise ValueError(f"{what}; group by what sets them too, such as --by lam,learning_rate")
+        raise ValueError(f"{what}; group by what sets them too, with --by and the fields that vary")
     return np.where(times.low <= times.high, times.low, np.nan)
 
 

@@ -72,7 +72,7 @@ class Scaling:
     def __call__(self, rows: Dataset) -> pd.DataFrame:
         """Return keys, analysis, where, quantity, value with low and high, χ², dof, p, aic, and counts."""
         self._check()
-        keys = checked(rows, split(self.by)) or _others(rows, [self.size, self.control])
+        keys = checked(rows, split(self.by)) or _others(rows, {"size": self.size, "control": self.control})
         read = self._times if self._is_time(rows) else self._values
         known = read(rows, [self.size, self.control, *keys])
         groups = known.groupby(keys, sort=True, dropna=False) if keys else [((), known)]
@@ -232,11 +232,11 @@ class _Group:
             }
 
 
-def _others(rows: Dataset, fields: list[str]) -> list[str]:
-    """List the fields that vary besides those that are scaled along."""
+def _others(rows: Dataset, fields: dict[str, str]) -> list[str]:
+    """List the fields that vary besides those that are scaled along, which are given by the names of their options."""
     labels = [name for name in configured(rows) if name not in INDEX]
-    for name in fields:
+    for option, name in fields.items():
         if name not in labels:
-            raise ValueError(plugins.unknown("field", name, labels))
+            raise ValueError(f"{plugins.unknown('field', name, labels)}, with --set {option}=FIELD")
     every = points(rows)
-    return [name for name in labels if name not in (*fields, *POINT) and len(set(every[name])) > 1]
+    return [name for name in labels if name not in (*fields.values(), *POINT) and len(set(every[name])) > 1]

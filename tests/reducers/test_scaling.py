@@ -150,7 +150,7 @@ def test_times_that_are_censored_are_beyond_every_number():
         ({"column": "s_norm", "quantiles": "0,50"}, "above 0 and below 100"),
         ({"column": "s_norm", "null": "inf"}, "choose one of: left_out, infinite, zero"),
         ({"column": "s_norm", "degree": 0}, "give a number from 1 to 12"),
-        ({"column": "s_norm", "size": "width"}, "unknown field 'width'"),
+        ({"column": "s_norm", "size": "width"}, "unknown field 'width'; .*, with --set size=FIELD"),
         ({"column": "s_norm", "degree": 12, "omega": 0.5, "correction_degree": 12}, "lower degree"),
     ],
 )
