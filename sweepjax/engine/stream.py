@@ -107,16 +107,20 @@ class Hand:
         return Done(np.asarray(numbers), columns, taken, served, self.number, self._along(), self._under())
 
     def _along(self) -> float:
-        """Return how many rows the parts that are done make: of steps, or else of times that are recorded."""
+        """Return how many rows the parts that are done make: of steps taken, or else of times that are recorded."""
         assert self.program is not None
         assert self.pool is not None
         times = self.program.times
         if not times.size:
             return 0.0
         waits, recorded = jax.device_get((self.pool.waits, self.pool.slots.recorded))
-        steps = self.pool.slots.row.solver.clock == "step"
-        done = np.append(0.0, times / times[-1] if steps and times[-1] else np.arange(1, times.size + 1) / times.size)
-        return float(np.sum(done[recorded[waits > 0]]))
+        here = waits > 0
+        if self.pool.slots.row.solver.clock != "step" or not times[-1]:
+            return float(np.sum(recorded[here])) / times.size
+        done = np.append(0.0, times)[recorded]
+        # A state that counts its steps says what was done since the last record.
+        step = jax.device_get(getattr(self.pool.slots.state, "step", done))
+        return float(np.sum(np.clip(step, done, times[-1])[here])) / times[-1]
 
     def _under(self) -> Rows | None:
         """Return the rows under way, if it is time to keep them."""

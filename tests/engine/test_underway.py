@@ -96,6 +96,15 @@ def test_rows_that_go_on_in_other_processes_are_those_of_one(lanes):
     assert found.equals(table(engine.compute(chunk)))
 
 
+def test_steps_between_two_records_are_seen():
+    told = []
+    sweep = STEPS.replaced(record="0,1500", realizations=1)
+    Engine("cpu", 1).compute(chunk_of(sweep, 1), lambda what, many: told.append(many) if what == "along" else None)
+    partly = [many for many in told if 0 < many < 1000]
+    assert len(set(partly)) > 1
+    assert partly == sorted(partly)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", SWEEPS)
 def test_rows_of_every_kind_of_solver_go_on(kind):
