@@ -120,6 +120,8 @@ class Hand:
         done = np.append(0.0, times)[recorded]
         # A state that counts its steps says what was done since the last record.
         step = jax.device_get(getattr(self.pool.slots.state, "step", done))
+        if getattr(step, "shape", None) != done.shape:
+            step = done  # it is something else of that name
         return float(np.sum(np.clip(step, done, times[-1])[here])) / times[-1]
 
     def _under(self) -> Rows | None:

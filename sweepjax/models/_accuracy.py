@@ -15,9 +15,11 @@ def share(values: Array, where: Bool[Array, " n"]) -> Float[Array, ""]:
     return jnp.sum(jnp.where(where, values, 0), dtype=kind) / jnp.sum(where, dtype=kind)
 
 
-def judged(truth: Bool[Array, " n"], scores: Float[Array, " n"]) -> Float[Array, " n"]:
-    """Return truth values about scores as numbers, and nan where a score is: a network that is lost says nothing."""
-    return jnp.where(jnp.isnan(scores), jnp.nan, truth.astype(jnp.float64))
+def judged(truth: Bool[Array, " n"], scores: Float[Array, "n ..."]) -> Float[Array, " n"]:
+    """Return truth values about samples as numbers, and nan where a score is: a network that is lost says nothing."""
+    # The largest of many scores is not nan on a CPU where one of them is.
+    lost = jnp.any(jnp.isnan(scores), axis=tuple(range(1, scores.ndim)))
+    return jnp.where(lost, jnp.nan, truth.astype(jnp.float64))
 
 
 def crossings(train: Float[Array, ""], test: Float[Array, ""]) -> Columns:

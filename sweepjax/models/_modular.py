@@ -97,8 +97,8 @@ class ModularTable:
 
     def _right(self, scores: Float[Array, "n k"], data: Table) -> tuple[Float[Array, " n"], Float[Array, " n"]]:
         """Return which labels and which results the network says."""
-        said, best = jnp.argmax(scores, axis=1), jnp.max(scores, axis=1)
-        return judged(said == data.label, best), judged(said == data.result, best)
+        said = jnp.argmax(scores, axis=1)
+        return judged(said == data.label, scores), judged(said == data.result, scores)
 
 
 Losses = Callable[[Params, Table, Int[Array, " m"]], Float[Array, " m"]]

@@ -16,6 +16,7 @@ import jax.numpy as jnp
 from jax.scipy.special import betainc
 from jaxtyping import Array, Float, Int, Key
 
+from sweepjax.models._accuracy import judged
 from sweepjax.models._first_crossings import FirstCrossings
 from sweepjax.models._quadratic import QuadraticLoss
 from sweepjax.primitives.batches import with_replacement
@@ -68,7 +69,7 @@ class PerceptronBall(QuadraticLoss):
         fresh = jnp.sum(w**2) / (self.d + 2) + (e * w[0] - 1) ** 2
         return {
             "train_loss": _loss(params, data),
-            "train_accuracy": jnp.mean((_margins(w, data) > 0).astype(jnp.float64)),
+            "train_accuracy": _right(_margins(w, data)),
             "test_loss": 0.5 * fresh,
             "test_accuracy": 1 - self._error(w),
         }
@@ -98,7 +99,7 @@ class PerceptronBall(QuadraticLoss):
     def _error(self, w: Float[Array, " d"]) -> Float[Array, ""]:
         """Return the share of a ball beyond a plane at the distance h = ε w₁/‖w‖ from its centre; half for w = 0."""
         size = jnp.sum(w**2)
-        beyond = jnp.where(size > 0, -self._ahead(w) / jnp.maximum(size, 1e-300), 1)  # 1 - h²
+        beyond = jnp.where(size == 0, 1, -self._ahead(w) / jnp.maximum(size, 1e-300))  # 1 - h²
         cap = 0.5 * betainc(0.5 * (self.d + 1), 0.5, jnp.clip(beyond, 0, 1))
         return jnp.where(w[0] < 0, 1 - cap, cap)
 
@@ -113,6 +114,10 @@ class PerceptronBall(QuadraticLoss):
 
 def _loss(params: Weights, data: Inputs) -> Float[Array, ""]:
     return 0.5 * jnp.mean((data.x @ params.w - data.y) ** 2)
+
+
+def _right(margins: Float[Array, " 2*n"]) -> Float[Array, ""]:
+    return jnp.mean(judged(margins > 0, margins))
 
 
 def _margins(w: Float[Array, " d"], data: Inputs) -> Float[Array, " 2*n"]:

@@ -15,6 +15,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int, Key
 
+from sweepjax.models._accuracy import judged
 from sweepjax.primitives.batches import with_replacement
 from sweepjax.primitives.orthants import Penalized
 from sweepjax.primitives.quadratic import Quadratic
@@ -61,10 +62,11 @@ class PerceptronExponential:
         return _loss(params, part) + 0.5 * self.l2 * params.b**2 + self.l1 * jnp.abs(params.b)
 
     def metrics(self, params: Bias, data: Inputs) -> Columns:
+        margins = data.y * (data.x - params.b)
         error = -0.5 * jnp.expm1(jnp.minimum(self.epsilon - jnp.abs(params.b), 0))
         return {
             "train_loss": _loss(params, data),
-            "train_accuracy": jnp.mean((data.y * (data.x - params.b) > 0).astype(jnp.float64)),
+            "train_accuracy": jnp.mean(judged(margins > 0, margins)),
             "test_loss": 0.5 * (1 + self.epsilon**2 + params.b**2),
             "test_accuracy": 1 - error,
             "b": params.b,

@@ -105,6 +105,14 @@ def test_steps_between_two_records_are_seen():
     assert partly == sorted(partly)
 
 
+def test_a_step_that_counts_nothing_is_not_taken_for_progress():
+    told = []
+    sweep = Sweep().replaced(n=12, d=6, solver="strides:Strides", realizations=2, until=1500, record="0,1000,1500")
+    Engine("cpu", 1).compute(chunk_of(sweep, 1), lambda what, many: told.append(many) if what == "along" else None)
+    assert told
+    assert set(told) <= {0, 667, 1000, 1667, 2000}
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", SWEEPS)
 def test_rows_of_every_kind_of_solver_go_on(kind):

@@ -3,17 +3,21 @@
 from functools import partial
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
+from networks import columns, drawn
 
 from sweepjax.engine.redraw import dataset
 from sweepjax.keys import fingerprint, realization_keys
 from sweepjax.models.labelled import Labelled
 from sweepjax.models.logistic import Logistic
 from sweepjax.models.symmetric import Symmetric
+from sweepjax.plugins import find, names
 
 ROW = {"model": "logistic", "n": 30, "d": 20, "sigma": 1.0, "loss": "logistic", "init_norm": 0.1, "init_bias": 0.0}
 ROW |= {"seed": 0, "realization": 3}
+SMALL = {}
 PINNED_KEY = [2351529268, 2747225073]
 PINNED_BITS = [1116288090, 788800922, 1605296332, 3946911431]
 
@@ -149,3 +153,12 @@ def test_losses_do_not_underflow_where_the_bias_is_far_below():
 def test_a_shape_is_part_of_the_fingerprint_and_a_loss_is_not():
     assert fingerprint(Logistic(n=5, d=7)) != fingerprint(Logistic(n=7, d=5))
     assert fingerprint(Logistic(loss="exponential")) == fingerprint(Logistic(sigma=3.0))
+
+
+@pytest.mark.parametrize("name", [each for each in names("models") if each != "limit_of_data"])
+def test_parameters_that_are_lost_are_right_about_nothing(name):
+    model = find("models", name)(**SMALL.get(name, {}))
+    data, start = drawn(model)
+    found = columns(model, jax.tree.map(lambda leaf: jnp.full_like(leaf, jnp.nan), start), data)
+    known = {each: value for each, value in found.items() if each.endswith("_accuracy") and not np.isnan(value)}
+    assert not known

@@ -325,6 +325,21 @@ def test_nothing_is_proved_of_rows_whose_squares_underflow():
         assert separates(1e100 * x, jnp.ones(2, jnp.float64))
 
 
+@pytest.mark.parametrize("bad", [np.nan, -np.inf, np.inf])
+@pytest.mark.parametrize("n", [8, 400])  # on a CPU the smallest of many numbers side by side leaves out nan
+def test_nothing_is_proved_of_points_that_are_no_numbers(n, bad):
+    with jax.enable_x64(True):
+        x, w = jnp.ones((64, n, 2), jnp.float64), jnp.ones(2, jnp.float64)
+        holed, lanes = x.at[:, 3, 1].set(bad), jax.vmap(separates, (0, None, None))
+        assert lanes(x, w, jnp.float64(2)).all()
+        assert not lanes(holed, w, jnp.float64(2 if np.isnan(bad) else np.inf)).any()
+        assert not jax.vmap(lambda x: separates(x, w))(holed).any()
+        p = jnp.full(n, 1 / n)
+        assert not jax.vmap(lambda x: surrounds(x, p, p, jnp.float64(1e9)))(holed).any()
+        lower, upper = jax.vmap(lambda x: margin_bounds(x, jnp.float64(2), w, p))(holed)
+        assert not (upper - lower < 1e-6).any()
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("platform", ["cuda", pytest.param("tpu", marks=pytest.mark.slow)])
 def test_the_program_lowers_for_accelerators(platform):

@@ -35,7 +35,7 @@ def separates(x: Float[Array, "n d"], w: Float[Array, " d"], radius: Norm = None
     _float64(x, w)
     radius, length = largest_norm(x) if radius is None else radius, jnp.linalg.norm(w)
     error = chained(x.shape[1] + 4) * radius * length
-    return (jnp.min(x @ w) > error) & (radius > SMALLEST) & (length > SMALLEST)
+    return jnp.all(x @ w > error) & (radius > SMALLEST) & (length > SMALLEST)
 
 
 def margin_bounds(
