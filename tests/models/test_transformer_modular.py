@@ -160,17 +160,6 @@ def test_a_loss_that_is_lost_to_rounding_is_counted_and_float64_loses_less():
         assert columns(model, sure, alone)["underflow"] == lost
 
 
-def test_a_network_that_is_lost_is_right_about_nothing():
-    data, start = drawn(SHORT)
-    alone = data._replace(
-        label=jnp.zeros_like(data.label), result=jnp.zeros_like(data.result)
-    )  # the first of its scores
-    lost = jax.tree.map(lambda leaf: jnp.full_like(leaf, jnp.nan), start)
-    found = columns(SHORT, lost, alone)
-    assert np.isnan([found["train_accuracy"], found["test_accuracy"]]).all()
-    assert not any(value >= 0 for value in jax.jit(SHORT.crossings)(lost, alone).values())
-
-
 def test_a_width_that_heads_cannot_share_is_refused():
     with pytest.raises(ValueError, match="width = 10 cannot be shared by 4 heads; give a multiple"):
         sj.run(**FAST, p=5, width=10, until=1.0)
