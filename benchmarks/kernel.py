@@ -13,9 +13,9 @@ from jaxtyping import Array, Float
 from benchmarks.reference import Start
 from benchmarks.timing import limited
 from sweepjax.engine.dealing import deal
-from sweepjax.engine.drawing import drawn
+from sweepjax.engine.drawing import Row, drawn
 from sweepjax.engine.engine import Engine
-from sweepjax.engine.kernel import Kernel, Row, Slot
+from sweepjax.engine.kernel import Kernel, Slot
 from sweepjax.engine.pool import advance
 from sweepjax.engine.redraw import dataset
 from sweepjax.engine.slots import empty, queue_of

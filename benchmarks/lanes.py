@@ -77,6 +77,7 @@ SYSTEMS: list[dict[str, Any]] = [  # at small sizes: flows, whose rows take unli
 ]
 RUNS = {  # with the realizations of each point
     "limit, n = 400, λ 0.40 to 0.60": ("--n 400 --lambda 0.4:0.6:0.02", 182),
+    "limit, n = 100, λ 0.40 to 0.60": ("--n 100 --lambda 0.4:0.6:0.02", 1820),
     "gradient_flow, n = 100, σ = 1 and 5": ("--n 100 --d 48 --sigma 1,5 --solver gradient_flow --until 1e6", 500),
     "perceptron_exponential, in closed form": ("--preset perceptron_times", 4000),
     "perceptron_ball, in closed form": ("--preset ball_share", 300),

@@ -20,7 +20,8 @@ import numpy as np
 from benchmarks.counting import Counter, Site
 from benchmarks.roofline import FAST, FOLDER, circumstances, kernels, markdown, title, write
 from benchmarks.timing import limited
-from sweepjax.engine.kernel import Kernel, Row
+from sweepjax.engine.drawing import Row
+from sweepjax.engine.kernel import Kernel
 from sweepjax.engine.programs import kernel_of
 from sweepjax.engine.slots import following
 from sweepjax.engine.widths import rows_of

@@ -2,15 +2,33 @@
 
 from collections.abc import Callable
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 from jax import lax
 from jax.extend.core import ClosedJaxpr, Literal, jaxpr_as_fun
-from jaxtyping import Array, ArrayLike, Bool, Key
+from jaxtyping import Array, ArrayLike, Bool, Key, UInt32
 
+from sweepjax.keys import Keys, fingerprint, keys_of
 from sweepjax.types import Problem
+
+
+class Row(NamedTuple):
+    """What a realization is computed from."""
+
+    model: Any
+    solver: Any
+    seed: UInt32[ArrayLike, ""]
+    realization: UInt32[ArrayLike, ""]
+    fingerprint: Any = None  # of the model itself, where it is padded
+    used: Any = None  # the true value of its padded field
+
+    @property
+    def keys(self) -> Keys:
+        """The keys of its draws."""
+        who = fingerprint(self.model) if self.used is None else self.fingerprint
+        return keys_of(who, self.seed, self.realization)
 
 
 def started(model: Any, key: Key[Array, ""], data: Any) -> Any:

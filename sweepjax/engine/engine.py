@@ -20,7 +20,8 @@ import numpy as np
 from sweepjax.engine import programs, sizes
 from sweepjax.engine.dealing import deal
 from sweepjax.engine.devices import devices
-from sweepjax.engine.kernel import Row, RowColumns
+from sweepjax.engine.drawing import Row
+from sweepjax.engine.kernel import RowColumns
 from sweepjax.engine.settings import settled, single_threaded
 from sweepjax.engine.stream import Done, Gathering, Hand, Piece, Under, batched
 from sweepjax.engine.underway import Keeper, state

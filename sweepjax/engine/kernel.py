@@ -13,27 +13,16 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 from jax import lax
-from jaxtyping import Array, ArrayLike, Bool, Float, Int, UInt32
+from jaxtyping import Array, Bool, Float, Int, UInt32
 
-from sweepjax.engine.drawing import apart, drawn, small_of, started, viewed, viewed_again
+from sweepjax.engine.drawing import Row, apart, drawn, small_of, started, viewed, viewed_again
 from sweepjax.engine.ending import begun, ending, unrecorded
 from sweepjax.engine.facts import completed, fact_of, facts_of, unsought
 from sweepjax.engine.looking import first_crossings, first_look, looked, recorded, watches
-from sweepjax.keys import fingerprint, keys_of, restored
+from sweepjax.keys import restored
 from sweepjax.protocols import Observable
 from sweepjax.sweep.stop import Stop
 from sweepjax.types import Columns, Moment, Problem, Trajectory
-
-
-class Row(NamedTuple):
-    """What a realization is computed from."""
-
-    model: Any
-    solver: Any
-    seed: UInt32[ArrayLike, ""]
-    realization: UInt32[ArrayLike, ""]
-    fingerprint: Any = None  # of the model itself, where it is padded
-    used: Any = None  # the true value of its padded field
 
 
 class Slot(NamedTuple):
@@ -95,9 +84,7 @@ class Kernel:
 
     def enter(self, row: Row) -> Slot:
         """Draw the dataset and start the solver."""
-        who = fingerprint(row.model) if row.used is None else row.fingerprint
-        keys = keys_of(who, row.seed, row.realization)
-        data = drawn(row.model, keys.data, self.always, row.used)
+        keys, data = row.keys, self.draw(row)
         start = apart(partial(started, row.model), self.always, keys.init, data)
         problem = Problem(row.model, data, start, keys.batches, used=row.used)
         view = viewed(row.solver, problem)
@@ -108,6 +95,10 @@ class Kernel:
         looks = first_look(problem) if self._looks else None
         under = state, jnp.int32(0), self._nothing(problem), streak, looks, unsought(problem)
         return Slot(row, key, data, start, kept, *under)
+
+    def draw(self, row: Row) -> Any:
+        """Draw the dataset of a row."""
+        return drawn(row.model, row.keys.data, self.always, row.used)
 
     def waits(self, slot: Slot) -> Int[Array, ""]:
         """Return which of the stages a row waits for; their number if it leaves."""

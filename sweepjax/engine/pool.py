@@ -16,7 +16,8 @@ from jax import lax
 from jaxtyping import Array, Bool, Int
 
 from sweepjax.engine.alone import one_by_one
-from sweepjax.engine.kernel import Kernel, Row
+from sweepjax.engine.drawing import Row
+from sweepjax.engine.kernel import Kernel
 from sweepjax.engine.slots import Left, Pool, Queue, following, no_rows_left, shape_of, stage_of
 
 NOTHING = -1  # the step that is chosen where a call ends

@@ -7,15 +7,18 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax import lax
 from jaxtyping import Array
 
 from sweepjax.engine.devices import cores
+from sweepjax.engine.drawing import Row
 from sweepjax.engine.kept import kept
-from sweepjax.engine.kernel import Kernel, Row
+from sweepjax.engine.kernel import Kernel
 from sweepjax.engine.pool import advance
 from sweepjax.engine.settings import settled
 from sweepjax.engine.sizes import Shape
 from sweepjax.engine.slots import Left, Pool, Queue, empty, queue_of
+from sweepjax.engine.underway import whole
 from sweepjax.observed import observables_of
 from sweepjax.sweep.stop import Stop
 from sweepjax.types import Task
@@ -33,6 +36,7 @@ class Program(NamedTuple):
     times: np.ndarray
     empty: Any  # () -> Pool
     advance: Any  # (Pool, Queue, times, always) -> Pool, Left
+    complete: Any  # (slots of which the datasets were not kept, times, always) -> slots
 
     def same(self, other: "Program | None") -> bool:
         """Whether rows of the two may share a pool."""
@@ -47,6 +51,11 @@ class Program(NamedTuple):
         """Let rows enter and go on."""
         with settled():
             return self.advance(pool, *jax.device_put((queue, self.times, np.asarray(True)), self.device))
+
+    def completed(self, slots: Any) -> Any:
+        """Return slots with the datasets of their rows, which are drawn again."""
+        with settled():
+            return self.complete(slots, *jax.device_put((self.times, np.asarray(True)), self.device))
 
 
 def program(task: Task, row: Row, shape: Shape, device: Any) -> Future[Program]:
@@ -97,6 +106,21 @@ def _advancing(task: Task, lanes: int) -> Any:
     return call
 
 
+def _completing(task: Task, lanes: int) -> Any:
+    """Return what draws the datasets of slots again, as many side by side as when they entered: to the same bits."""
+
+    def call(slots: Any, times: Array, always: Array) -> Any:
+        row, count = jax.tree.map(lambda leaf: leaf[0], slots.row), slots.recorded.size
+        complete = jax.vmap(partial(whole, kernel_of(task, lanes, row, times, always)))
+        if count == lanes:
+            return complete(slots)
+        places = np.resize(np.arange(count), (-(-count // lanes), lanes))
+        found = lax.map(lambda some: complete(jax.tree.map(lambda leaf: leaf[some], slots)), jnp.asarray(places))
+        return jax.tree.map(lambda leaf: leaf.reshape(-1, *leaf.shape[2:])[:count], found)
+
+    return call
+
+
 def _empty(task: Task, shape: Shape, row: Row, times: Array) -> Pool:
     return empty(kernel_of(task, shape.lanes, row, times, jnp.asarray(True)), row, shape.slots)
 
@@ -115,7 +139,8 @@ def _compiled(task: Task, row: Row, shape: Shape, device: Any) -> Program:
         plug_ins = (row.model, row.solver, *observables_of(task).values())
         build = partial(_built, task, row, shape, device)
         advance, blank = kept(_key(task, row, shape, device), plug_ins, device, build)
-    return Program(shape, device, times, blank, advance)
+    complete = jax.jit(_completing(task, shape.lanes), compiler_options=options(device.platform))
+    return Program(shape, device, times, blank, advance, complete)
 
 
 def options(platform: str) -> Any:

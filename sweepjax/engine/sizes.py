@@ -11,8 +11,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from sweepjax.engine.counting import operations
+from sweepjax.engine.drawing import Row
 from sweepjax.engine.given import Brought
-from sweepjax.engine.kernel import Kernel, Row
+from sweepjax.engine.kernel import Kernel
 from sweepjax.engine.settings import settled
 from sweepjax.engine.widths import compiled
 from sweepjax.keys import realization_keys

@@ -9,7 +9,8 @@ import numpy as np
 from jax.extend.core import jaxpr_as_fun
 from jaxtyping import Array, ArrayLike, Bool, Int
 
-from sweepjax.engine.kernel import Kernel, Row
+from sweepjax.engine.drawing import Row
+from sweepjax.engine.kernel import Kernel
 
 ENDLESS = 2**31 - 1  # steps of a call that is not to be cut short
 

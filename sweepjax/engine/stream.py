@@ -9,7 +9,7 @@ import jax
 import numpy as np
 
 from sweepjax.columns import join
-from sweepjax.engine.kernel import Row
+from sweepjax.engine.drawing import Row
 from sweepjax.engine.programs import Program
 from sweepjax.engine.slots import ENDLESS, Left, Pool, queue_of
 from sweepjax.engine.underway import Arrays, Rows, State, fits, joined, put_back, taken
@@ -72,7 +72,7 @@ class Hand:
                 self._drain(last, give)
                 self.program, self.pool, self.steps = program, program.start(), FIRST
                 if piece.under and fits(piece.under, self.pool):
-                    self.pool, count = put_back(piece.under, self.pool), 0
+                    self.pool, count = put_back(piece.under, self.pool, program.completed), 0
             # A pool of one lane has no reason to wait for more rows.
             self._advance(piece, count, program.shape.lanes == 1, give)
             last = piece

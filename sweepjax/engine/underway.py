@@ -1,14 +1,17 @@
 """Rows under way as plain arrays: taken out of a pool, kept beside their chunk, and put back into another pool.
 
-Between two calls a pool is data, and so a long training need not begin again where its process is killed.
+Between two calls a pool is data, and so a long training need not begin again where its process is killed. Datasets are
+not kept, which may be gigabytes: they are drawn again, and with them whatever of a solver's view is more than a number.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NamedTuple, Protocol
 
 import jax
 import numpy as np
 
+from sweepjax.engine.drawing import small_of, viewed_again
+from sweepjax.engine.kernel import Kernel, Slot
 from sweepjax.engine.settings import settled
 from sweepjax.engine.slots import Pool
 from sweepjax.keys import like, plain
@@ -36,7 +39,7 @@ class Keeper(Protocol):
 
 
 class Rows(NamedTuple):
-    """Rows under way: their numbers, the step that each waits for, and the leaves of their slots [r ...]."""
+    """Rows under way: their numbers, the step that each waits for, and what is kept of their slots [r ...]."""
 
     numbers: np.ndarray
     waits: np.ndarray
@@ -93,9 +96,22 @@ def state(arrays: Arrays, first: int, rows: int) -> State:
     return State(first + arrays["done"][done], [leaf[done] for leaf in columns], here)
 
 
+def light(slot: Slot) -> Slot:
+    """Return a slot without what is drawn again."""
+    return slot._replace(data=None, view=small_of(slot.view))
+
+
+def whole(kernel: Kernel, slot: Slot) -> Slot:
+    """Return a slot with what is drawn again."""
+    small, slot = slot.view, slot._replace(data=kernel.draw(slot.row))
+    if not kernel.keeps_view:
+        return slot
+    return slot._replace(view=viewed_again(slot.row.solver, kernel.problem(slot), small))
+
+
 def taken(pool: Pool) -> Rows:
     """Return the rows that a pool holds."""
-    number, waits, *slots = map(np.asarray, jax.device_get([plain(leaf) for leaf in jax.tree.leaves(pool)]))
+    number, waits, *slots = map(np.asarray, jax.device_get([plain(leaf) for leaf in jax.tree.leaves(_light(pool))]))
     here = np.flatnonzero(waits)
     return Rows(number[here], waits[here], [leaf[here] for leaf in slots])
 
@@ -103,21 +119,30 @@ def taken(pool: Pool) -> Rows:
 def fits(rows: Rows, pool: Pool) -> bool:
     """Whether rows are of the shapes and types of a pool, and no more than it has slots."""
     with settled():
-        slots = jax.eval_shape(lambda pool: [plain(leaf) for leaf in jax.tree.leaves(pool.slots)], pool)
+        slots = jax.eval_shape(lambda pool: [plain(leaf) for leaf in jax.tree.leaves(_light(pool).slots)], pool)
     shapes, own = ([(leaf.shape[1:], leaf.dtype.itemsize) for leaf in each] for each in (slots, rows.slots))
     return len(rows.numbers) <= pool.waits.size and shapes == own
 
 
-def put_back(rows: Rows, pool: Pool) -> Pool:
-    """Return an empty pool with these rows in its first slots."""
-    count = len(rows.numbers)
+def put_back(rows: Rows, pool: Pool, complete: Callable[[Slot], Slot]) -> Pool:
+    """Return a pool of the shape of this one, with these rows in its first slots, completed from what was kept.
+
+    A slot that stays free holds a row, too, for which nothing waits: what is drawn again is drawn for real rows.
+    """
+    count, places = len(rows.numbers), np.resize(np.arange(len(rows.numbers)), pool.waits.size)
 
     def filled(old: Any, new: np.ndarray) -> Any:
-        words = np.array(plain(old))
+        words = plain(old)
         # What NumPy does not know, such as bfloat16, comes back from a file as bytes.
-        words[:count] = new.view(words.dtype) if new.dtype != words.dtype else new
-        return jax.device_put(like(words, old), old.sharding)
+        new = new.view(words.dtype) if new.dtype != words.dtype else new
+        return jax.device_put(like(new[places], old), old.sharding)
 
-    leaves, tree = jax.tree.flatten(pool)
+    waits = np.where(np.arange(pool.waits.size) < count, rows.waits[places], 0).astype(rows.waits.dtype)
     with settled():
-        return tree.unflatten(list(map(filled, leaves, [rows.numbers, rows.waits, *rows.slots])))
+        leaves, tree = jax.tree.flatten(_light(pool))
+        found = tree.unflatten(map(filled, leaves, [rows.numbers, rows.waits, *rows.slots]))
+        return found._replace(waits=jax.device_put(waits, pool.waits.sharding), slots=complete(found.slots))
+
+
+def _light(pool: Pool) -> Pool:
+    return pool._replace(slots=jax.vmap(light)(pool.slots))

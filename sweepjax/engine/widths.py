@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from sweepjax.engine.kernel import Row
+from sweepjax.engine.drawing import Row
 from sweepjax.keys import fingerprint, realization_keys
 from sweepjax.sweep.contract import wrong
 from sweepjax.types import Family, Task, field_types

@@ -9,6 +9,7 @@ import pytest
 
 from sweepjax.engine import stream
 from sweepjax.engine.engine import Engine
+from sweepjax.engine.kernel import Slot
 from sweepjax.engine.slots import Pool
 from sweepjax.engine.underway import State, fits, put_back, state, taken
 from sweepjax.store.chunkfile import table
@@ -93,6 +94,15 @@ def test_rows_that_go_on_in_other_processes_are_those_of_one(lanes):
     engine, chunk = Engine("cpu", lanes), chunk_of(STEPS)
     found, keeper = killed_again_and_again(engine, chunk, 3)
     assert keeper.loaded > 2
+    assert found.equals(table(engine.compute(chunk)))
+
+
+def test_a_dataset_is_drawn_again_and_not_kept():
+    engine, chunk = Engine("cpu", 1), chunk_of(STEPS.replaced(n="300", until=900), 3)
+    found, keeper = killed_again_and_again(engine, chunk, 5)
+    assert keeper.loaded
+    (kept,) = keeper.states.values()
+    assert sum(leaf.nbytes for leaf in kept.values()) < 300 * 6 * 4
     assert found.equals(table(engine.compute(chunk)))
 
 
@@ -194,15 +204,15 @@ def test_states_are_removed_with_what_they_were_for(tmp_path):
 def test_random_keys_and_numbers_of_half_precision_come_back_from_a_file():
     with jax.enable_x64(True):
         keys = jax.random.split(jax.random.key(3), 2)
-        pool = Pool(jnp.arange(2), jnp.ones(2, jnp.int32), (keys, jnp.asarray([1.5, -2], jnp.bfloat16)))
+        slots = Slot(None, keys, jnp.ones((2, 9)), jnp.asarray([1.5, -2], jnp.bfloat16), None, None, None, None)
+        pool = Pool(jnp.arange(2), jnp.ones(2, jnp.int32), slots)
         arrays = written(State(np.arange(0), [], taken(pool)).arrays(0))
-        empty = pool._replace(
-            number=jnp.zeros(2, jnp.int64), slots=(jax.random.split(keys[0]), jnp.zeros(2, jnp.bfloat16))
-        )
+        blank = slots._replace(key=jax.random.split(keys[0]), start=jnp.zeros(2, jnp.bfloat16))
+        empty = pool._replace(number=jnp.zeros(2, jnp.int64), slots=blank)
     under = state(arrays, 0, 2).under
     assert fits(under, empty)
-    again = put_back(under, empty)
-    assert again.slots[1].dtype == jnp.bfloat16
-    assert again.slots[1].tolist() == [1.5, -2]
-    assert jax.random.key_data(again.slots[0]).tolist() == jax.random.key_data(keys).tolist()
-    assert not fits(under, empty._replace(slots=(empty.slots[0], jnp.zeros((2, 3), jnp.bfloat16))))
+    again = put_back(under, empty, lambda slots: slots)
+    assert again.slots.start.dtype == jnp.bfloat16
+    assert again.slots.start.tolist() == [1.5, -2]
+    assert jax.random.key_data(again.slots.key).tolist() == jax.random.key_data(keys).tolist()
+    assert not fits(under, empty._replace(slots=blank._replace(start=jnp.zeros((2, 3), jnp.bfloat16))))
