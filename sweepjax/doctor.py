@@ -3,7 +3,6 @@
 Each finding is a line: what was looked at, whether it is sound, and what was found.
 """
 
-import os
 import platform
 import shutil
 import tempfile
@@ -17,7 +16,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from sweepjax.engine.devices import cores
+from sweepjax.engine.devices import cores, memory
 from sweepjax.engine.engine import Engine
 from sweepjax.engine.redraw import dataset
 from sweepjax.engine.settings import settled
@@ -69,10 +68,8 @@ def _version(package: str) -> str:
 
 
 def _memory(device: Any) -> str:
-    limit = (device.memory_stats() or {}).get("bytes_limit")
-    if limit is None and hasattr(os, "sysconf"):
-        return f"{os.sysconf('SC_PAGE_SIZE') * os.sysconf('SC_PHYS_PAGES') / 2**30:.3g} GiB of this machine"
-    return "memory unknown" if limit is None else f"{limit / 2**30:.3g} GiB for this process"
+    limit, whose = memory(device), "of this machine" if device.platform == "cpu" else "for this process"
+    return "memory unknown" if limit is None else f"{limit / 2**30:.3g} GiB {whose}"
 
 
 def _rates(device: Any, kind: Any) -> Iterator[Finding]:

@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 from sweepjax.engine import contract
 from sweepjax.engine.engine import Engine, unwatched
 from sweepjax.engine.lanes import Lanes
-from sweepjax.engine.sizes import Shape, default_chunk_rows
+from sweepjax.engine.sizes import Shape, check_memory, default_chunk_rows
 from sweepjax.store.chunkfile import table
 from sweepjax.sweep.sweep import Sweep
 from sweepjax.types import Chunk, Columns, Family
@@ -63,6 +63,7 @@ def plan(sweep: Sweep, *, engine: Engine, chunk_rows: int = 0) -> Plan:
     compilation cache make compiling look cheaper than it is.
     """
     contract.check(sweep)
+    check_memory(sweep, engine.devices[0])
     families = list(pilot_families(sweep))
     pilots = [pilot(family, engine) for family in families]
     rows = chunk_rows or default_chunk_rows(sweep)

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from sweepjax.engine import contract
 from sweepjax.engine.engine import Engine, Watch, provenance
 from sweepjax.engine.lanes import Lanes
-from sweepjax.engine.sizes import default_chunk_rows
+from sweepjax.engine.sizes import check_memory, default_chunk_rows
 from sweepjax.executors import Done, Executor, Failed, Outcome, settled
 from sweepjax.executors.local import Local
 from sweepjax.plugins import blame
@@ -146,6 +146,8 @@ def open_store(sweep: Sweep, out: str | Path, *, chunk_rows: int = 0, engine: En
     """Start or resume the directory of a sweep; first an engine that is to compute here must find its devices."""
     contract.check(sweep)
     told = provenance(engine) if engine else {}
+    if engine:
+        check_memory(sweep, engine.devices[0])
     return Store(locate(out), sweep, chunk_rows or default_chunk_rows(sweep), told).create()
 
 

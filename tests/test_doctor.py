@@ -62,5 +62,5 @@ def test_a_device_that_is_not_there_is_exit_code_1_and_a_kind_that_is_none_2(cap
 
 
 def test_the_memory_of_a_device_is_what_it_says():
-    device = SimpleNamespace(memory_stats=lambda: {"bytes_limit": 8 * 2**30})
+    device = SimpleNamespace(platform="gpu", memory_stats=lambda: {"bytes_limit": 8 * 2**30})
     assert doctor._memory(device) == "8 GiB for this process"

@@ -52,6 +52,8 @@ class Request:
 
     def __post_init__(self) -> None:
         _check("time", self.time, TIME, "give minutes, hours:minutes:seconds or days-hours")
+        if any(int(part) > 59 for part in self.time.rpartition("-")[2].split(":")[1:]):
+            raise ValueError(f"--time {self.time!r} is not allowed; give minutes and seconds up to 59")
         if 0 < self.seconds < NOTICE + EARLY + 30:
             why = f"leaves no time to compute: a job is told up to {NOTICE + EARLY} s before its limit to stop"
             raise ValueError(f"--time {self.time!r} {why}; give three minutes or more, or 0 for no limit")
@@ -63,6 +65,7 @@ class Request:
         for line in self.prologue:
             if not line.strip() or not line.isprintable():
                 raise ValueError(f"--prologue {line!r} is not understood; give one line of the shell")
+            _check_line(line)
         if self.container and self.workers:
             raise ValueError("--container and --dask are both given; parts need no cluster, so leave --dask out")
         if self.workers and find_spec("distributed") is None:
@@ -142,6 +145,16 @@ def slurm_alone(system: str, request: Request) -> None:
     for name in ("qos", "constraint", "gres"):
         if getattr(request, name) is not None:
             raise ValueError(f"--{name} is an option of SLURM that {system} has not; add its own line to the script")
+
+
+def _check_line(line: str) -> None:
+    """Refuse a line that would swallow those after it, or that a shell passes over."""
+    if line.lstrip().startswith("#"):
+        raise ValueError(f"--prologue {line!r} is a comment, and comes after the directives; give a command")
+    try:
+        shlex.split(line, comments=True)
+    except ValueError as error:
+        raise ValueError(f"--prologue {line!r} is not understood ({error}); give one line of the shell") from None
 
 
 def _check(name: str, text: str | None, pattern: re.Pattern[str], advice: str) -> None:

@@ -196,9 +196,12 @@ def _check_stop(task: Task, problem: Problem) -> None:
         if hasattr(each, "measure") and not hasattr(each, "finish")
     }
     known = [name for name, value in (clock | metrics | seen).items() if getattr(value, "shape", None) == ()]
-    for name in Stop.parse(task.stop).columns:
-        if name not in known:
-            raise ValueError("--stop: " + unknown("column", name, known))
+    stop = Stop.parse(task.stop)
+    for name in (each for each in stop.columns if each not in known):
+        several = f"{name!r} is not one number at each recorded time; take another column"
+        raise ValueError("--stop: " + (several if name in task.observables else unknown("column", name, known)))
+    if stop.last > len(task.times):
+        raise ValueError(f"--stop: last {stop.last} never comes, as {len(task.times)} times are recorded; record more")
 
 
 def _of_facts(task: Task, problem: Problem) -> Iterator[Source]:

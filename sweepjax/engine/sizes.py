@@ -11,6 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from sweepjax.engine.counting import operations
+from sweepjax.engine.devices import memory
 from sweepjax.engine.drawing import Row
 from sweepjax.engine.given import Brought
 from sweepjax.engine.kernel import Kernel
@@ -73,6 +74,21 @@ def narrow(asked: int, family: Family, devices: tuple[Any, ...]) -> bool:
     lanes = shape(asked, family, devices).lanes
     _narrower[_key(asked, family)] = max(1, lanes // 2)
     return lanes > 1
+
+
+def check_memory(sweep: Sweep, device: Any) -> None:
+    """Refuse datasets that are larger than the memory of a device: that is known before anything is computed.
+
+    Raises:
+        ValueError: a dataset of one of the points is.
+    """
+    limit = memory(device)
+    for model in _largest_models(sweep):
+        size = dataset_bytes(model)
+        if limit is not None and size > limit:
+            integers = [f"{name} = {value}" for name, value in vars(model).items() if type(value) is int]
+            what = f"one dataset with {', '.join(integers)} takes {size / 2**30:.3g} GiB"
+            raise ValueError(f"{what}, and the device has {limit / 2**30:.3g} GiB of memory; give smaller numbers")
 
 
 def out_of_memory(error: Exception) -> bool:
@@ -203,9 +219,17 @@ def work(model: Any, solver: Any) -> int:
 @lru_cache(maxsize=1024)
 def dataset_elements(model: Any) -> int:
     """Return how many numbers one dataset of a model holds."""
+    return max(sum(leaf.size for leaf in _leaves(model)), 1)
+
+
+def dataset_bytes(model: Any) -> int:
+    """Return how many bytes one dataset of a model takes."""
+    return sum(leaf.size * leaf.dtype.itemsize for leaf in _leaves(model))
+
+
+def _leaves(model: Any) -> list[Any]:
     with settled():
-        _, data = _shapes(model, start=False)
-    return max(sum(leaf.size for leaf in jax.tree.leaves(data)), 1)
+        return jax.tree.leaves(_shapes(model, start=False)[1])
 
 
 def _shapes(model: Any, *, start: bool = True) -> tuple[Any, Any]:

@@ -3,11 +3,12 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from jax import lax
+from sweepjax_cli import app
 
 from sweepjax.engine.counting import Operations, operations
 from sweepjax.engine.engine import Engine
 from sweepjax.engine.given import Brought, Given
-from sweepjax.engine.sizes import dataset_elements, default_chunk_rows, shape, work
+from sweepjax.engine.sizes import check_memory, dataset_elements, default_chunk_rows, shape, work
 from sweepjax.presets import preset, preset_names
 from sweepjax.solvers.gradient_descent import GradientDescent
 from sweepjax.solvers.limit import Limit
@@ -210,3 +211,17 @@ def test_a_program_is_no_wider_than_the_data_that_are_brought_need(count, lanes)
 @pytest.mark.parametrize(("d", "rows"), [(2, 4), (10**5, 1)])
 def test_few_datasets_that_are_brought_enter_in_one_call(d, rows):
     assert shape(1, brought(1, d=d), jax.devices()).rows == rows
+
+
+@pytest.mark.parametrize("verb", [[], ["--plan"]])
+def test_a_dataset_that_no_memory_holds_is_refused_before_anything_is_made(verb, tmp_path, capsys):
+    out = tmp_path / "out"
+    assert app(["run", "--n", "100,1000000", "--d", "50,500000", "--realizations", "1", "-o", str(out), *verb]) == 2
+    said = capsys.readouterr().err.splitlines()[-1]
+    assert "one dataset with n = 1000000, d = 500000 takes 1.86e+03 GiB, and the device has" in said
+    assert not out.exists()
+
+
+def test_what_a_device_does_not_say_refuses_nothing(monkeypatch):
+    monkeypatch.setattr("sweepjax.engine.sizes.memory", lambda device: None)
+    check_memory(Sweep().replaced(n=10**6, d=5 * 10**5, realizations=1), None)

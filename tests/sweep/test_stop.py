@@ -45,11 +45,13 @@ def test_a_stop_is_read_as_it_was_written(conditions, last):
         ("test_accuracy>=0.9 last 1.5", "last 1.5 is not allowed"),
         ("0.9<=test_accuracy", "is not understood"),
         ("nonsense>0", "unknown column 'nonsense'; choose one of"),
-        ("step_cosine>0", "unknown column 'step_cosine'"),
+        ("step_cosine>0", "'step_cosine' is not one number at each recorded time; take another column"),
+        ("gram_extremes>0", "'gram_extremes' is not one number at each recorded time; take another column"),
+        ("test_accuracy>=0.9 last 5", "last 5 never comes, as 4 times are recorded; record more"),
     ],
 )
 def test_what_is_not_understood_is_refused_in_one_sentence(text, words, capsys, tmp_path):
-    options = ["--solver", "sgd", "--until", "3", "--observe", "step_cosine", "-o", str(tmp_path / "out")]
+    options = ["--solver", "sgd", "--until", "3", "--observe", "step_cosine,gram_extremes", "-o", str(tmp_path / "out")]
     assert app(["run", *options, "--stop", text]) == 2
     said = capsys.readouterr().err.strip().splitlines()[-1]
     assert words in said
