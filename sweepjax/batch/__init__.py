@@ -63,8 +63,6 @@ class Request:
         _check("constraint", self.constraint, FEATURES, "give names of features, such as a100|h100")
         _check("gres", self.gres, RESOURCES, "give a resource and how many, such as gpu:a100:1")
         for line in self.prologue:
-            if not line.strip() or not line.isprintable():
-                raise ValueError(f"--prologue {line!r} is not understood; give one line of the shell")
             _check_line(line)
         if self.container and self.workers:
             raise ValueError("--container and --dask are both given; parts need no cluster, so leave --dask out")
@@ -151,6 +149,8 @@ def _check_line(line: str) -> None:
     """Refuse a line that would swallow those after it, or that a shell passes over."""
     if line.lstrip().startswith("#"):
         raise ValueError(f"--prologue {line!r} is a comment, and comes after the directives; give a command")
+    if not line.strip() or not line.isprintable():
+        raise ValueError(f"--prologue {line!r} is not understood; give one line of the shell")
     try:
         shlex.split(line, comments=True)
     except ValueError as error:

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterator
+from dataclasses import asdict
 from functools import lru_cache
 from itertools import product
 from typing import Any, NamedTuple
@@ -86,7 +87,7 @@ def check_memory(sweep: Sweep, device: Any) -> None:
     for model in _largest_models(sweep):
         size = dataset_bytes(model)
         if limit is not None and size > limit:
-            integers = [f"{name} = {value}" for name, value in vars(model).items() if type(value) is int]
+            integers = [f"{name} = {value}" for name, value in asdict(model).items() if type(value) is int]
             what = f"one dataset with {', '.join(integers)} takes {size / 2**30:.3g} GiB"
             raise ValueError(f"{what}, and the device has {limit / 2**30:.3g} GiB of memory; give smaller numbers")
 
@@ -216,7 +217,6 @@ def work(model: Any, solver: Any) -> int:
     return max(elements, counted.products // PRODUCTS, counted.others // OTHERS)
 
 
-@lru_cache(maxsize=1024)
 def dataset_elements(model: Any) -> int:
     """Return how many numbers one dataset of a model holds."""
     return max(sum(leaf.size for leaf in _leaves(model)), 1)
@@ -227,6 +227,7 @@ def dataset_bytes(model: Any) -> int:
     return sum(leaf.size * leaf.dtype.itemsize for leaf in _leaves(model))
 
 
+@lru_cache(maxsize=1024)
 def _leaves(model: Any) -> list[Any]:
     with settled():
         return jax.tree.leaves(_shapes(model, start=False)[1])

@@ -145,4 +145,5 @@ def put_back(rows: Rows, pool: Pool, complete: Callable[[Slot], Slot]) -> Pool:
 
 
 def _light(pool: Pool) -> Pool:
-    return pool._replace(slots=jax.vmap(light)(pool.slots))
+    with settled():
+        return pool._replace(slots=jax.vmap(light)(pool.slots))

@@ -22,6 +22,11 @@ def judged(truth: Bool[Array, " n"], scores: Float[Array, "n ..."]) -> Float[Arr
     return jnp.where(lost, jnp.nan, truth.astype(jnp.float64))
 
 
+def accuracy_of(truth: Bool[Array, " n"], scores: Float[Array, "n ..."]) -> Float[Array, ""]:
+    """Return the share of samples about which something is true, in float64; nan where a score is."""
+    return jnp.mean(judged(truth, scores))
+
+
 def crossings(train: Float[Array, ""], test: Float[Array, ""]) -> Columns:
     """Return how far accuracies are above 50 % and 99 %, by the names of the columns that say when they get there."""
     accuracies = {"train": train, "test": test}

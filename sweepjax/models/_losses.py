@@ -7,7 +7,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from sweepjax.models import _population as population
-from sweepjax.models._accuracy import judged
+from sweepjax.models._accuracy import accuracy_of
 from sweepjax.models._linear_model import softplus
 from sweepjax.types import Columns
 
@@ -44,7 +44,7 @@ def training_columns(loss: str, z: Float[Array, " n"]) -> Columns:
     return {
         "train_loss": mean * jnp.exp(shift),
         "log_train_loss": shift + jnp.log(mean),
-        "train_accuracy": jnp.mean(judged(z < 0, z)),
+        "train_accuracy": accuracy_of(z < 0, z),
     }
 
 

@@ -19,7 +19,7 @@ import jax.numpy as jnp
 from jax.scipy.special import erf, gammainc
 from jaxtyping import Array, Float, Int, Key
 
-from sweepjax.models._accuracy import judged
+from sweepjax.models._accuracy import accuracy_of
 from sweepjax.models._linear_model import product
 from sweepjax.models._quadratic import QuadraticLoss
 from sweepjax.primitives.batches import with_replacement
@@ -74,7 +74,7 @@ class LinearRegression(QuadraticLoss):
         test_loss = jnp.sum(difference**2) / self.outputs
         return {
             "train_loss": jnp.mean(error),
-            "train_accuracy": jnp.mean(judged(error < self.tolerance, error)),
+            "train_accuracy": accuracy_of(error < self.tolerance, error),
             "test_loss": test_loss,
             "test_accuracy": self._accuracy(test_loss),
         }

@@ -14,7 +14,7 @@ import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Float, Int, Key
 
-from sweepjax.models._accuracy import judged
+from sweepjax.models._accuracy import accuracy_of
 from sweepjax.models._linear_model import product, softplus
 from sweepjax.models._regression import Dataset
 from sweepjax.primitives.batches import with_replacement
@@ -51,7 +51,7 @@ class LogisticSignal:
         scores = data.y.astype(jnp.float64) * product(data.x, params)
         return {
             "train_loss": jnp.mean(softplus(-scores)),
-            "train_accuracy": jnp.mean(judged(scores > 0, scores)),
+            "train_accuracy": accuracy_of(scores > 0, scores),
             "norm": jnp.linalg.norm(params),
             "signal": params[0],
         }

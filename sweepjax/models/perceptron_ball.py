@@ -16,7 +16,7 @@ import jax.numpy as jnp
 from jax.scipy.special import betainc
 from jaxtyping import Array, Float, Int, Key
 
-from sweepjax.models._accuracy import judged
+from sweepjax.models._accuracy import accuracy_of
 from sweepjax.models._first_crossings import FirstCrossings
 from sweepjax.models._quadratic import QuadraticLoss
 from sweepjax.primitives.batches import with_replacement
@@ -65,11 +65,11 @@ class PerceptronBall(QuadraticLoss):
         return _loss(params, part) + penalty
 
     def metrics(self, params: Weights, data: Inputs) -> Columns:
-        w, e = params.w, self.epsilon
+        w, e, margins = params.w, self.epsilon, _margins(params.w, data)
         fresh = jnp.sum(w**2) / (self.d + 2) + (e * w[0] - 1) ** 2
         return {
             "train_loss": _loss(params, data),
-            "train_accuracy": _right(_margins(w, data)),
+            "train_accuracy": accuracy_of(margins > 0, margins),
             "test_loss": 0.5 * fresh,
             "test_accuracy": 1 - self._error(w),
         }
@@ -114,10 +114,6 @@ class PerceptronBall(QuadraticLoss):
 
 def _loss(params: Weights, data: Inputs) -> Float[Array, ""]:
     return 0.5 * jnp.mean((data.x @ params.w - data.y) ** 2)
-
-
-def _right(margins: Float[Array, " 2*n"]) -> Float[Array, ""]:
-    return jnp.mean(judged(margins > 0, margins))
 
 
 def _margins(w: Float[Array, " d"], data: Inputs) -> Float[Array, " 2*n"]:

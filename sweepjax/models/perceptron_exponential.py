@@ -15,7 +15,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int, Key
 
-from sweepjax.models._accuracy import judged
+from sweepjax.models._accuracy import accuracy_of
 from sweepjax.primitives.batches import with_replacement
 from sweepjax.primitives.orthants import Penalized
 from sweepjax.primitives.quadratic import Quadratic
@@ -66,7 +66,7 @@ class PerceptronExponential:
         error = -0.5 * jnp.expm1(jnp.minimum(self.epsilon - jnp.abs(params.b), 0))
         return {
             "train_loss": _loss(params, data),
-            "train_accuracy": jnp.mean(judged(margins > 0, margins)),
+            "train_accuracy": accuracy_of(margins > 0, margins),
             "test_loss": 0.5 * (1 + self.epsilon**2 + params.b**2),
             "test_accuracy": 1 - error,
             "b": params.b,

@@ -12,7 +12,7 @@ import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Float, Int, Key
 
-from sweepjax.models._accuracy import crossings, judged, norm
+from sweepjax.models._accuracy import accuracy_of, crossings, norm
 from sweepjax.primitives.batches import with_replacement
 from sweepjax.types import Columns, parameter, plugin
 
@@ -84,7 +84,7 @@ class TeacherStudent:
         return with_replacement(key, self.n, size)
 
     def _right(self, errors: Float[Array, " n"]) -> Float[Array, ""]:
-        return jnp.mean(judged(errors < self.tolerance, errors))
+        return accuracy_of(errors < self.tolerance, errors)
 
 
 def _drawn(key: Key[Array, ""], width: int) -> Network:
