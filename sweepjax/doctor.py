@@ -16,8 +16,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from sweepjax.engine.devices import cores, memory
+from sweepjax.engine.devices import cores
 from sweepjax.engine.engine import Engine
+from sweepjax.engine.memory import memory
 from sweepjax.engine.redraw import dataset
 from sweepjax.engine.settings import settled
 from sweepjax.recheck.limit import contradictions
@@ -68,8 +69,8 @@ def _version(package: str) -> str:
 
 
 def _memory(device: Any) -> str:
-    limit, whose = memory(device), "of this machine" if device.platform == "cpu" else "for this process"
-    return "memory unknown" if limit is None else f"{limit / 2**30:.3g} GiB {whose}"
+    limit = memory(device)
+    return "memory unknown" if limit is None else f"{limit / 2**30:.3g} GiB for this process"
 
 
 def _rates(device: Any, kind: Any) -> Iterator[Finding]:

@@ -36,14 +36,6 @@ def cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def memory(device: Any) -> int | None:
-    """Return the bytes that this process may use on a device, or those of the machine; None where nobody can tell."""
-    limit = (device.memory_stats() or {}).get("bytes_limit")
-    if limit is None and device.platform == "cpu" and hasattr(os, "sysconf"):
-        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    return limit
-
-
 def prepare() -> None:
     """Give a CPU one device a core and keep compiled programs on disk, unless the user chose otherwise."""
     chosen = "xla_force_host_platform_device_count" in os.environ.get("XLA_FLAGS", "")

@@ -12,10 +12,10 @@ import jax.numpy as jnp
 import numpy as np
 
 from sweepjax.engine.counting import operations
-from sweepjax.engine.devices import memory
 from sweepjax.engine.drawing import Row
 from sweepjax.engine.given import Brought
 from sweepjax.engine.kernel import Kernel
+from sweepjax.engine.memory import memory
 from sweepjax.engine.settings import settled
 from sweepjax.engine.widths import compiled
 from sweepjax.keys import realization_keys
@@ -89,7 +89,7 @@ def check_memory(sweep: Sweep, device: Any) -> None:
         if limit is not None and size > limit:
             integers = [f"{name} = {value}" for name, value in asdict(model).items() if type(value) is int]
             what = f"one dataset with {', '.join(integers)} takes {size / 2**30:.3g} GiB"
-            raise ValueError(f"{what}, and the device has {limit / 2**30:.3g} GiB of memory; give smaller numbers")
+            raise ValueError(f"{what}, and this process may use {limit / 2**30:.3g} GiB; give smaller numbers")
 
 
 def out_of_memory(error: Exception) -> bool:

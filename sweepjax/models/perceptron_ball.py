@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+from jax import lax
 from jax.scipy.special import betainc
 from jaxtyping import Array, Float, Int, Key
 
@@ -54,7 +55,7 @@ class PerceptronBall(QuadraticLoss):
         radius = jax.random.uniform(size, (2 * self.n, 1), dtype=jnp.float32).astype(jnp.float64) ** (1 / self.d)
         y = jnp.repeat(jnp.array([1.0, -1.0], jnp.float64), self.n)
         shift = self.epsilon * y[:, None] * (jnp.arange(self.d) == 0)
-        return Inputs(radius * noise / jnp.linalg.norm(noise, axis=1, keepdims=True) + shift, y)
+        return Inputs(radius * noise / _lengths(noise)[:, None] + shift, y)
 
     def init(self, key: Key[Array, ""], data: Inputs) -> Weights:
         return Weights(jax.random.normal(key, (self.d,), dtype=jnp.float32).astype(jnp.float64))
@@ -110,6 +111,12 @@ class PerceptronBall(QuadraticLoss):
     def _ahead(self, w: Float[Array, " d"]) -> Float[Array, ""]:
         """Return (h² - 1)‖w‖², which does not cancel: at ε = 1 it is 0 on the axis, and below 0 elsewhere."""
         return (self.epsilon - 1) * (self.epsilon + 1) * w[0] ** 2 - jnp.sum(w[1:] ** 2)
+
+
+def _lengths(noise: Float[Array, "2*n d"]) -> Float[Array, " 2*n"]:
+    """Return the norms of rows, summed a column at a time: to the same bits however many draws are side by side."""
+    start = jnp.zeros(noise.shape[0], noise.dtype)
+    return jnp.sqrt(lax.scan(lambda total, column: (total + column**2, None), start, noise.T)[0])
 
 
 def _loss(params: Weights, data: Inputs) -> Float[Array, ""]:

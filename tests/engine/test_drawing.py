@@ -2,11 +2,16 @@
 
 from types import SimpleNamespace
 
+import everyday
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
 
-from sweepjax.engine.drawing import small_of, viewed, viewed_again
+from sweepjax.engine.drawing import drawn, small_of, viewed, viewed_again
+from sweepjax.engine.settings import settled
+from sweepjax.keys import realization_keys
+from sweepjax.plugins import find, names
 from sweepjax.types import Problem
 
 
@@ -57,3 +62,25 @@ def test_nothing_is_reduced_again():
 
 def test_a_solver_without_a_view_has_none_again():
     assert viewed_again(object(), problem(), []) is None
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", names("models"))
+def test_a_dataset_of_a_model_is_the_same_bits_however_many_are_drawn_side_by_side(name):
+    everyday.run(f"import test_drawing; test_drawing.check_side_by_side({name!r})")
+
+
+def check_side_by_side(name, width=64, looked_at=16):
+    model = find("models", name)()
+
+    def draw(realization, always):
+        return drawn(model, realization_keys(model, np.uint32(0), realization).data, always)
+
+    with settled():
+        rows = jnp.arange(width, dtype=jnp.uint32)
+        many = jax.jit(jax.vmap(draw, in_axes=(0, None)))(rows, True)
+        alone = jax.jit(draw)
+        for row in range(looked_at):
+            one, of_many = jax.tree.leaves(alone(rows[row], True)), jax.tree.leaves(many)
+            for leaf, leaves in zip(one, of_many, strict=True):
+                np.testing.assert_array_equal(leaf, leaves[row])

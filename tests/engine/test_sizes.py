@@ -218,7 +218,7 @@ def test_a_dataset_that_no_memory_holds_is_refused_before_anything_is_made(verb,
     out = tmp_path / "out"
     assert app(["run", "--n", "100,1000000", "--d", "50,500000", "--realizations", "1", "-o", str(out), *verb]) == 2
     said = capsys.readouterr().err.splitlines()[-1]
-    assert "one dataset with n = 1000000, d = 500000 takes 1.86e+03 GiB, and the device has" in said
+    assert "one dataset with n = 1000000, d = 500000 takes 1.86e+03 GiB, and this process may use" in said
     assert not out.exists()
 
 
