@@ -1,36 +1,57 @@
-"""`sweepjax help`: a page on a topic, or the options of a command."""
+"""`sweepjax help`: a page on a topic, the options of a command, or what is said of whatever can be named."""
 
+import difflib
 import sys
 from typing import Annotated, Any
 
 import typer
 
+MORE = """\
+sweepjax help TOPIC prints a page; sweepjax --help lists the commands
+sweepjax help NAME says what a model, solver, observable, reducer, figure, preset or executor is, and its fields
+"""
+
 
 def _offered() -> list[str]:
+    from sweepjax.named import every_name  # noqa: PLC0415
     from sweepjax.topics import topics  # noqa: PLC0415
 
-    return [*topics()]
+    return [*topics(), *every_name()]
 
 
 def help(
     context: typer.Context,
     topic: Annotated[
-        str | None, typer.Argument(metavar="TOPIC", help="A topic, or a command.", autocompletion=_offered)
+        str | None, typer.Argument(metavar="TOPIC", help="A topic, a command, or a name.", autocompletion=_offered)
     ] = None,
 ) -> None:
-    """Print a page on a topic: models, networks, axes, files, cluster, statistics. Without one, list them."""
-    from sweepjax.topics import check, page, topics  # noqa: PLC0415
+    """Print a page on a topic, or on whatever `sweepjax list` names. Without one, list the topics.
+
+    Topics are models, networks, axes, files, cluster and statistics. Of a model, a solver, a reducer and so on the page
+    says what it is, its fields with what is allowed, and its source; of a preset it is the text.
+    """
+    from sweepjax.named import described, every_name  # noqa: PLC0415
+    from sweepjax.topics import page, topics  # noqa: PLC0415
 
     group: Any = context.parent.command if context.parent else None
     if topic is None:
         found = topics()
         lines = [f"{name:<{max(map(len, found))}}  {heading}" for name, heading in found.items()]
-        _write("\n".join([*lines, "", "sweepjax help TOPIC prints a page; sweepjax --help lists the commands\n"]))
-    elif topic in getattr(group, "commands", {}) and topic not in topics():
-        command = group.commands[topic]
-        _write(command.get_help(typer.Context(command, info_name=topic, parent=context.parent)) + "\n")
+        _write("\n".join([*lines, "", MORE]))
+    elif topic in topics():
+        _print(page(topic))
+    elif topic in (commands := getattr(group, "commands", {})):
+        _write(commands[topic].get_help(typer.Context(commands[topic], info_name=topic, parent=context.parent)) + "\n")
+    elif ":" in topic or topic in every_name():
+        _write(described(topic))
     else:
-        _print(page(check(topic)))
+        raise ValueError(_unknown(topic, [*topics(), *commands, *every_name()]))
+
+
+def _unknown(topic: str, known: list[str]) -> str:
+    near = difflib.get_close_matches(topic, known, n=1)
+    hint = f"did you mean {near[0]!r}? " if near else ""
+    return f"unknown topic {topic!r}; {hint}`sweepjax help` lists the topics, and `sweepjax list KIND` names"
 
 
 def _write(text: str) -> None:

@@ -31,6 +31,7 @@ FLOORS = [
         "templates",
         "topics",
         "look",
+        "named",
     ],
     ["report", "publish", "explore", "doctor"],
     ["cli", "__main__"],

@@ -39,13 +39,13 @@ class DeepDiagonal:
     All parameters start at α/√(2d), so that α is their norm and f is 0 everywhere. `layers` is L.
     """
 
-    n: int = parameter(96, at_least=1)
-    d: int = parameter(1000, at_least=1)
-    n_test: int = parameter(1000, at_least=1)
-    alpha: float = parameter(32.0, above=0, symbol="α")
-    layers: int = parameter(3, at_least=2, symbol="L")
-    l2: float = parameter(1e-2, at_least=0, symbol="λ")
-    sparsity: int = parameter(3, at_least=1)
+    n: int = parameter(96, at_least=1)  # samples to train on
+    d: int = parameter(1000, at_least=1)  # features, random signs
+    n_test: int = parameter(1000, at_least=1)  # samples to test on
+    alpha: float = parameter(32.0, above=0, symbol="α")  # norm of the parameters at the start
+    layers: int = parameter(3, at_least=2, symbol="L")  # depth
+    l2: float = parameter(1e-2, at_least=0, symbol="λ")  # weight decay
+    sparsity: int = parameter(3, at_least=1)  # features that decide a label
     figures: ClassVar[tuple[str, ...]] = ("curves",)
     word: ClassVar[str] = "deep diagonal network"
 

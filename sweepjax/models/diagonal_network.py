@@ -61,14 +61,14 @@ class DiagonalNetwork:
     the two classes are moved apart by `gamma`; test columns are exact expectations. Ties count half.
     """
 
-    n: int = parameter(96, at_least=1)
-    d: int = parameter(1000, at_least=1)
-    alpha: float = parameter(32.0, above=0, symbol="α")
-    l2: float = parameter(0.01, at_least=0, symbol="λ")
-    sparsity: int = parameter(3, at_least=1, symbol="k")
-    gamma: float = parameter(14.0, at_least=0, symbol="γ")
-    task: str = parameter("grok", choices=("grok", "misgrok"))
-    n_test: int = parameter(10000, at_least=1)
+    n: int = parameter(96, at_least=1)  # samples to train on
+    d: int = parameter(1000, at_least=1)  # features
+    alpha: float = parameter(32.0, above=0, symbol="α")  # norm of the parameters at the start
+    l2: float = parameter(0.01, at_least=0, symbol="λ")  # weight decay
+    sparsity: int = parameter(3, at_least=1, symbol="k")  # features that decide a label of task grok
+    gamma: float = parameter(14.0, at_least=0, symbol="γ")  # distance between the classes of task misgrok
+    task: str = parameter("grok", choices=("grok", "misgrok"))  # whether few features decide a label, or one direction
+    n_test: int = parameter(10000, at_least=1)  # samples to test on, of task grok
     figures: ClassVar[tuple[str, ...]] = ("switch_collapse",)
 
     def check(self) -> None:

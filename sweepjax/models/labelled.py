@@ -22,13 +22,13 @@ from sweepjax.types import Columns, parameter, plugin
 class Labelled(Regression):
     """n points x ~ N(0, σ² I_d), labelled 1 where x₁ exceeds its quantile `label_fraction`, else -1."""
 
-    n: int = parameter(400, at_least=1, symbol="N")
-    d: int = parameter(160, at_least=1)
-    sigma: float = parameter(1.0, above=0, symbol="σ")
-    label_fraction: float = parameter(0.95, above=0, at_most=1, symbol="r")
-    loss: str = parameter("logistic", choices=("logistic", "exponential"), words=WORDS, draws=False)
-    init_norm: float = parameter(0.1, at_least=0, symbol="‖S₀‖")
-    init_bias: float = parameter(0.0, symbol="b₀")
+    n: int = parameter(400, at_least=1, symbol="N")  # samples
+    d: int = parameter(160, at_least=1)  # features
+    sigma: float = parameter(1.0, above=0, symbol="σ")  # deviation of a feature
+    label_fraction: float = parameter(0.95, above=0, at_most=1, symbol="r")  # probability of the label -1
+    loss: str = parameter("logistic", choices=("logistic", "exponential"), words=WORDS, draws=False)  # of a score
+    init_norm: float = parameter(0.1, at_least=0, symbol="‖S₀‖")  # of S at the start
+    init_bias: float = parameter(0.0, symbol="b₀")  # b at the start
 
     def sample(self, key: Key[Array, ""]) -> Dataset:
         # The barrier keeps σ out of the noise: fused, they would differ in the last bit.

@@ -33,11 +33,11 @@ class Layers(NamedTuple):
 class LinearNetwork:
     """n samples x ~ N(0, I_d) with the outputs of a random linear teacher, learned by `width` linear units."""
 
-    n: int = parameter(444, at_least=1, symbol="N")
-    d: int = parameter(400, at_least=1)
-    width: int = parameter(50, at_least=1, symbol="units")
-    outputs: int = parameter(1, at_least=1, symbol="outputs")
-    tolerance: float = parameter(1e-3, above=0, symbol="ε")
+    n: int = parameter(444, at_least=1, symbol="N")  # samples
+    d: int = parameter(400, at_least=1)  # features
+    width: int = parameter(50, at_least=1, symbol="units")  # units between the layers
+    outputs: int = parameter(1, at_least=1, symbol="outputs")  # of teacher and student
+    tolerance: float = parameter(1e-3, above=0, symbol="ε")  # squared error below which a sample is right
     figures: ClassVar[tuple[str, ...]] = ("curves",)
     overrides: ClassVar[tuple[str, ...]] = ("tolerance",)
     word: ClassVar[str] = "two linear layers"

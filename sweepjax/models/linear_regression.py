@@ -47,11 +47,11 @@ class Student(NamedTuple):
 class LinearRegression(QuadraticLoss):
     """n samples x ~ N(0, I_d) with the outputs of a random linear teacher, learned by the squared error."""
 
-    n: int = parameter(444, at_least=1, symbol="N")
-    d: int = parameter(400, at_least=1)
-    outputs: int = parameter(1, at_least=1, symbol="outputs")
-    l2: float = parameter(0.0, at_least=0, symbol="γ")
-    tolerance: float = parameter(1e-3, above=0, symbol="ε")
+    n: int = parameter(444, at_least=1, symbol="N")  # samples
+    d: int = parameter(400, at_least=1)  # features
+    outputs: int = parameter(1, at_least=1, symbol="outputs")  # of teacher and student
+    l2: float = parameter(0.0, at_least=0, symbol="γ")  # weight decay
+    tolerance: float = parameter(1e-3, above=0, symbol="ε")  # squared error below which a sample is right
     figures: ClassVar[tuple[str, ...]] = ("foretold",)
     overrides: ClassVar[tuple[str, ...]] = ("tolerance",)
 

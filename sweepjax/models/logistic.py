@@ -27,12 +27,12 @@ CRITICAL = 0.5  # λ, above which a large draw is separable
 class Logistic(Regression):
     """n points x ~ N(0, σ² I_d) of one label, classified by the sign of S·x + b."""
 
-    n: int = parameter(400, at_least=1, symbol="N")
-    d: int = parameter(160, at_least=1)
-    sigma: float = parameter(1.0, above=0, symbol="σ")
-    loss: str = parameter("logistic", choices=("logistic", "exponential"), words=WORDS, draws=False)
-    init_norm: float = parameter(0.1, at_least=0, symbol="‖S₀‖")
-    init_bias: float = parameter(0.0, symbol="b₀")
+    n: int = parameter(400, at_least=1, symbol="N")  # samples
+    d: int = parameter(160, at_least=1)  # features
+    sigma: float = parameter(1.0, above=0, symbol="σ")  # deviation of a feature
+    loss: str = parameter("logistic", choices=("logistic", "exponential"), words=WORDS, draws=False)  # of a score
+    init_norm: float = parameter(0.1, at_least=0, symbol="‖S₀‖")  # of S at the start
+    init_bias: float = parameter(0.0, symbol="b₀")  # b at the start
 
     figures: ClassVar[tuple[str, ...]] = (
         "trajectories",

@@ -26,9 +26,9 @@ from sweepjax.types import Columns, parameter, plugin
 class LogisticSignal:
     """n points x ~ N(0, I_d), labelled 1 with probability 1/(1 + e^(-γ x₁)); regression without an intercept."""
 
-    n: int = parameter(400, at_least=1, symbol="N")
-    d: int = parameter(80, at_least=1)
-    gamma: float = parameter(2.0, at_least=0, at_most=LARGEST, symbol="γ")
+    n: int = parameter(400, at_least=1, symbol="N")  # samples
+    d: int = parameter(80, at_least=1)  # features
+    gamma: float = parameter(2.0, at_least=0, at_most=LARGEST, symbol="γ")  # strength of the signal
 
     usual_axes: ClassVar[dict[str, str]] = {"lam": "0.1:0.5:0.1"}
     figures: ClassVar[tuple[str, ...]] = ("quantities", "existence_map")

@@ -48,10 +48,10 @@ class MatrixCompletion:
     The number of observed entries is rounded down; a larger fraction observes the same entries and others.
     """
 
-    d: int = parameter(20, at_least=2)
-    fraction: float = parameter(0.3, above=0, at_most=1)
-    alpha: float = parameter(10.0, above=0, symbol="α")
-    l2: float = parameter(0.01, at_least=0, symbol="λ")
+    d: int = parameter(20, at_least=2)  # rows, and columns, of the matrix
+    fraction: float = parameter(0.3, above=0, at_most=1)  # share of the entries that is observed
+    alpha: float = parameter(10.0, above=0, symbol="α")  # U = V = αI at the start
+    l2: float = parameter(0.01, at_least=0, symbol="λ")  # weight decay
     figures: ClassVar[tuple[str, ...]] = ("switch_collapse",)
 
     def sample(self, key: Key[Array, ""]) -> Entries:

@@ -43,11 +43,11 @@ class Weights(NamedTuple):
 class PerceptronBall(QuadraticLoss):
     """n inputs of either label in balls around ±ε on the first axis, classified by the sign of w·x."""
 
-    n: int = parameter(10, at_least=1, symbol="N")
-    d: int = parameter(10, at_least=1, symbol="D")
-    epsilon: float = parameter(1.01, at_least=0, symbol="ε")
-    l1: float = parameter(0.0, at_least=0, symbol="λ₁", rules_out=("solution", "quadratic"))
-    l2: float = parameter(0.1, at_least=0, symbol="λ₂")
+    n: int = parameter(10, at_least=1, symbol="N")  # inputs of either label
+    d: int = parameter(10, at_least=1, symbol="D")  # features
+    epsilon: float = parameter(1.01, at_least=0, symbol="ε")  # distance of either ball's centre from the origin
+    l1: float = parameter(0.0, at_least=0, symbol="λ₁", rules_out=("solution", "quadratic"))  # of the penalty λ₁‖w‖₁
+    l2: float = parameter(0.1, at_least=0, symbol="λ₂")  # of the penalty ½λ₂‖w‖²
 
     def sample(self, key: Key[Array, ""]) -> Inputs:
         direction, size = jax.random.split(key)

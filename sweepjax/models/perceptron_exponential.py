@@ -42,11 +42,11 @@ class Bias(NamedTuple):
 class PerceptronExponential:
     """n inputs of either label beyond a gap ±ε, exponentially distributed, classified by the sign of x - b."""
 
-    n: int = parameter(5, at_least=1, symbol="N")
-    epsilon: float = parameter(0.2, at_least=0, symbol="ε")
-    l1: float = parameter(0.0, at_least=0, symbol="λ₁")
-    l2: float = parameter(0.0, at_least=0, symbol="λ₂")
-    init_bias: float = parameter(4.0, symbol="b₀")
+    n: int = parameter(5, at_least=1, symbol="N")  # inputs of either label
+    epsilon: float = parameter(0.2, at_least=0, symbol="ε")  # half the gap between the labels
+    l1: float = parameter(0.0, at_least=0, symbol="λ₁")  # of the penalty λ₁|b|
+    l2: float = parameter(0.0, at_least=0, symbol="λ₂")  # of the penalty ½λ₂b²
+    init_bias: float = parameter(4.0, symbol="b₀")  # b at the start
     figures: ClassVar[tuple[str, ...]] = ("foretold",)
 
     def sample(self, key: Key[Array, ""]) -> Inputs:

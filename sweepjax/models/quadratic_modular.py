@@ -31,11 +31,11 @@ class Weights(NamedTuple):
 class QuadraticModular(ModularTable):
     """W₂ (W₁x)² on the pairs of an operation modulo p; `noise` of the labels it is trained on are drawn at random."""
 
-    p: int = parameter(23, at_least=2)
-    width: int = parameter(128, at_least=1, symbol="N")
-    fraction: float = parameter(0.5, above=0, below=1, symbol="r")
-    noise: float = parameter(0.0, at_least=0, at_most=1)
-    operation: str = parameter("a+b", choices=OPERATIONS)
+    p: int = parameter(23, at_least=2)  # modulus; S5 has none
+    width: int = parameter(128, at_least=1, symbol="N")  # hidden units
+    fraction: float = parameter(0.5, above=0, below=1, symbol="r")  # share of the table that is trained on
+    noise: float = parameter(0.0, at_least=0, at_most=1)  # share of the labels to train on that is random
+    operation: str = parameter("a+b", choices=OPERATIONS)  # whose results are learned
     word: ClassVar[str] = "quadratic network"
     unit_axes: ClassVar[dict[str, int]] = {"w": 0}
 

@@ -41,14 +41,14 @@ class ReluModular(ModularTable):
     cross entropy, which is descent at a learning rate divided by the loss.
     """
 
-    p: int = parameter(31, at_least=2)
-    width: int = parameter(256, at_least=1, symbol="N")
-    fraction: float = parameter(0.75, above=0, below=1, symbol="r")
-    init_scale: float = parameter(1.0, above=0, symbol="α")
-    l2: float = parameter(2e-3, at_least=0, symbol="λ")
-    output: str = parameter("normal", choices=("normal", "zero"), draws=False)
-    loss: str = parameter("logistic", choices=("logistic", "normalized"), draws=False)
-    operation: str = parameter("a+b", choices=OPERATIONS)
+    p: int = parameter(31, at_least=2)  # modulus; S5 has none
+    width: int = parameter(256, at_least=1, symbol="N")  # hidden units
+    fraction: float = parameter(0.75, above=0, below=1, symbol="r")  # share of the table that is trained on
+    init_scale: float = parameter(1.0, above=0, symbol="α")  # factor of all weights at the start
+    l2: float = parameter(2e-3, at_least=0, symbol="λ")  # weight decay
+    output: str = parameter("normal", choices=("normal", "zero"), draws=False)  # second layer at the start
+    loss: str = parameter("logistic", choices=("logistic", "normalized"), draws=False)  # or its log
+    operation: str = parameter("a+b", choices=OPERATIONS)  # whose results are learned
     word: ClassVar[str] = "ReLU network"
     unit_axes: ClassVar[dict[str, int]] = {"w": 0}
 

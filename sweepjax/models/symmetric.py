@@ -27,14 +27,14 @@ class Symmetric(Regression):
     to the smallest.
     """
 
-    n: int = parameter(400, at_least=1, symbol="N")
-    d: int = parameter(160, at_least=1)
-    sigma: float = parameter(1.0, above=0, symbol="σ")
-    anisotropy: float = parameter(10.0, at_least=1)
-    mixture: float = parameter(0.0, at_least=0)
-    loss: str = parameter("logistic", choices=("logistic", "exponential"), words=WORDS, draws=False)
-    init_norm: float = parameter(0.1, at_least=0, symbol="‖S₀‖")
-    init_bias: float = parameter(0.0, symbol="b₀")
+    n: int = parameter(400, at_least=1, symbol="N")  # samples
+    d: int = parameter(160, at_least=1)  # features
+    sigma: float = parameter(1.0, above=0, symbol="σ")  # geometric mean of the deviations
+    anisotropy: float = parameter(10.0, at_least=1)  # largest deviation over the smallest
+    mixture: float = parameter(0.0, at_least=0)  # distance of either mean from the origin
+    loss: str = parameter("logistic", choices=("logistic", "exponential"), words=WORDS, draws=False)  # of a score
+    init_norm: float = parameter(0.1, at_least=0, symbol="‖S₀‖")  # of S at the start
+    init_bias: float = parameter(0.0, symbol="b₀")  # b at the start
 
     is_symmetric: ClassVar[bool] = True
 

@@ -46,11 +46,11 @@ class TeacherStudent:
     `tolerance`.
     """
 
-    n: int = parameter(100, at_least=1)
-    n_test: int = parameter(100, at_least=1)
-    alpha: float = parameter(2.0, above=0, symbol="α")
-    width: int = parameter(100, at_least=1)
-    tolerance: float = parameter(0.01, above=0)
+    n: int = parameter(100, at_least=1)  # samples to train on
+    n_test: int = parameter(100, at_least=1)  # samples to test on
+    alpha: float = parameter(2.0, above=0, symbol="α")  # factor of weights and biases at the start
+    width: int = parameter(100, at_least=1)  # units of either hidden layer
+    tolerance: float = parameter(0.01, above=0)  # square error below which a sample is right
     figures: ClassVar[tuple[str, ...]] = ("curves",)
     word: ClassVar[str] = "student"
 

@@ -37,18 +37,18 @@ class TransformerModular(ModularTable):
     variance 1/width, of an untied head 1/tokens, times `init_scale`. Of `underflow` pairs the loss is rounded to 0.
     """
 
-    p: int = parameter(113, at_least=2)
-    layers: int = parameter(1, at_least=1)
-    heads: int = parameter(4, at_least=1)
-    width: int = parameter(128, at_least=1)
-    fraction: float = parameter(0.3, above=0, below=1, symbol="r")
-    init_scale: float = parameter(1.0, above=0, symbol="α")
-    operation: str = parameter("a+b", choices=OPERATIONS)
-    head: str = parameter("untied", choices=("untied", "tied"), draws=False)
-    layer_norm: str = parameter("none", choices=("none", "post"), draws=False)
-    loss_on: str = parameter("result", choices=("result", "right"), draws=False)
-    equation: str = parameter("short", choices=("short", "whole"), draws=False)
-    precision: str = parameter("float32", choices=("float32", "float64"), draws=False)
+    p: int = parameter(113, at_least=2)  # modulus; S5 has none
+    layers: int = parameter(1, at_least=1)  # blocks of attention and feed-forward units
+    heads: int = parameter(4, at_least=1)  # of the attention in a block
+    width: int = parameter(128, at_least=1)  # numbers of a token
+    fraction: float = parameter(0.3, above=0, below=1, symbol="r")  # share of the table that is trained on
+    init_scale: float = parameter(1.0, above=0, symbol="α")  # factor of all weights at the start
+    operation: str = parameter("a+b", choices=OPERATIONS)  # whose results are learned
+    head: str = parameter("untied", choices=("untied", "tied"), draws=False)  # or the embedding again
+    layer_norm: str = parameter("none", choices=("none", "post"), draws=False)  # after the parts of a block, or nowhere
+    loss_on: str = parameter("result", choices=("result", "right"), draws=False)  # or result and end
+    equation: str = parameter("short", choices=("short", "whole"), draws=False)  # `a b =`, or `<eos> a ∘ b =`
+    precision: str = parameter("float32", choices=("float32", "float64"), draws=False)  # of weights and arithmetic
     word: ClassVar[str] = "transformer"
 
     def check(self) -> None:

@@ -44,12 +44,12 @@ class TwoGaussians:
     S starts across that axis, where the equivalent model starts with no bias.
     """
 
-    n: int = parameter(400, at_least=1, symbol="N")
-    d: int = parameter(160, at_least=1)
-    mu: float = parameter(0.2, above=0, symbol="μ")
-    sigma_a: float = parameter(0.0, at_least=0, symbol=r"$\sigma_A$")
-    sigma_b: float = parameter(1.0, above=0, symbol=r"$\sigma_B$")
-    init_norm: float = parameter(0.1, at_least=0, symbol="‖S₀‖")
+    n: int = parameter(400, at_least=1, symbol="N")  # samples
+    d: int = parameter(160, at_least=1)  # features beside the first
+    mu: float = parameter(0.2, above=0, symbol="μ")  # distance of either mean from the origin
+    sigma_a: float = parameter(0.0, at_least=0, symbol=r"$\sigma_A$")  # deviation of the first feature
+    sigma_b: float = parameter(1.0, above=0, symbol=r"$\sigma_B$")  # deviation of the others
+    init_norm: float = parameter(0.1, at_least=0, symbol="‖S₀‖")  # of S at the start
     usual_axes: ClassVar[dict[str, str]] = {"lam": "0.4:0.6"}
     figures: ClassVar[tuple[str, ...]] = ("trajectories",)
 

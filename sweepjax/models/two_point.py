@@ -38,13 +38,13 @@ class Points(NamedTuple):
 class TwoPoint:
     """Two points, -σ and σ(1-2λ), classified by the sign of S·x + b."""
 
-    lam: float = parameter(0.48, at_least=0, at_most=1, symbol="λ")
-    sigma: float = parameter(1.0, above=0, symbol="σ")
-    loss: str = parameter(
+    lam: float = parameter(0.48, at_least=0, at_most=1, symbol="λ")  # the second point is σ(1 - 2λ)
+    sigma: float = parameter(1.0, above=0, symbol="σ")  # deviation of fresh points, and distance of the first
+    loss: str = parameter(  # of a score
         "exponential", choices=("exponential", "logistic"), words=WORDS, draws=False, rules_out=("solution",)
     )
-    init_norm: float = parameter(0.0, at_least=0, symbol="‖S₀‖")
-    init_bias: float = parameter(0.0, symbol="b₀")
+    init_norm: float = parameter(0.0, at_least=0, symbol="‖S₀‖")  # of S at the start
+    init_bias: float = parameter(0.0, symbol="b₀")  # b at the start
     usual_axes: ClassVar[dict[str, str]] = {"lam": "0.4:0.6"}
     figures: ClassVar[tuple[str, ...]] = ("trajectories", "two_point_times", "two_point_delay", "accuracy_time")
 

@@ -38,14 +38,14 @@ class Clusters(NamedTuple):
 class XorRelu:
     """n inputs of dimension d in four clusters at a distance `mu`; a share `noise` of the labels is flipped."""
 
-    n: int = parameter(200, at_least=1)
-    n_test: int = parameter(200, at_least=1)
-    d: int = parameter(40_000, at_least=3)
-    mu: float = parameter(35.36, at_least=0, symbol="μ")
-    noise: float = parameter(0.05, at_least=0, below=1, symbol="η")
-    width: int = parameter(1000, at_least=1, symbol="m")
-    init_scale: float = parameter(1e-15, above=0, symbol="ω")
-    form: str = parameter("reduced", choices=("reduced", "full"))
+    n: int = parameter(200, at_least=1)  # samples to train on
+    n_test: int = parameter(200, at_least=1)  # samples to test on
+    d: int = parameter(40_000, at_least=3)  # features
+    mu: float = parameter(35.36, at_least=0, symbol="μ")  # distance of each cluster from the origin
+    noise: float = parameter(0.05, at_least=0, below=1, symbol="η")  # share of the labels to train on that is flipped
+    width: int = parameter(1000, at_least=1, symbol="m")  # hidden units
+    init_scale: float = parameter(1e-15, above=0, symbol="ω")  # deviation of the weights at the start
+    form: str = parameter("reduced", choices=("reduced", "full"))  # all features, or as many coordinates as matter
     figures: ClassVar[tuple[str, ...]] = ("curves",)
     word: ClassVar[str] = "XOR network"
 

@@ -24,7 +24,7 @@ class HessianLanczos:
     more parameters than that, and else within the spectrum, the ends of which are found first.
     """
 
-    steps: int = parameter(64, at_least=2)
+    steps: int = parameter(64, at_least=2)  # products with the Hessian
     parts: ClassVar[tuple[str, ...]] = ("largest", "smallest", "condition")
 
     def measure(self, problem: Problem, moment: Moment) -> Float[Array, "3"]:

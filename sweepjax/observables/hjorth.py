@@ -27,8 +27,8 @@ class Hjorth:
     before, or where not every one of them is recorded.
     """
 
-    steps: int = parameter(400, at_least=8)
-    slowest: int = parameter(25, at_least=2)
+    steps: int = parameter(400, at_least=8)  # of the signal, from the first on
+    slowest: int = parameter(25, at_least=2)  # period that is kept, in steps
     parts: ClassVar[tuple[str, ...]] = (*NAMES, *(f"log_{name}" for name in NAMES))
 
     def measure(self, problem: Problem, moment: Moment) -> Float[Array, ""]:

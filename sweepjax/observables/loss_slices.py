@@ -38,10 +38,10 @@ class LossSlices:
     for `end` and `next` alone.
     """
 
-    direction: str = parameter("random", choices=(*AHEAD, "start", "random"))
-    filters: bool = parameter(True)
-    reach: float = parameter(3.0, above=0)
-    points: int = parameter(31, at_least=2)
+    direction: str = parameter("random", choices=(*AHEAD, "start", "random"))  # from θ_t
+    filters: bool = parameter(True)  # whether δ has the norm of the weights, unit by unit
+    reach: float = parameter(3.0, above=0)  # of s, on either side
+    points: int = parameter(31, at_least=2)  # at which the losses are taken
     parts: ClassVar[tuple[str, ...]] = SHOWN
 
     def measure(self, problem: Problem, moment: Moment) -> Any:

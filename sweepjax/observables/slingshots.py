@@ -22,10 +22,10 @@ class Slingshots:
     another is part of it. Losses below `floor` count as `floor`: there rounding alone multiplies them.
     """
 
-    window: int = parameter(50, at_least=1)
-    rise: float = parameter(100.0, above=1)
-    small: float = parameter(1e-3, above=0)
-    floor: float = parameter(1e-8, above=0)
+    window: int = parameter(50, at_least=1)  # in steps
+    rise: float = parameter(100.0, above=1)  # factor that counts as one
+    small: float = parameter(1e-3, above=0)  # what a loss rises from
+    floor: float = parameter(1e-8, above=0)  # what a smaller loss counts as
 
     def measure(self, problem: Problem, moment: Moment) -> Float[Array, ""]:
         require("train_loss" in moment.columns, "a train_loss", observable=self, problem=problem)

@@ -23,10 +23,10 @@ class EarlySignals:
     the one, and be judged on the other.
     """
 
-    target: str = "t_test_99"
+    target: str = "t_test_99"  # the column whose time is to be foretold
     signals: str = ""  # separated by commas; empty: fields that vary, and all that is recorded
     at: float = 400.0  # curves are read at the last recorded step up to here
-    every: int = 5  # the share of realizations that judge
+    every: int = 5  # of so many realizations one judges
 
     def __call__(self, rows: Dataset) -> pd.DataFrame:
         """Return fields, seed, realization, part, usable, t, and the signals."""

@@ -23,10 +23,10 @@ class Histogram:
     rows are NULL or nan.
     """
 
-    column: str = "s_norm"
-    bins: int = 50
-    low: float = nan
-    high: float = nan
+    column: str = "s_norm"  # whose values are counted
+    bins: int = 50  # between low and high
+    low: float = nan  # not given: the least value
+    high: float = nan  # not given: the largest value
     by: str = ""  # separated by commas; empty: every configured field that varies
     scale: str = "linear"  # or "log": bins of equal ratio
     tabulated: ClassVar[bool] = False

@@ -47,7 +47,7 @@ class Mean:
     by: str = ""  # separated by commas; empty: every configured field that varies
     quantiles: str = "5,25,75,95"  # in percent
     separable_is_zero: bool = False  # count 1/‖S‖² of draws without a finite ‖S‖ as 0, not as missing
-    sketch: int = 4096
+    sketch: int = 4096  # values of a line up to which quantiles are exact
 
     def __call__(self, rows: Dataset) -> pd.DataFrame:
         """Return keys, column, time and step of a curve, mean, se, median with median_low, median_high (95 %), q5 …."""

@@ -30,7 +30,7 @@ class PhaseMap:
     """
 
     high: float = 0.99  # the accuracy that is right
-    delay: float = 10.0
+    delay: float = 10.0  # t4 over t2 from which a row groks
     clock: str = "step"  # or "time"
     by: str = ""  # separated by commas; empty: every configured field that varies
 

@@ -34,7 +34,7 @@ class Phases:
     fresh samples at the end, `grokked` ones have t4 of at least 10 t2.
     """
 
-    high: float = 0.99
+    high: float = 0.99  # the accuracy that is right
     low: float = nan  # not given: three guesses among `p` results, or 0.6 where rows have no p
     clock: str = "step"  # or "time"
     by: str = ""  # separated by commas; empty: every configured field that varies

@@ -30,12 +30,12 @@ class PowerLaw:
         Notsawo, Zhou, Pezeshki, Rish, Dumas (2023), arXiv 2306.13253, where r is in percent.
     """
 
-    column: str = "t_test_99"
-    along: str = "fraction"
+    column: str = "t_test_99"  # of times
+    along: str = "fraction"  # the field r
     offset: bool = True  # false: b = 0
     by: str = ""  # separated by commas; empty: every other configured field that varies
     draws: int = 200  # resampled sets of rows
-    resampling_seed: int = 0
+    resampling_seed: int = 0  # of the bootstrap
 
     def __call__(self, rows: Dataset) -> pd.DataFrame:
         """Return keys, gamma, a and b with their low and high, residual, points, points_censored, rows, rows_null."""

@@ -54,7 +54,7 @@ class Predictor:
         Obuchowski (1997), Biometrics 53, 567, for rows that share a draw.
     """
 
-    target: str = "t_test_99"
+    target: str = "t_test_99"  # the column whose time is to be foretold
     signals: str = ""  # separated by commas; empty: fields that vary, and all that is recorded
     at: float = 400.0  # curves are read at the last recorded step up to here
     before: float = nan  # not given: the last recorded step

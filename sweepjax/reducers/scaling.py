@@ -52,22 +52,22 @@ class Scaling:
         Binder (1981), Z. Phys. B 43, 119; Slevin, Ohtsuki (1999), Phys. Rev. Lett. 82, 382.
     """
 
-    column: str = ""
+    column: str = ""  # C
     by: str = ""  # separated by commas; empty: every other configured field that varies
-    size: str = "n"
-    control: str = "lam"
+    size: str = "n"  # the field N
+    control: str = "lam"  # the field λ
     quantiles: str = "25,50,75"  # in percent
-    degree: int = 5
-    omega: float = 0.0
-    correction_degree: int = 1
-    critical: float = nan
-    nu: float = nan
-    exponent: float = nan
+    degree: int = 5  # of the polynomial log f
+    omega: float = 0.0  # 0: no corrections
+    correction_degree: int = 1  # of the polynomial h
+    critical: float = nan  # λ_c; not given: fitted
+    nu: float = nan  # not given: fitted
+    exponent: float = nan  # a; not given: fitted
     null: str = "left_out"  # or "infinite", "zero": what a draw that lacks the column counts as
     quantity: str = "accuracy"  # or "loss", of times
     threshold: float = nan  # of times
     draws: int = 200  # resampled sets of rows
-    resampling_seed: int = 0
+    resampling_seed: int = 0  # of the bootstrap
 
     def __call__(self, rows: Dataset) -> pd.DataFrame:
         """Return keys, analysis, where, quantity, value with low and high, χ², dof, p, aic, and counts."""

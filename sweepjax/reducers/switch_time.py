@@ -33,13 +33,13 @@ class SwitchTime:
     Between two recorded times the column is linear in log t.
     """
 
-    column: str = "test_accuracy"
-    threshold: float = 0.95
+    column: str = "test_accuracy"  # that crosses
+    threshold: float = 0.95  # at which it does
     share_of: str = ""  # a column with one number a row, of which the threshold is a share; empty: of 1
-    falling: bool = False
+    falling: bool = False  # whether it falls to the threshold
     crossing: str = "first"  # or "last"
-    rate: str = "l2"
-    start: str = "alpha"
+    rate: str = "l2"  # the field of the decay
+    start: str = "alpha"  # the field of the norm at the start
     each: bool = False  # a line a row, not a group
     by: str = ""  # separated by commas; empty: every configured field that varies
 

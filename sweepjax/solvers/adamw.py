@@ -20,13 +20,13 @@ class Adamw(Optimiser):
     Over the first `warmup` steps η grows linearly to its value; the column `time` is that of η all along.
     """
 
-    learning_rate: float = parameter(0.01, above=0, symbol="η")
-    b1: float = parameter(0.9, at_least=0, below=1, symbol="β₁")
-    b2: float = parameter(0.999, at_least=0, below=1, symbol="β₂")
-    eps: float = parameter(1e-8, at_least=0)
-    weight_decay: float = parameter(0.01, at_least=0)
+    learning_rate: float = parameter(0.01, above=0, symbol="η")  # the length of a step; time is η times the steps
+    b1: float = parameter(0.9, at_least=0, below=1, symbol="β₁")  # memory of the mean of the gradient
+    b2: float = parameter(0.999, at_least=0, below=1, symbol="β₂")  # memory of the mean of its square
+    eps: float = parameter(1e-8, at_least=0)  # added to the root of that mean
+    weight_decay: float = parameter(0.01, at_least=0)  # w
     batch_size: int = parameter(0, at_least=0)  # 0: all samples
-    warmup: float = parameter(0.0, at_least=0, later=True)
+    warmup: float = parameter(0.0, at_least=0, later=True)  # steps in which η grows to its value
     word: ClassVar[str] = "AdamW"
     figures: ClassVar[tuple[str, ...]] = ("adam_plateau",)
 

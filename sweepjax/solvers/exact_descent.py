@@ -14,7 +14,7 @@ from sweepjax.types import Claim, Columns, Problem, Stage, parameter, plugin
 class ExactDescent:
     """θ ← θ - η ∇L(θ) to any step at once, by one eigendecomposition a row."""
 
-    learning_rate: float = parameter(0.01, above=0, symbol="η")
+    learning_rate: float = parameter(0.01, above=0, symbol="η")  # the length of a step; time is η times the steps
     clock: ClassVar[Literal["time", "step", "none"]] = "step"
     needs: ClassVar[str] = "quadratic"
     follows_gradient: ClassVar[bool] = True

@@ -44,9 +44,9 @@ class Corrected(NamedTuple):
 class GradientDescent:
     """θ ← θ - η ∇L(θ); `tolerance` is the relative error at which the corrected mode leaves exact steps."""
 
-    learning_rate: float = parameter(0.01, above=0, symbol="η")
-    mode: str = parameter("exact", choices=("exact", "corrected"))
-    tolerance: float = parameter(1e-5, above=0, at_most=0.1)
+    learning_rate: float = parameter(0.01, above=0, symbol="η")  # the length of a step; time is η times the steps
+    mode: str = parameter("exact", choices=("exact", "corrected"))  # or a flow that follows the steps
+    tolerance: float = parameter(1e-5, above=0, at_most=0.1)  # relative error of leaving exact steps
     clock: ClassVar[Literal["time", "step", "none"]] = "step"
     needs: ClassVar[str] = "training_loss"
     follows_gradient: ClassVar[bool] = True

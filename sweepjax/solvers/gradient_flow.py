@@ -18,7 +18,7 @@ from sweepjax.types import Claim, Columns, Problem, Stage, parameter, plugin
 class GradientFlow:
     """dθ/dt = -∇L(θ), with an error of about `tolerance` of every part's norm in each step."""
 
-    tolerance: float = parameter(2.5e-5, above=0, at_most=0.1)
+    tolerance: float = parameter(2.5e-5, above=0, at_most=0.1)  # relative error of every part's norm in a step
     clock: ClassVar[Literal["time", "step", "none"]] = "time"
     needs: ClassVar[str] = "training_loss"
     follows_gradient: ClassVar[bool] = True

@@ -2,8 +2,6 @@
 
 from importlib import resources
 
-from sweepjax.plugins import unknown
-
 
 def topics() -> dict[str, str]:
     """Return the heading of each topic."""
@@ -15,10 +13,3 @@ def topics() -> dict[str, str]:
 def page(topic: str) -> str:
     """Return the Markdown text of a topic."""
     return resources.files(__name__).joinpath(f"{topic}.md").read_text(encoding="utf-8")
-
-
-def check(topic: str) -> str:
-    """Return a topic if there is a page on it, else raise ValueError naming the nearest."""
-    if topic not in topics():
-        raise ValueError(unknown("topic", topic, [*topics()]))
-    return topic
