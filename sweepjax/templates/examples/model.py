@@ -8,9 +8,9 @@ import sweepjax as sj
 class Mine:
     """A two-layer tanh student of a random teacher."""
 
-    n: int = sj.parameter(64, at_least=1)  # integers and texts are shape, floats are traced
-    inputs: int = sj.parameter(8, at_least=1)
-    width: int = sj.parameter(16, at_least=1)
+    n: int = sj.parameter(64, at_least=1)  # samples; integers and texts are shape, floats are traced
+    inputs: int = sj.parameter(8, at_least=1)  # features
+    width: int = sj.parameter(16, at_least=1)  # hidden units
 
     def sample(self, key):
         teacher, points = jax.random.split(key)
