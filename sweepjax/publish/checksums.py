@@ -5,9 +5,9 @@ import re
 from pathlib import Path
 
 from sweepjax.store.chunkfile import Damaged
-from sweepjax.store.directory import RECORD
+from sweepjax.store.directory import DATA, RECORD
 
-SUMS, CRATE, DATA = "checksums.sha256", "ro-crate-metadata.json", "data"
+SUMS, CRATE = "checksums.sha256", "ro-crate-metadata.json"
 PIECE = 2**20  # bytes
 LINE = re.compile(r"(?P<digest>[0-9a-f]{64})  (?P<name>.+)")
 

@@ -16,7 +16,7 @@ from sweepjax.columns import kind_of
 from sweepjax.publish import checksums, crate, croissant
 from sweepjax.store.beside import beside
 from sweepjax.store.chunkfile import Damaged, footer
-from sweepjax.store.directory import RECORD
+from sweepjax.store.directory import DATA, RECORD
 from sweepjax.store.paths import content, remote
 from sweepjax.store.rounds import ROUNDS
 from sweepjax.store.rows import scan
@@ -46,7 +46,7 @@ class Published(NamedTuple):
     @property
     def command(self) -> str:
         """How it is computed again."""
-        return shlex.join(["sweepjax", "run", f"{checksums.DATA}/{self.name}/{RECORD}", "-o", f"{self.name}-again"])
+        return shlex.join(["sweepjax", "run", f"{DATA}/{self.name}/{RECORD}", "-o", f"{self.name}-again"])
 
     @property
     def columns(self) -> list[tuple[str, str, str]]:
@@ -71,7 +71,7 @@ def publish(directories: Sequence[Path], out: Path, about: About) -> list[str]:
     shutil.rmtree(partial, ignore_errors=True)
     try:
         for run in runs:
-            _copy(run, partial / checksums.DATA / run.name)
+            _copy(run, partial / DATA / run.name)
         _describe(partial, runs, about)
         if out.exists():
             out.rmdir()

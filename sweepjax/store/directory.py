@@ -7,6 +7,7 @@ from sweepjax.store.chunkfile import Damaged, foreign
 from sweepjax.store.paths import entries, remote
 
 RECORD, STATE = "_sweep.toml", "_state-"
+DATA = "data"  # where the runs of a published folder are
 BESIDE = {".csv", ".html", ".pdf", ".png", ".svg"}  # tables, pages and pictures may lie beside the rows they show
 CHUNK_NAME = re.compile(r"[0-9a-f]{12}-\d{9,}\.parquet")
 
@@ -52,6 +53,17 @@ def check_free(path: Path) -> None:
         raise Damaged(f"{path} holds Parquet files ({parquet[0]}, ...) but no {RECORD}; choose another directory")
     if taken:
         raise Conflict(f"{path} holds other files ({taken[0].name}, ...); choose an empty or a new directory")
+
+
+def nearby(path: Path) -> str:
+    """Return which directory to give instead: `solve` makes one of several runs, `publish` one that keeps them in data."""
+    folders = [folder for folder in (path, path / DATA) if folder.is_dir()]
+    below = [str(each) for folder in folders for each in entries(folder) if (each / RECORD).exists()]
+    if len(below) == 1:
+        return f"it holds one that does, so give that: {below[0]}"
+    if below:
+        return f"it holds {len(below)} that do, so give one of them, or several: {', '.join(below[:3])}"
+    return "give a directory that `sweepjax run` made"
 
 
 def _visible(path: Path) -> list[Path]:

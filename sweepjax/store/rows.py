@@ -12,7 +12,7 @@ from pyarrow.fs import PyFileSystem
 
 from sweepjax.store.beside import Joined, fields_of, of_files
 from sweepjax.store.chunkfile import Snapshots, checksum_ok, damaged, footer, metadata
-from sweepjax.store.directory import chunk_files
+from sweepjax.store.directory import RECORD, chunk_files, nearby
 from sweepjax.store.earlier import saying
 from sweepjax.store.paths import answers, file_named, locate, names, reading
 from sweepjax.store.schemas import Form, grouped
@@ -85,6 +85,7 @@ def _readable(path: Path) -> list[Path]:
         raise ValueError(f"there is no {path}; give a directory that `sweepjax run` made, or a Parquet file")
     files = chunk_files(path)
     if not files:
-        raise ValueError(f"{path} holds no finished rows; run its sweep first")
+        way = "run its sweep first" if (path / RECORD).exists() else nearby(path)
+        raise ValueError(f"{path} holds no finished rows; {way}")
     _ = list(answers(footer, files, path))
     return files

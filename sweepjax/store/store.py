@@ -17,10 +17,10 @@ import tomli_w
 
 from sweepjax.sources import sources_of
 from sweepjax.store.chunkfile import Damaged, encode, footer, put, table
-from sweepjax.store.directory import RECORD, Conflict, check_free, chunk_files, states
+from sweepjax.store.directory import RECORD, Conflict, check_free, chunk_files, nearby, states
 from sweepjax.store.footers import FORMAT, origin, software, stem
 from sweepjax.store.leftovers import leftovers
-from sweepjax.store.paths import AT_ONCE, Overtaken, answers, entries, locate, remote, tag
+from sweepjax.store.paths import AT_ONCE, Overtaken, answers, locate, remote, tag
 from sweepjax.store.rounds import counted, keep_counts
 from sweepjax.store.rows import scan
 from sweepjax.sweep.adaptive import Adaptive, sweep_of
@@ -97,7 +97,7 @@ class Store:
         path = locate(path)
         record = path / RECORD
         if not record.exists():
-            raise ValueError(f"{path} holds no sweep ({RECORD} is missing); {_nearby(path)}")
+            raise ValueError(f"{path} holds no sweep ({RECORD} is missing); {nearby(path)}")
         table, chunk_rows, kept = _contents(record)
         try:
             sweep = counted(path, sweep_of(table))
@@ -196,16 +196,6 @@ def _contents(record: Path) -> tuple[dict[str, Any], int, Kept]:
         return content, chunk_rows, Kept(own["format"], own["id"], own.get("points", 0), tuple(own.get("columns", ())))
     except (ValueError, KeyError) as error:
         raise Damaged(f"{record} is damaged ({error}); restore it from a copy, or use another directory") from None
-
-
-def _nearby(path: Path) -> str:
-    """Return which directory to give instead: `solve` makes one of several runs."""
-    below = [each.name for each in entries(path) if (each / RECORD).exists()] if path.is_dir() else []
-    if len(below) == 1:
-        return f"it holds one that does, so give that: {below[0]}"
-    if below:
-        return f"it holds {len(below)} that do, so give one of them, or several: {', '.join(below[:3])}"
-    return "give a directory that `sweepjax run` made"
 
 
 def _choice(columns: tuple[str, ...]) -> str:

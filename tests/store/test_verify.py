@@ -501,7 +501,16 @@ def test_a_directory_of_runs_says_which_to_give(run, tmp_path, capsys):
     shutil.copytree(run, tmp_path / "home" / "lam-0.5")
     for verb in ("verify", "status"):
         assert app([verb, str(tmp_path / "home")]) == 2
-        assert "it holds one that does, so give that: lam-0.5" in capsys.readouterr().err
+        assert f"it holds one that does, so give that: {tmp_path / 'home' / 'lam-0.5'}" in capsys.readouterr().err
     shutil.copytree(run, tmp_path / "home" / "lam-0.6")
     assert app(["verify", str(tmp_path / "home")]) == 2
-    assert "it holds 2 that do, so give one of them, or several: lam-0.5, lam-0.6" in capsys.readouterr().err
+    both = f"{tmp_path / 'home' / 'lam-0.5'}, {tmp_path / 'home' / 'lam-0.6'}"
+    assert f"it holds 2 that do, so give one of them, or several: {both}" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("verb", ["status", "reduce", "plot", "report"])
+def test_a_published_folder_says_where_its_rows_are(verb, run, tmp_path, capsys):
+    shutil.copytree(run, tmp_path / "home" / "data" / "any")
+    rest = {"reduce": ["mean"], "plot": ["-o", "x.png"], "report": ["-o", "x.html"]}.get(verb, [])
+    assert app([verb, str(tmp_path / "home"), *rest]) == 2
+    assert f"so give that: {tmp_path / 'home' / 'data' / 'any'}" in capsys.readouterr().err
