@@ -56,7 +56,7 @@ def check_free(path: Path) -> None:
 
 
 def nearby(path: Path) -> str:
-    """Return which directory to give instead: what `solve` makes holds runs, and so does data of what `publish` does."""
+    """Return which directory to give instead: what `solve` makes holds runs, and so does data of a published folder."""
     folders = [folder for folder in (path, path / DATA) if folder.is_dir()]
     below = [str(each) for folder in folders for each in entries(folder) if (each / RECORD).exists()]
     if len(below) == 1:
