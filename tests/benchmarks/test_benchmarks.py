@@ -69,7 +69,7 @@ def test_times_and_ratios_are_positive_and_finite(table):
 
 def test_no_row_of_ours_is_uncertified_or_far_from_the_reference(table):
     kernels = table[table["uncertified"].notna()]
-    limits = kernels[~kernels["job"].str.match(r"gradient|sj\.limit")]
+    limits = kernels[~kernels["job"].str.match(r"gradient|sj\.limit|whole run")]
     assert len(limits) == 21
     assert (kernels["uncertified"] == 0).all()
     assert (limits["error"] < 1e-6).all()
@@ -105,7 +105,9 @@ def test_the_time_of_a_draw_is_split_into_parts_and_a_rest(tmp_path):
     subprocess.run(command, cwd=CHECKOUT, check=True, capture_output=True, timeout=900)
     lines = pd.read_csv(tmp_path / "profile.csv", comment="#")
     parts = lines.filter(like="ms_")
-    assert (parts.drop(columns="ms_cholesky") > 0).all(axis=None)
+    # Which of the two bounds a product is a matter of this machine's rates, as they are now.
+    assert (parts["ms_drawing"] > 0).all()
+    assert (parts["ms_memory"] + parts["ms_products"] > 0).all()
     assert (lines["ms_cholesky"] > 0).equals(lines["kernel"].str.startswith("limit"))
     assert np.allclose(parts.sum(axis=1) / lines["ms"], lines["share"])
 

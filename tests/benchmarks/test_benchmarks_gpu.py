@@ -13,7 +13,8 @@ import numpy as np
 import pytest
 from jax import lax
 
-from sweepjax.solvers.limit import solve_limit  # before the checkout is on the path: the installed one is tested
+from sweepjax.solvers._limit import stages  # before the checkout is on the path: the installed one is tested
+from sweepjax.sweep.sweep import Sweep
 
 CHECKOUT = Path(__file__).parents[2]
 N, K, M = 3, 5, 7
@@ -93,21 +94,6 @@ def test_lanes_side_by_side_execute_both_sides_of_a_branch(tally, lanes, executi
     assert [count for _, count in sorted(counted.sites, key=lambda pair: pair[0].flops)] == executions
 
 
-@pytest.mark.slow
-def test_lanes_with_a_proved_minimum_look_for_no_margin(tally):
-    x = jax.random.normal(jax.random.key(0), (2, 40, 8), jnp.float32)
-    with jax.enable_x64(True):
-        alone, together = tally(solve_limit, x[0]), tally(jax.vmap(solve_limit), x)
-    assert together.answer.certified.all()
-    assert not together.answer.separable.any()
-    # Twice: in lanes factors are of both precisions.
-    assert 0 < factors(together) <= 2 * factors(alone)
-
-
-def factors(tally):
-    return sum(count for site, count in tally.sites if site.kind == "Cholesky")
-
-
 def test_the_least_time_is_of_memory_or_of_the_products(roofline, tally):
     ((site, _),) = tally(jnp.matmul, *matrices()).sites
     slow_memory = roofline.Machine(1.0, {"float32": 1e9}, lambda precision, size: 1.0)
@@ -156,6 +142,15 @@ def test_rows_alike_cost_in_a_pool_what_they_cost_alone(played):
 def test_a_lane_that_executes_a_site_most_often_is_waited_for(played):
     cost, _ = cost_of_a_row(played, [1, 9], lanes=64)
     assert cost == pytest.approx(9, rel=0.05)
+
+
+@pytest.mark.slow
+def test_rows_with_a_proved_minimum_wait_for_no_stage_of_the_margin(played):
+    (family,) = Sweep().replaced(n=40, d=8).families()
+    # A row's first step is to enter.
+    waited = {visit.step - 1 for row in played.alone(family, 8).visits for visit in row}
+    assert waited >= {stages.EXACT, stages.DESCEND, stages.JUDGE}
+    assert not waited & {*range(stages.SEARCH, stages.VERDICT + 1)}
 
 
 @pytest.mark.slow
