@@ -48,6 +48,23 @@ settings.load_profile("steady")
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 
 
+MAPS = Path("/proc/self/maps")
+MANY = 30_000  # pieces of mapped memory, of the 65,530 that Linux allows; compiled programs are made of them
+
+
+@pytest.fixture(autouse=True, scope="module")
+def few_programs():
+    """Forget the programs of earlier modules before a process has so many that it is aborted."""
+    yield
+    if MAPS.exists() and len(MAPS.read_bytes().splitlines()) > MANY:
+        import jax
+
+        from sweepjax.engine import programs
+
+        programs._programs.clear()
+        jax.clear_caches()
+
+
 @pytest.fixture
 def here(tmp_path, monkeypatch):
     """A directory of the test's own, in which it works."""

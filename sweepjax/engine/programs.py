@@ -1,5 +1,6 @@
-"""Compiled programs: one for all rows of one shape, kept as long as the process lives."""
+"""Compiled programs: one for all rows of one shape, kept until others were used since."""
 
+import threading
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import cache, partial
 from typing import Any, NamedTuple
@@ -24,6 +25,9 @@ from sweepjax.sweep.stop import Stop
 from sweepjax.types import Task
 
 COMPILERS = 8  # programs compiled at once at most, each of which takes memory
+# Programs that a device keeps. On a CPU each is up to 1,500 pieces of mapped memory, of which Linux allows 65,530: a
+# process that asks for one more is aborted.
+MOST = 24
 # A pass of XLA for GPUs that normalised vectors can break (its releases up to JAX 0.10): no program, or none that ends.
 WITHOUT = {"xla_disable_hlo_passes": "triton-softmax-rewriter"}
 
@@ -61,10 +65,14 @@ class Program(NamedTuple):
 def program(task: Task, row: Row, shape: Shape, device: Any) -> Future[Program]:
     """Return the promise of a program for rows like this one; what failed before is tried again."""
     key = _key(task, row, shape, device)
-    before = _programs.get(key)
-    if not before or (before.done() and before.exception()):
-        _programs[key] = _compilers().submit(_compiled, task, row, shape, device)
-    return _programs[key]
+    with _choosing:
+        found = _programs.pop(key, None)
+        if not found or (found.done() and found.exception()):
+            found = _compilers().submit(_compiled, task, row, shape, device)
+        _programs[key] = found  # behind those that were used before
+        for old in [each for each in _programs if each[0] == device][:-MOST]:
+            del _programs[old]
+    return found
 
 
 def lowered(task: Task, row: Row, shape: Shape, platform: str) -> Any:
@@ -76,6 +84,7 @@ def lowered(task: Task, row: Row, shape: Shape, platform: str) -> Any:
 
 
 _programs: dict[Any, Future[Program]] = {}
+_choosing = threading.Lock()
 
 
 @cache

@@ -4,6 +4,7 @@ import gc
 import subprocess
 import sys
 import weakref
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 
 import numpy as np
@@ -51,10 +52,12 @@ def pq_file():
 @pytest.mark.slow
 def test_no_process_that_reads_rows_aborts_beside_a_load(tmp_path):
     path = curves_run(tmp_path / "run")
-    with ExitStack() as load:
-        for _ in range(6):
+    command = [sys.executable, "-c", READ.format(path=str(path))]
+    # The calls are each other's load, too.
+    with ExitStack() as load, ThreadPoolExecutor(4) as calls:
+        for _ in range(3):
             busy = load.enter_context(subprocess.Popen([sys.executable, "-c", "while True: pass"]))
             load.callback(busy.kill)
-        code = READ.format(path=str(path))
-        calls = [subprocess.run([sys.executable, "-c", code], check=False).returncode for _ in range(CALLS)]
-    assert calls == [0] * CALLS
+        ended = [calls.submit(subprocess.run, command, check=False) for _ in range(CALLS)]
+        codes = [each.result().returncode for each in ended]
+    assert codes == [0] * CALLS

@@ -1,9 +1,11 @@
 """One row is one pure function of its task and index, however it is computed."""
 
+import gc
 import math
 import os
 import subprocess
 import sys
+import weakref
 from types import SimpleNamespace
 
 import everyday
@@ -101,6 +103,31 @@ def test_a_scan_over_floats_and_seeds_is_one_program(monkeypatch):
         (family,) = sweep.families()
         engine.compute(Chunk(family, 0, 4), lambda what, rows: compiled.append(what))
     assert compiled.count("compiling") == 1
+
+
+def test_a_device_keeps_the_programs_that_were_used_last(monkeypatch):
+    monkeypatch.setattr(programs, "_programs", {})
+    monkeypatch.setattr(programs, "MOST", 2)
+    engine, families = Engine(), [*PROBE.replaced(n="20,22,24", lam="0.5").families()]
+    first, second = map(engine.program, families[:2])
+    assert engine.program(families[0]).advance is first.advance
+    engine.program(families[2])
+    assert engine.program(families[0]).advance is first.advance
+    gone = weakref.ref(second.advance._executable)
+    assert engine.program(families[1]).advance is not second.advance
+    del second
+    gc.collect()
+    assert gone() is None
+
+
+def test_more_families_than_programs_are_kept_give_the_same_rows(monkeypatch):
+    sweep = PROBE.replaced(n="20:28:2", lam="0.5", realizations=4)
+    monkeypatch.setattr(programs, "_programs", {})
+    usual = sj.run(sweep)
+    monkeypatch.setattr(programs, "_programs", {})
+    monkeypatch.setattr(programs, "MOST", 1)
+    pd.testing.assert_frame_equal(sj.run(sweep), usual)
+    assert len(programs._programs) == 1
 
 
 def test_a_program_that_is_prepared_is_not_waited_for():
