@@ -57,9 +57,10 @@ def few_programs():
     """Forget the programs of earlier modules before a process has so many that it is aborted."""
     yield
     if MAPS.exists() and len(MAPS.read_bytes().splitlines()) > MANY:
-        import jax
+        # Not before: the environment is set here.
+        import jax  # noqa: PLC0415
 
-        from sweepjax.engine import programs
+        from sweepjax.engine import programs  # noqa: PLC0415
 
         programs._programs.clear()
         jax.clear_caches()
