@@ -1,11 +1,11 @@
 """`sweepjax help`: a page on a topic, the options of a command, or what is said of whatever can be named."""
 
-import difflib
 import sys
 from typing import Annotated, Any
 
 import typer
 
+WHERE = "`sweepjax help` lists the topics, and `sweepjax list KIND` names"
 MORE = """\
 sweepjax help TOPIC prints a page; sweepjax --help lists the commands
 sweepjax help NAME says what a model, solver, observable, reducer, figure, preset or executor is, and its fields
@@ -31,6 +31,7 @@ def help(
     says what it is, its fields with what is allowed, and its source; of a preset it is the text.
     """
     from sweepjax.named import described, every_name  # noqa: PLC0415
+    from sweepjax.plugins import unknown  # noqa: PLC0415
     from sweepjax.topics import page, topics  # noqa: PLC0415
 
     group: Any = context.parent.command if context.parent else None
@@ -45,13 +46,7 @@ def help(
     elif ":" in topic or topic in every_name():
         _write(described(topic))
     else:
-        raise ValueError(_unknown(topic, [*topics(), *commands, *every_name()]))
-
-
-def _unknown(topic: str, known: list[str]) -> str:
-    near = difflib.get_close_matches(topic, known, n=1)
-    hint = f"did you mean {near[0]!r}? " if near else ""
-    return f"unknown topic {topic!r}; {hint}`sweepjax help` lists the topics, and `sweepjax list KIND` names"
+        raise ValueError(unknown("topic", topic, [*topics(), *commands, *every_name()], WHERE))
 
 
 def _write(text: str) -> None:

@@ -48,7 +48,7 @@ def described(name: str) -> str:
         ValueError: package.module:Name cannot be imported.
     """
     if ":" in name:
-        return _page(name, "code of your own", "--set FIELD=AXIS", find("models", name))
+        return _page(name, "code of your own", "", find("models", name))
     pages = [_page(name, *said, find(kind, name)) for kind, said in KINDS.items() if name in names(kind)]
     if name in preset_names():
         pages.append(f"{name}, a preset\n\n{_indented(preset_text(name).splitlines())}")
@@ -62,7 +62,7 @@ def _page(name: str, what: str, option: str, item: Any) -> str:
     texts = [own, module] if "\n" in module else [own or module]
     parts = [f"{name}, {what}", *filter(None, texts)]
     if lines := [*_lines(item)]:
-        parts += [f"Fields, given by {option}:", _indented(_table(lines))]
+        parts += [f"Fields, given by {option}:" if option else "Fields:", _indented(_table(lines))]
     return "\n\n".join(part.rstrip() for part in parts) + "\n"
 
 

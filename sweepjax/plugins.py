@@ -60,11 +60,11 @@ def find(kind: str, name: str) -> Any:
     return next(each for each in found if getattr(each, "__module__", "") == module.__name__)
 
 
-def unknown(what: str, name: str, known: list[str]) -> str:
-    """Return the sentence that says a name is unknown and which is nearest."""
+def unknown(what: str, name: str, known: list[str], choice: str = "") -> str:
+    """Return the sentence that says a name is unknown, which is nearest, and what to choose: one of all, or as told."""
     near = difflib.get_close_matches(name, known, n=1)
     hint = f"did you mean {near[0]!r}? " if near else ""
-    return f"unknown {what} {name!r}; {hint}choose one of: {', '.join(known)}"
+    return f"unknown {what} {name!r}; {hint}{choice or 'choose one of: ' + ', '.join(known)}"
 
 
 def options(cls: Any) -> dict[str, type]:

@@ -74,7 +74,7 @@ def test_code_of_the_users_is_described_likewise(tmp_path, monkeypatch, capsys):
     assert app(["help", "own_coin:Coin"]) == 0
     assert capsys.readouterr().out == (
         "own_coin:Coin, code of your own\n\nHeads or tails.\n\nFair where the bias is 0.\n\n"
-        "Fields, given by --set FIELD=AXIS:\n\n    n     7  at least 1  throws\n    bias  0  any number\n"
+        "Fields:\n\n    n     7  at least 1  throws\n    bias  0  any number\n"
     )
 
 

@@ -25,7 +25,7 @@ from sweepjax.sweep.stop import Stop
 from sweepjax.types import Task
 
 COMPILERS = 8  # programs compiled at once at most, each of which takes memory
-# Programs that a device keeps. On a CPU each is up to 1,500 pieces of mapped memory, of which Linux allows 65,530: a
+# Programs that a device keeps. On a CPU each is 300 to 1,500 pieces of mapped memory, of which Linux grants 65,530: a
 # process that asks for one more is aborted.
 MOST = 24
 # A pass of XLA for GPUs that normalised vectors can break (its releases up to JAX 0.10): no program, or none that ends.
