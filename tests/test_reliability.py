@@ -124,8 +124,11 @@ def test_twenty_kills_at_random_cost_no_finished_row(tmp_path):
 
 @pytest.mark.slow
 def test_twenty_kills_of_one_long_training_cost_seconds_and_change_nothing(tmp_path):
-    path, chance, hits = tmp_path / "run", random.Random(1), 0
+    chance, hits, straight = random.Random(1), 0, tmp_path / "straight"
+    assert app([*LONG, "-o", str(straight)]) == 0
+    paths = [tmp_path / "run 0"]
     while hits < 20:
+        path = paths[-1]
         process = started([*SCRIPT, *LONG, "--checkpoint", "0.5"], path)
         seen = states(path)
         while states(path) == seen and process.poll() is None:
@@ -133,14 +136,16 @@ def test_twenty_kills_of_one_long_training_cost_seconds_and_change_nothing(tmp_p
         time.sleep(chance.uniform(0, 1))
         process.kill()
         process.communicate()
-        assert process.returncode == -signal.SIGKILL, "it ended before it was killed often enough"
-        hits += 1
-        assert stored(path) == 0
-    for each in (path, tmp_path / "straight"):
-        assert app([*LONG, "-o", str(each)]) == 0
-    assert not states(path)
+        assert process.returncode in (0, -signal.SIGKILL)
+        hits += not stored(path)
+        # On a fast machine a training ends before it was killed often enough: another one goes on.
+        if stored(path):
+            paths.append(tmp_path / f"run {len(paths)}")
+    for path in paths:
+        assert app([*LONG, "-o", str(path)]) == 0
+        assert not states(path)
+        pd.testing.assert_frame_equal(sj.read(path), sj.read(straight))
     told("SIGKILL at random in one chunk of trainings", hits=hits, finished=0, lost=0)
-    pd.testing.assert_frame_equal(sj.read(path), sj.read(tmp_path / "straight"))
 
 
 @pytest.mark.slow

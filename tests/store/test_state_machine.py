@@ -17,7 +17,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, seed, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
     RuleBasedStateMachine,
@@ -379,9 +379,9 @@ def picked(things, place):
     return things[int(place * len(things))]
 
 
-def exercise(**limits):
+def exercise(machine=Runs, **limits):
     quiet = settings(deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck))
-    run_state_machine_as_test(Runs, settings=settings(quiet, **limits))
+    run_state_machine_as_test(machine, settings=settings(quiet, **limits))
 
 
 @pytest.mark.slow
@@ -389,9 +389,11 @@ def test_no_row_is_lost_whatever_happens_to_a_run():
     exercise(max_examples=12, stateful_step_count=20)
 
 
+# Five hundred histories in parts, which the workers of the tests share.
 @pytest.mark.slow
-def test_no_row_is_lost_in_hundreds_of_histories():
+@pytest.mark.parametrize("part", range(10))
+def test_no_row_is_lost_in_hundreds_of_histories(part):
     counts.clear()
-    exercise(max_examples=500, stateful_step_count=40)
+    exercise(seed(part)(type(f"Runs{part}", (Runs,), {})), max_examples=50, stateful_step_count=40)
     print(*(f"{times} {what}" for what, times in sorted(counts.items())), sep=", ")
-    assert min(counts[what] for what in ("crashes", "repairs", "merges", "flips", "truncations", "extensions")) > 100
+    assert min(counts[what] for what in ("crashes", "repairs", "merges", "flips", "truncations", "extensions")) > 10
