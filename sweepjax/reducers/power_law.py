@@ -9,8 +9,9 @@ from numpy.typing import NDArray
 from pyarrow.dataset import Dataset
 from scipy.optimize import least_squares
 
+from sweepjax.columns import INDEX, configured
 from sweepjax.reducers._intervals import kaplan_meier_median
-from sweepjax.reducers._stream import Piece, State, checked, fold, split
+from sweepjax.reducers._stream import POINT, Piece, State, checked, fold, split
 
 Array = NDArray[np.float64]
 NAMES = ("gamma", "a", "b")
@@ -21,10 +22,11 @@ FEWEST, FEWEST_DRAWS = 4, 20  # points of a fit, resampled sets
 class PowerLaw:
     """The exponent γ of t = a r^(-γ) + b, where t is the median of `column` at each r `along` a field; a line a group.
 
-    A row in which `column` is NULL never got there: its time is beyond every number. Points whose median is, are
-    censored: they are left out of the fit and counted, and so are points whose time is 0. b is not negative. The fit is
-    least squares of log t over the points; intervals are at 95 %, of the bootstrap over the rows of each point. They do
-    not tell whether the law holds: `residual` does, which is the root mean square of the fit in log t.
+    A row in which `column` is NULL never got there: its time is beyond every number. One that is nan is `left_out`.
+    Points whose median is beyond every number are censored: they are left out of the fit and counted, and so are points
+    whose time is 0. b is not negative. The fit is least squares of log t over the points; intervals are at 95 %, of the
+    bootstrap over the rows of each point, and unbounded where more than one in forty resampled sets has too few finite
+    medians. They do not tell whether the law holds: `residual` does, which is the root mean square of the fit in log t.
 
     Source:
         Notsawo, Zhou, Pezeshki, Rish, Dumas (2023), arXiv 2306.13253, where r is in percent.
@@ -38,14 +40,17 @@ class PowerLaw:
     resampling_seed: int = 0  # of the bootstrap
 
     def __call__(self, rows: Dataset) -> pd.DataFrame:
-        """Return keys, gamma, a and b with their low and high, residual, points, points_censored, rows, rows_null."""
+        """Return keys, gamma, a and b with their low and high, residual, counts of points and of rows."""
         if not FEWEST_DRAWS <= self.draws <= 10_000:
             raise ValueError(f"draws = {self.draws} is not allowed; give a number from {FEWEST_DRAWS} to 10000")
         checked(rows, [self.along, self.column])
+        fields = [name for name in configured(rows) if name not in INDEX]
+        if self.along not in fields:
+            raise ValueError(f"{self.along!r} is no field of these rows; choose one of: {', '.join(fields)}")
         keys = split(self.by)
         by = ",".join([*keys, self.along]) if keys else ""
         groups, states = fold(rows, by, [self.column, self.along], self._listed)
-        keys = keys or [name for name in groups if name not in (self.along, "lam", "n", "d")]
+        keys = keys or _others(groups, self.along)
         every = groups[keys].assign(_at=[state["at"][0][0] for state in states])
         every["_times"] = [np.concatenate(state["times"]) for state in states]
         lines = [key | self._line(group) for key, group in _grouped(every, keys)]
@@ -56,18 +61,34 @@ class PowerLaw:
 
     def _line(self, group: pd.DataFrame) -> dict[str, float]:
         group = group.sort_values("_at")
-        times, at = list(group["_times"]), group["_at"].to_numpy(np.float64)
-        rng = np.random.default_rng(self.resampling_seed)
+        every, at = list(group["_times"]), group["_at"].to_numpy(np.float64)
+        times = [each[~np.isnan(each)] for each in every]
         found = self._fitted(at, _medians(times))
-        drawn = [self._fitted(at, _medians([rng.choice(each, each.size) for each in times])) for _ in range(self.draws)]
-        low, high = np.nanpercentile([each[:3] for each in drawn], [2.5, 97.5], axis=0)
+        low, high = self._interval(at, times)
         line = {}
         for k, name in enumerate(NAMES):
             line |= {name: found[k], f"{name}_low": float(low[k]), f"{name}_high": float(high[k])}
         used = _usable(_medians(times))
         counts = {"points": int(used.sum()), "points_censored": int((~used).sum())}
         null = sum(int(np.isinf(each).sum()) for each in times)
-        return line | {"residual": found[3]} | counts | {"rows": sum(map(len, times)), "rows_null": null}
+        rows = {
+            "rows": sum(map(len, every)),
+            "rows_null": null,
+            "left_out": sum(map(len, every)) - sum(map(len, times)),
+        }
+        return line | {"residual": found[3]} | counts | rows
+
+    def _interval(self, at: Array, times: list[Array]) -> tuple[Array, Array]:
+        """Return the ends of the intervals of γ, a and b, from sets of rows drawn with replacement."""
+        rng = np.random.default_rng(self.resampling_seed)
+        whole = [each for each in times if each.size]
+        at = at[[each.size > 0 for each in times]]
+        drawn = [_medians([rng.choice(each, each.size) for each in whole]) for _ in range(self.draws)]
+        enough = [each for each in drawn if _usable(each).sum() >= FEWEST]
+        if len(enough) < len(drawn) * (1 - 1 / 40):
+            return np.full(3, -np.inf), np.full(3, np.inf)
+        low, high = np.nanpercentile([self._fitted(at, each)[:3] for each in enough], [2.5, 97.5], axis=0)
+        return low, high
 
     def _fitted(self, at: Array, medians: Array) -> tuple[float, float, float, float]:
         """Return γ, a, b and the residual."""
@@ -75,6 +96,8 @@ class PowerLaw:
         if used.sum() < FEWEST:
             what = f"only {used.sum()} values of {self.along} have a finite median of {self.column}"
             raise ValueError(f"{what}, and a power law with its exponent, scale and offset needs {FEWEST}; run more")
+        if at[used].min() <= 0:
+            raise ValueError(f"{self.along} is {at[used].min():g} in some rows; a power of it needs numbers above 0")
         log_r, log_t = np.log(at[used]), np.log(medians[used])
         center, middle = log_r.mean(), log_t.mean()
 
@@ -90,6 +113,16 @@ class PowerLaw:
             a = float(np.exp(middle + scale + gamma * center))
         residual = float(np.sqrt(np.mean(best.fun**2)))
         return float(gamma), a, float(np.exp(offset)) if self.offset else 0.0, residual
+
+
+def _others(groups: pd.DataFrame, along: str) -> list[str]:
+    """List the fields that vary besides one; of λ, n and d those that do not follow from it and the others."""
+    keys = [str(name) for name in groups if name not in (along, *POINT)]
+    for name in (name for name in POINT if name in groups and name != along):
+        before = [along, *keys] if along in groups else keys
+        if len(groups.drop_duplicates([*before, name])) > (len(groups.drop_duplicates(before)) if before else 1):
+            keys.append(name)
+    return keys
 
 
 def _medians(times: list[Array]) -> Array:

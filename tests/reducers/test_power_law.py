@@ -6,6 +6,7 @@ import pyarrow as pa
 import pyarrow.dataset as pds
 import pytest
 
+from sweepjax.columns import FACT, LABEL, describing
 from sweepjax.reducers.power_law import PowerLaw
 
 AT = np.array([0.3, 0.35, 0.4, 0.5, 0.6, 0.8])
@@ -72,3 +73,39 @@ def test_too_few_points_are_refused_in_one_sentence():
 def test_each_group_has_its_own_law():
     table = rows(lambda r: r**-2, operation=np.where(np.arange(9 * AT.size) % 2, "a+b", "a-b"))
     assert PowerLaw(draws=20, by="operation", offset=False)(table)["operation"].tolist() == ["a+b", "a-b"]
+
+
+def test_a_grid_of_sizes_and_ratios_has_a_fit_for_each_ratio():
+    size, ratio, index = (each.ravel() for each in np.meshgrid([100, 200, 400, 800], [0.3, 0.6], range(3)))
+    fields = {"model": "quadratic_modular", "solver": "adamw", "seed": 0, "realization": index}
+    fields |= {"lam": ratio, "n": size, "d": (ratio * size).astype(int)}
+    table = pa.Table.from_pandas(pd.DataFrame(fields | {"time": 1e3 * ratio * size**-2.0}), preserve_index=False)
+    kinds = [describing(field, FACT if field.name == "time" else LABEL) for field in table.schema]
+    found = PowerLaw(column="time", along="n", draws=20, offset=False)(pds.dataset(table.cast(pa.schema(kinds))))
+    assert found["lam"].tolist() == [0.3, 0.6]
+    assert found["a"].tolist() == pytest.approx([300, 600])
+
+
+def test_a_field_of_0_and_what_is_no_field_are_refused():
+    with pytest.raises(ValueError, match="fraction is 0 in some rows; a power of it needs numbers above 0"):
+        PowerLaw(draws=20)(rows(lambda r: r**-2, fraction=np.repeat([0.0, 0.1, 0.2, 0.3, 0.4, 0.5], 9)))
+    with pytest.raises(ValueError, match="'t_test_99' is no field of these rows; choose one of: model"):
+        PowerLaw(along="t_test_99", draws=20)(rows(lambda r: r**-2))
+
+
+def test_rows_that_are_nan_are_left_out_and_counted():
+    table = rows(lambda r: 3 * r**-2.0).to_table()
+    times = np.where(np.arange(54) % 9 == 0, np.nan, table["t_test_99"].to_numpy())
+    place = table.schema.get_field_index("t_test_99")
+    line = PowerLaw(draws=20, offset=False)(pds.dataset(table.set_column(place, "t_test_99", pa.array(times)))).iloc[0]
+    assert line["gamma"] == pytest.approx(2)
+    assert (line["rows"], line["rows_null"], line["left_out"]) == (54, 0, 6)
+
+
+def test_an_interval_has_no_ends_where_resampled_sets_often_have_too_few_points():
+    table = rows(lambda r: 3 * r**-2.0)
+    frame = table.to_table().to_pandas()
+    never = (frame["fraction"] > 0.5) | ((frame["fraction"] == 0.3) & (frame["realization"] > 4))
+    line = PowerLaw(draws=50, offset=False)(without(table, never)).iloc[0]
+    assert (line["points"], line["gamma"]) == (4, pytest.approx(2))
+    assert (line["gamma_low"], line["gamma_high"]) == (-np.inf, np.inf)
