@@ -30,9 +30,9 @@ class Mean:
     rows of a group must share their times. Of a vector, which a row has once, there is a line an `index`, from 0.
     Each line keeps a sketch of its own: lower it if memory is short.
 
-    `left_out` rows are NULL or nan; all else is of the `kept` ones. `median_all` is of every draw, so that nothing is
-    selected: a draw that lacks the column counts as its solver says, such as a separable one, whose ‖S_∞‖ is
-    infinite; nan where the solver says nothing. Rows that are not certified stay in, since they are the tail: their
+    `left_out` rows are NULL or nan; all else is of the `kept` ones. `median_all` is of every draw that is not nan, so
+    that nothing is selected: one that lacks the column counts as its solver says, such as a separable one, whose ‖S_∞‖
+    is infinite; nan where the solver says nothing. Rows that are not certified stay in, since they are the tail: their
     s_norm is a lower bound. A training that was `stopped` is NULL from then on: later values are of those under way.
 
     `tail` is the exponent a of a tail 1/xᵃ, by the largest values. At 2 or less a law has no variance, and `se` says

@@ -24,8 +24,8 @@ class PhaseMap:
     """Shares of rows in four phases, a line a point: what fields such as learning rate, decay and fraction make of it.
 
     With t2 and t4, the times at which a row is right in training and on fresh samples: `confusion` has no t2 within the
-    record, `memorisation` no t4, `grokking` a t4 of at least `delay` t2, and `comprehension` an earlier one. Each is a
-    share of the `kept` rows with its Wilson interval at 95 %; `phase` is the most frequent. A longer record, or
+    record, `memorisation` no t4, `grokking` a t4 of at least `delay` t2, and `comprehension` an earlier one, or 0. Each
+    is a share of the `kept` rows with its Wilson interval at 95 %; `phase` is the most frequent. A longer record, or
     one that `--stop` did not end, may show a later phase. Rows that are nan or NULL are `left_out`.
     """
 
@@ -48,7 +48,7 @@ class PhaseMap:
         line: dict[str, object] = {"rows": lost.size, "kept": int((~lost).sum()), "left_out": int(lost.sum())}
         line |= {STOPPED: int(found[STOPPED].sum())} if STOPPED in found else {}
         with np.errstate(invalid="ignore"):
-            late = t4 >= self.delay * t2
+            late = (t4 >= self.delay * t2) & (t4 > 0)
         there, right = np.isfinite(t2), np.isfinite(t4)
         masks = (~there & ~right, there & ~right, right & late, right & ~late)
         kept = np.array(line["kept"], dtype=np.float64)

@@ -29,9 +29,9 @@ class Phases:
     apart, the first times are these, or a recorded time that comes before. Confusion lasts to t1, memorisation from t2
     to t3, comprehension from t3 on; a training groks if t4 is much later than t2.
 
-    Times are Kaplan-Meier medians with 95 % intervals. A row that never gets there is censored, by `--stop` or by the
-    last recorded time; rows that are nan or NULL are `left_out`. `memorised` rows are right in training and not on
-    fresh samples at the end, `grokked` ones have t4 of at least 10 t2.
+    Times are Kaplan-Meier medians with 95 % intervals. A row that never gets there is censored at its last recorded
+    time, where `--stop` ended it or the record does; rows that are nan or NULL are `left_out`. `memorised` rows are
+    right in training and not on fresh samples at the end, `grokked` ones have t4 of at least 10 t2 that is not 0.
     """
 
     high: float = 0.99  # the accuracy that is right
@@ -66,7 +66,7 @@ class Phases:
         if "p" in piece:
             low = np.minimum(CHANCES / piece["p"].filled(np.nan), self.high)
         bad = ~np.all([np.isfinite(recorded[name]).all(axis=1) for name in needed], axis=0) & ~null
-        found = {"null": null, "nan": bad} | stopped(piece)
+        found = {"null": null, "nan": bad, "end": times[:, -1]} | stopped(piece)
         for k, side in enumerate(SIDES):
             values = recorded[f"{side}_accuracy"]
             for name, level in ((TIMES[2 * k], low), (TIMES[2 * k + 1], np.full(count, self.high))):
@@ -98,11 +98,11 @@ def _line(found: dict[str, NDArray]) -> dict[str, float]:
     line |= {STOPPED: int(found[STOPPED].sum())} if STOPPED in found else {}
     line["memorised"] = int((found["memorised"] & whole).sum())
     with np.errstate(invalid="ignore"):
-        grokked = np.isfinite(found["t4"]) & (found["t4"] >= 10 * found["t2"])
+        grokked = np.isfinite(found["t4"]) & (found["t4"] > 0) & (found["t4"] >= 10 * found["t2"])
     line["grokked"] = int((grokked & whole).sum())
     for name in (*TIMES, *(f"sustained_{name}" for name in TIMES)):
         values = found[name][whole]
         never = np.isinf(values)
-        ends = kaplan_meier_median(values, never)
+        ends = kaplan_meier_median(np.where(never, found["end"][whole], values), never)
         line |= dict(zip((name, f"{name}_low", f"{name}_high"), ends, strict=True)) | {f"{name}_censored": never.sum()}
     return line

@@ -65,3 +65,9 @@ def test_the_map_shows_the_most_frequent_phase_of_each_point():
 def test_one_field_is_no_map():
     with pytest.raises(ValueError, match="a map needs two fields that vary; reduce the rows by phase_map"):
         phase_map(rows(["grokking", "confusion"], learning_rate=[0.1, 0.2]))
+
+
+def test_a_row_that_is_right_from_the_start_comprehends():
+    right = rows(["comprehension"]).to_table().set_column(2, "t_train_99", pa.array([0]))
+    line = PhaseMap()(pds.dataset(right.set_column(3, "t_test_99", pa.array([0])))).iloc[0]
+    assert (line["grokking"], line["comprehension"]) == (0, 1)

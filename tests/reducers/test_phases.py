@@ -78,3 +78,22 @@ def test_a_threshold_that_no_accuracy_crosses_is_refused():
     with pytest.raises(ValueError, match="clock = 'foo' is not allowed; choose one of: time, step"):
         Phases(clock="foo")(rows(TRAIN, TEST))
     assert isinstance(Phases(low=0.15)(rows(TRAIN, TEST)), pd.DataFrame)
+
+
+def test_a_row_that_was_stopped_is_censored_where_it_was():
+    table = rows(TRAIN, [[0, 0, 0, 0, 0, 1, 1], TEST, *[[0] * 7] * 3]).to_table()
+    for name in ("step", "train_accuracy", "test_accuracy"):
+        whole = np.array(table[name].to_pylist(), dtype=object)
+        whole[2:, 2:] = None
+        array = pa.FixedSizeListArray.from_arrays(pa.array(whole.ravel(), pa.float64()), 7)
+        place = table.schema.get_field_index(name)
+        table = table.set_column(
+            place, describing(pa.field(name, array.type), CLOCK if name == "step" else CURVE), array
+        )
+    line = Phases(low=0.15)(pds.dataset(table)).iloc[0]
+    assert (line["t4"], line["t4_censored"]) == (100, 3)
+
+
+def test_a_row_that_is_right_from_the_start_does_not_grok():
+    line = Phases(low=0.15)(rows([1] * 7, [1] * 7)).iloc[0]
+    assert (line["t2"], line["t4"], line["grokked"]) == (0, 0, 0)
