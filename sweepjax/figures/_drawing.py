@@ -18,9 +18,8 @@ from matplotlib.ticker import NullFormatter
 from numpy.typing import NDArray
 from pyarrow.dataset import Dataset
 
-from sweepjax import plugins
+from sweepjax import plugins, reducers
 from sweepjax.columns import plug_in, plug_ins
-from sweepjax.reducers import absences
 from sweepjax.reducers.mean import Mean
 
 STYLE = Path(__file__).with_name("sweepjax.mplstyle")
@@ -54,15 +53,24 @@ def styled(figure: Callable[Arguments, Figure]) -> Callable[Arguments, Figure]:
 
 
 def averaged(rows: Dataset, columns: str) -> pd.DataFrame:
-    """Return the means of some columns by λ, n, d, σ; only lines that have values."""
+    """Return the means of some columns by λ, n, d, σ, in which alone rows may differ; only lines that have values."""
+    require_one_law(rows)
     table = Mean(column=columns, by=",".join(name for name in KEYS if name in rows.schema.names))(rows)
     table = table.assign(mean_low=table["mean"] - table["se"], mean_high=table["mean"] + table["se"])
     return table.query("kept > 0")
 
 
+def require_one_law(rows: Dataset) -> None:
+    """Refuse rows that differ in more than λ, n, d and σ: they are of several laws, or the same draws twice."""
+    every = reducers.points(rows)
+    others = [name for name in every if name not in KEYS and every[name].nunique(dropna=False) > 1]
+    if others:
+        raise ValueError(f"{others[0]} varies in these rows; this figure draws one value of it, so give rows of one")
+
+
 def of_all(rows: Dataset, columns: str) -> Dataset:
     """Return rows in which a draw that lacks a column has what its solver says of it, such as an infinite ‖S_∞‖."""
-    absent = absences(rows)
+    absent = reducers.absences(rows)
     names = columns.split(",")
     table = rows.to_table(columns=[name for name in ("model", "solver", *KEYS, *names) if name in rows.schema.names])
     for name in names:
@@ -139,6 +147,14 @@ def with_rows(table: pd.DataFrame) -> pd.DataFrame:
     """Return `table`, or say that there is nothing to draw."""
     if table.empty:
         raise ValueError("these rows hold nothing that this figure shows; it draws rows of the solver limit")
+    return table
+
+
+def later(table: pd.DataFrame) -> pd.DataFrame:
+    """Return the lines of a table that are of a time after the start, or say that nothing is recorded then."""
+    table = table.query("time > 0")
+    if table.empty:
+        raise ValueError("these rows have nothing recorded after the start, which is what this figure draws")
     return table
 
 

@@ -71,6 +71,8 @@ def along_lambda(rows: Dataset, figure: str, curves: Sequence[str], *, besides: 
     others = [name for name in varying(points) if name not in {"lam", "d", "n", *besides}]
     if others:
         raise ValueError(f"{others[0]} varies in these rows; this figure draws a sweep of λ alone, so give one of them")
+    if _count(points, ["lam", *(name for name in ("n", "d") if name in points)]) > _count(points, ["lam"]):
+        raise ValueError("these rows have several sizes at one λ; this figure draws one N at each, so give one of them")
     require_own(rows, figure)
     strangers = [name for name in set(points["solver"]) if not _follows_gradient(name)]
     if strangers:

@@ -46,7 +46,8 @@ def ends(rows: Dataset, limit: Dataset) -> pd.DataFrame:
     table = with_limits(_read(rows), limit)
     expected = limiting_accuracy(table["margin"].to_numpy() * table["sigma"].to_numpy() ** 2)
     towards = population_accuracy(-table["slope"], table["sigma"])
-    accuracy = population_accuracy(table["b"], table["s_norm"] * table["sigma"])
+    spread = table["s_norm"] * table["sigma"]
+    accuracy = np.where(spread.notna(), population_accuracy(table["b"], spread.fillna(0)), np.nan)
     rate = np.exp(-table["b"] - np.log(table["time"]))
     return table.assign(rate=rate, accuracy=accuracy, towards=towards, accuracy_inf=expected)
 
@@ -57,6 +58,8 @@ def _read(rows: Dataset) -> pd.DataFrame:
         raise ValueError(f"these rows have no {missing[0]}; this figure draws rows of a trajectory solver")
     table = rows.to_table(columns=["lam", "sigma", *DATASET, *CURVES]).to_pandas()
     time, s_norm, b = (_carried(table[name]) for name in CURVES)
+    if not time.size:
+        raise ValueError("these rows have nothing recorded after the start, which is what this figure draws")
     start = np.argmin(np.abs(np.log10(time / time[:, -1:]) + SPAN), axis=1)
     each = np.arange(len(table))
     with np.errstate(divide="ignore", invalid="ignore"):

@@ -34,6 +34,7 @@ def critical_collapse(rows: Dataset) -> Figure:
     above.
     """
     drawing.require_own(rows, "critical_collapse")
+    drawing.require_one_law(rows)
     table = _table(rows)
     figure = Figure(figsize=(3.4, 4.2))
     upper, lower = figure.subplots(2, 1, gridspec_kw={"height_ratios": [3, 2]})

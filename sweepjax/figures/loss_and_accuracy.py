@@ -51,7 +51,7 @@ def loss_and_accuracy(rows: Dataset) -> Figure:
         Beck, Levi, Bar-Sinai, "Grokking at the Edge of Linear Separability", arXiv 2410.04489, figure 1.
     """
     sigma = float(along_lambda(rows, "loss_and_accuracy", CURVES)["sigma"].iloc[0])
-    table = Mean(column=",".join(CURVES), by="lam", quantiles="25,75", sketch=256)(rows).query("time > 0")
+    table = drawing.later(Mean(column=",".join(CURVES), by="lam", quantiles="25,75", sketch=256)(rows))
     figure = Figure(figsize=(7.0, 4.2))
     (loss, near_loss), (accuracy, near_accuracy) = figure.subplots(2, 2, sharex="col", sharey="row")
     moments = list(_moments(table))

@@ -37,7 +37,9 @@ def predicted_times(rows: Dataset, limit: Dataset | None = None) -> Figure:
     figure = Figure(figsize=(3.4, 3.2))
     axes = figure.subplots()
     inside = drawing.with_rows(table.query("not separable"))
-    edge = BEYOND * float(inside["t_test"].to_numpy().max())
+    if not inside["t_test"].notna().any():
+        raise ValueError("no training of an inseparable dataset is a number in these rows; there is nothing to draw")
+    edge = BEYOND * float(inside["t_test"].max())
     for color, lam in colored(sorted(set(inside["lam"]))):
         _points(axes, pd.DataFrame(inside[inside["lam"] == lam]), color, f"λ = {lam:.3g}", edge=edge)
     start = float(inside["predicted"].to_numpy().min()) / 2
@@ -79,7 +81,7 @@ def _points(axes: Axes, points: pd.DataFrame, color: str, label: str, *, edge: f
 
 
 def _said(table: pd.DataFrame) -> str:
-    reached, apart = ~table["censored_test"].astype(bool), table["separable"]
+    reached, apart = ~table["censored_test"].astype(bool) & table["t_test"].notna(), table["separable"]
     inside = f"{(reached & ~apart).sum()} of {(~apart).sum()} inseparable datasets reach it"
     if not np.any(apart):
         return inside

@@ -7,6 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from pyarrow.dataset import Dataset
 
+from sweepjax.columns import plug_ins
 from sweepjax.figures import _drawing as drawing
 from sweepjax.figures._drawing import FAINT, INK, Series, styled
 from sweepjax.reducers import separable_fraction as reducer
@@ -20,6 +21,10 @@ def separable_fraction(rows: Dataset) -> Figure:
     A grey bar behind a point is where it could be if its uncertified rows were decided otherwise. A pair
     (n, d) is drawn once: groups that differ in σ or the loss are the same datasets.
     """
+    strange = [name for name, model in plug_ins(rows, "model").items() if not getattr(model, "is_symmetric", False)]
+    if strange:
+        what = f"these rows are of the model {strange[0]}, whose draws need not follow Wendel's law"
+        raise ValueError(f"{what}, which this figure draws; reduce them by separable_fraction")
     every = reducer.SeparableFraction()(rows)
     table = every.drop_duplicates(["n", "d"]).drop(columns="sigma", errors="ignore")
     figure = Figure(figsize=(3.4, 3.2))

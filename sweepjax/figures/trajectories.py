@@ -109,7 +109,8 @@ def _colors(points: pd.DataFrame, hues: list[str], words: Words) -> dict[str, st
 def _reduced(rows: Dataset, keys: Sequence[str], datasets: pd.DataFrame | None) -> Iterator[Curves]:
     points = points_of([rows])
     by = [name for name in keys if name in points]
-    table = Mean(column=",".join(CURVES), by=",".join(by), quantiles="25,75", sketch=256)(rows).query("time > 0")
+    table = Mean(column=",".join(CURVES), by=",".join(by), quantiles="25,75", sketch=256)(rows)
+    table = drawing.later(table)
     for point in points.to_dict("records"):
         same = np.ones(len(table), dtype=bool)
         for name in by:

@@ -148,3 +148,17 @@ def test_the_legend_keeps_clear_of_a_curve_that_starts_high():
     upper = figure.axes[0]
     box = next(each for each in upper.artists).get_window_extent()
     assert not [point for point in upper.transData.transform(upper.lines[0].get_xydata()) if box.contains(*point)]
+
+
+@pytest.mark.parametrize("name", ["s_norm_and_margin", "projections", "margin_finite_size", "critical_growth"])
+def test_rows_of_two_laws_or_with_every_draw_twice_are_not_averaged_together(name):
+    frame = dataset().to_table().to_pandas()
+    twice = pd.concat([frame.assign(loss=loss) for loss in ("logistic", "exponential")])
+    with pytest.raises(ValueError, match="loss varies in these rows; this figure draws one value of it"):
+        plugins.find("figures", name)(pds.dataset(pa.Table.from_pandas(twice, preserve_index=False)))
+
+
+def test_rows_that_need_not_follow_wendels_law_are_not_drawn_on_it():
+    frame = dataset().to_table().to_pandas().assign(model="logistic_signal", gamma=2.0)
+    with pytest.raises(ValueError, match="logistic_signal, whose draws need not follow Wendel's law"):
+        plugins.find("figures", "separable_fraction")(pds.dataset(pa.Table.from_pandas(frame, preserve_index=False)))

@@ -270,6 +270,16 @@ def test_a_sweep_of_more_than_lambda_is_refused_by_figures_along_lambda():
             draw(name, both)
 
 
+def test_sizes_that_share_their_lambda_are_not_pooled_by_figures_along_lambda():
+    known = trainings((0.3, 0.4)).to_table().to_pandas()
+    sizes = stored(
+        [*known.to_dict("records"), *known.assign(n=200, d=(200 * known["lam"]).round().astype(int)).to_dict("records")]
+    )
+    for name in ("loss_and_accuracy", "grokking_delay", "loss_delay"):
+        with pytest.raises(ValueError, match="these rows have several sizes at one λ; this figure draws one N at each"):
+            draw(name, sizes)
+
+
 def test_what_the_theory_of_a_figure_does_not_hold_for_is_refused():
     with pytest.raises(
         ValueError,
@@ -337,3 +347,20 @@ def test_conformal_time_draws_the_limits_of_the_datasets_where_they_are_given():
 def test_the_plateau_says_the_class_of_its_dataset_and_where_epsilon_slows_the_bias():
     known = limits((0.45,), count=2, sigma=1.0)
     assert {"inseparable datasets", r"$\log\,1/\epsilon$"} <= words(draw("adam_plateau", steps(eps=1e-8), known))
+
+
+@pytest.mark.parametrize("name", ["trajectories", "loss_and_accuracy", "approach_to_limit"])
+def test_trainings_of_which_the_start_alone_is_recorded_are_refused_in_one_sentence(name):
+    known = trainings().to_table().to_pandas()
+    known = known.map(lambda value: value[:1] if isinstance(value, np.ndarray) else value)
+    tables = [stored(known.to_dict("records")), *([limits()] if name == "approach_to_limit" else [])]
+    with pytest.raises(ValueError, match="these rows have nothing recorded after the start"):
+        draw(name, *tables)
+
+
+@pytest.mark.parametrize("name", ["approach_to_limit", "predicted_times"])
+def test_a_training_that_diverged_is_not_drawn_and_does_not_reach_anything(name):
+    known = trainings().to_table().to_pandas().to_dict("records")
+    curves = [each for each, value in known[0].items() if isinstance(value, np.ndarray) and each != "time"]
+    figure = draw(name, stored([known[0] | dict.fromkeys(curves, np.full_like(TIMES, np.nan)), *known[1:]]), limits())
+    assert any("1 not drawn" in text or text.startswith("11 of 12 inseparable") for text in words(figure))
