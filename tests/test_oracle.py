@@ -70,6 +70,13 @@ def test_what_was_foretold_came_true(rows):
 
 
 @pytest.mark.slow
+def test_theory_of_one_value_is_not_held_against_rows_of_several(rows):
+    with pytest.raises(ValueError, match="l2 varies within a point"):
+        Foretold(by="lam")(rows)
+    pd.testing.assert_frame_equal(Foretold(by="lam,l2")(rows)[["mean", "theory"]], Foretold()(rows)[["mean", "theory"]])
+
+
+@pytest.mark.slow
 def test_no_draw_generalizes_of_which_it_was_said_that_it_cannot(rows):
     table = Foretold()(rows)
     accuracies = table[(table["verdict"] == "cannot generalize") & (table["quantity"] == "test_accuracy")]

@@ -87,6 +87,16 @@ def test_a_curve_counts_at_its_worst_time():
     assert point == {"d": 5, "time": 9.0}
 
 
+def test_a_time_to_which_no_training_came_asks_for_nothing():
+    values = pa.array([1.0, None, 1.0, None, 3.0, None, 3.0, None])
+    lists = {"time": pa.array(4 * [0.0, 9.0]), "test_loss": values}
+    lists = {name: pa.FixedSizeListArray.from_arrays(each, 2) for name, each in lists.items()}
+    se, point, _ = reached("test_loss", 2, stopped=4 * [True], **lists)
+    assert se == pytest.approx(1.0)
+    assert point["time"] == 0.0
+    assert reached("test_loss", 2, stopped=[True, True, True, False], **lists).se == np.inf
+
+
 REFUSED = [
     (Target("margins", 0.1, 100), "did you mean 'margin'"),
     (Target("n", 0.1, 100), "unknown column 'n'"),

@@ -62,7 +62,7 @@ def _kinds(rows: Dataset, limit: Dataset | None) -> str:
     if limit is None:
         return ""
     trained = rows.to_table(columns=DATASET).to_pandas().drop_duplicates()
-    found = set(with_limits(trained, limit)["separable"])
+    found = set(with_limits(trained, limit, rows)["separable"])
     if len(found) != 1:
         return ""
     many = "datasets" if len(trained) > 1 else "dataset"

@@ -43,7 +43,7 @@ def approach_to_limit(rows: Dataset, limit: Dataset | None = None) -> Figure:
 
 def ends(rows: Dataset, limit: Dataset) -> pd.DataFrame:
     """Return where each training ends: `rate` e^(-b)/t with `loss_inf`; `accuracy`, `towards` and `accuracy_inf`."""
-    table = with_limits(_read(rows), limit)
+    table = with_limits(_read(rows), limit, rows)
     expected = limiting_accuracy(table["margin"].to_numpy() * table["sigma"].to_numpy() ** 2)
     towards = population_accuracy(-table["slope"], table["sigma"])
     spread = table["s_norm"] * table["sigma"]

@@ -76,7 +76,7 @@ def _trainings(rows: Dataset, limit: Dataset | None) -> Iterator[Training]:
         raise ValueError(f"these rows have no {missing[0]}; this figure draws {needed}")
     table = rows.to_table(columns=[*POINT, *DATASET, *CURVES]).to_pandas().sort_values(["seed", "realization"])
     table = table.groupby(list(POINT), as_index=False).first()
-    table = _expected(table) if limit is None else with_limits(table, limit)
+    table = _expected(table) if limit is None else with_limits(table, limit, rows)
     for row in table.to_dict("records"):
         curves = {name: np.asarray(row[name], np.float64)[1:] for name in CURVES}
         lengths = row["s_inf"] / row["sigma"], 1 / (row["margin"] * row["sigma"])

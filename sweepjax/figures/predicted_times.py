@@ -64,7 +64,7 @@ def times(rows: Dataset, limit: Dataset) -> pd.DataFrame:
     `predicted` is a time for inseparable datasets; `reaches` says of separable ones whether Φ(1/σM) is above.
     """
     trained = GrokkingTime(threshold=ACCURACY, each=True, by=FIELDS)(rows)
-    table = with_limits(trained, limit)
+    table = with_limits(trained, limit, rows)
     with np.errstate(over="ignore"):
         predicted = np.expm1(ndtri(ACCURACY) * table["s_inf"]) / table["loss_inf"]
     ends = limiting_accuracy(table["margin"].to_numpy() * table["sigma"].to_numpy() ** 2)

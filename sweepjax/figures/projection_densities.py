@@ -35,7 +35,7 @@ def projection_densities(rows: Dataset, limit: Dataset | None = None) -> Figure:
         Beck, Levi, Bar-Sinai, "Grokking at the Edge of Linear Separability", arXiv 2410.04489, figure 2.
     """
     table = rows.to_table(columns=["lam", *DATASET, COUNTS]).to_pandas()
-    table = table if limit is None else table.merge(limits(limit), on=DATASET, how="left")
+    table = table if limit is None else table.merge(limits(limit, rows), on=DATASET, how="left")
     groups = list(table.groupby("lam"))
     if len(groups) > MOST:
         raise ValueError(f"these rows have {len(groups)} values of λ; this figure has room for {MOST}")

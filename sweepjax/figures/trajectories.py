@@ -58,8 +58,9 @@ def trajectories(*tables: Dataset) -> Figure:
     as well they are those of the dataset itself, filled, and labels or titles say whether it is separable. An
     inset shows losses that rise before they fall.
     """
-    known = [limits_of(rows) for rows in tables if SEPARABLE in rows.schema.names]
+    ends = [rows for rows in tables if SEPARABLE in rows.schema.names]
     tables = tuple(rows for rows in tables if SEPARABLE not in rows.schema.names)
+    known = [limits_of(rows, *tables) for rows in ends]
     datasets = pd.concat(known) if known else None
     for rows in tables[1:]:
         drawing.require(rows, CURVES, "rows of a trajectory solver")

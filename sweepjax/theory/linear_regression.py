@@ -68,7 +68,9 @@ def losses(step: ArrayLike, training: Training) -> Losses:
     pull = law.values + 0.5 * l2
     factor = 1 - 2 * rate / outputs * pull
     with np.errstate(divide="ignore", invalid="ignore"):
-        left = np.where(pull == 0, 1.0, np.exp(steps * np.log(np.abs(factor))))
+        # A step that is too long turns what is left around: of odd steps it has the other sign.
+        turned = np.where((factor < 0) & (np.rint(np.where(np.isfinite(steps), steps, 0)) % 2 == 1), -1.0, 1.0)
+        left = np.where(pull == 0, 1.0, turned * np.exp(steps * np.log(np.abs(factor))))
         resting = np.where(pull == 0, 1.0, (0.5 * l2 + left * law.values) / np.where(pull == 0, 1, pull))
     each = 0.5 * (left**2 + resting**2) / outputs
     return Losses((law.values * each) @ law.weights, each @ law.weights)

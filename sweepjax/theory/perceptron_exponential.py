@@ -15,13 +15,13 @@ from math import comb, inf
 import numpy as np
 from numpy.typing import ArrayLike
 from scipy.integrate import quad
-from scipy.special import binom, gamma, gammaincc, gammaln, kv
+from scipy.special import gamma, gammaincc, gammaln, logsumexp
 
 from sweepjax.theory._arguments import Numbers, floats, require
 
 NODES, WEIGHTS = np.polynomial.legendre.leggauss(64)  # of x̄, on either side of a kink
 PLACES, SHARES = np.polynomial.legendre.leggauss(12)  # of a panel of time
-SMALL = 1e-6  # x̄ at which the density is as at 0, and the Bessel function no overflow
+SMALL = 1e-6  # x̄ at which the density is as at 0
 NEGLIGIBLE = 40.0  # e^-40 of a density is left out
 LATEST = 40.0  # and e^-40 of the draws, which grok later
 
@@ -45,15 +45,17 @@ def generalizing_probability(gap: ArrayLike, *, n: int) -> Numbers:
     It is P(|X₊ - X₋| < 2 gap) for two means of n exponential numbers each, a finite sum of incomplete gamma functions.
     """
     gap = _gap(gap, n)
-    sums = sum(binom(n - 1 + j, j) * 2.0 ** -(n + j) * gammaincc(n - j, 2 * n * gap) for j in range(n))
-    return 1 - 2 * np.asarray(sums)
+    j = np.arange(n)
+    weights = np.exp(gammaln(n + j) - gammaln(j + 1) - gammaln(n) - (n + j) * np.log(2))
+    return 1 - 2 * (gammaincc(n - j, 2 * n * np.asarray(gap)[..., None]) @ weights)
 
 
 def mean_density(x: ArrayLike, *, n: int) -> Numbers:
-    """Return the density of x̄ = (X₊ - X₋)/2, a Bessel function K of half-integer order."""
-    x = np.maximum(np.abs(floats(x)), SMALL)
-    log_scale = np.log(2) + (n + 0.5) * np.log(n) + (n - 0.5) * np.log(x) - 0.5 * np.log(np.pi) - gammaln(n)
-    return np.exp(log_scale) * kv(n - 0.5, 2 * n * x)
+    """Return the density of x̄ = (X₊ - X₋)/2: a Bessel function K of half-integer order, as its finite sum."""
+    z = 2 * n * np.maximum(np.abs(floats(x)), SMALL)[..., None]
+    k = np.arange(n)
+    terms = gammaln(n + k) - gammaln(k + 1) - gammaln(n - k) + (n - 1 - k) * np.log(z) - (n - 1 + k) * np.log(2)
+    return np.exp(logsumexp(terms, axis=-1) + np.log(n) - gammaln(n) - z[..., 0])
 
 
 def generalizing_probability_bessel(gap: float, *, n: int) -> float:

@@ -152,6 +152,14 @@ def test_a_prediction_without_limits_asks_for_them():
         draw("predicted_times", trained(1.0))
 
 
+@pytest.mark.parametrize(("name", "values"), [("model", ("labelled", "logistic")), ("anisotropy", (1.0, 2.0))])
+def test_limits_of_another_law_are_not_drawn_beside_trainings(name, values):
+    frames = [each.to_table().to_pandas() for each in (trained(1.0), with_loss(limits(lams=(0.45,), sizes=(400,))))]
+    both = [table([f.assign(**{"model": "symmetric", name: v})]) for f, v in zip(frames, values, strict=True)]
+    with pytest.raises(ValueError, match=f"{name} is {values[1]}, {values[0]} in these rows"):
+        draw("predicted_times", *both)
+
+
 def test_the_median_of_the_collapse_is_held_against_its_limit():
     assert "N → ∞: 1.594" in texts(draw("critical_collapse", limits()))
 

@@ -39,6 +39,18 @@ def test_the_flow_has_a_closed_form(lam):
     np.testing.assert_allclose(theory.flow_train_loss(time, lam), theory.losses(time * 1e6, small).train, rtol=1e-4)
 
 
+@pytest.mark.parametrize("rate", [0.1, 0.3, 0.45])
+def test_losses_of_each_step_are_those_of_the_step_itself_where_it_is_too_long(rate):
+    training, law = Training(0.5, learning_rate=rate, l2=0.1), theory.eigenvalue_law(0.5)
+    start, teacher = np.ones_like(law.values), np.zeros_like(law.values)
+    for step in range(6):
+        each = 0.5 * (start**2 + (teacher - 1) ** 2)
+        found = theory.losses(step, training)
+        np.testing.assert_allclose(found, ((law.values * each) @ law.weights, each @ law.weights), rtol=1e-12)
+        kept = 1 - 2 * rate * (law.values + 0.05)
+        start, teacher = kept * start, kept * teacher + 2 * rate * law.values
+
+
 def test_late_losses_are_those_of_the_lower_edge():
     time, slow = np.array([50.0, 200.0, 1000.0]), Training(0.9, learning_rate=1e-6)
     exact, late = theory.losses(time * 1e6, slow), theory.late_flow_losses(time, 0.9)

@@ -4,6 +4,7 @@ from math import perm
 
 import numpy as np
 import pytest
+from scipy.special import ndtr
 
 from sweepjax.theory import perceptron_exponential as theory
 
@@ -30,6 +31,22 @@ def test_finite_sum_bessel_integral_and_hypergeometric_form_agree(n, gap):
     finite = theory.generalizing_probability(gap, n=n)
     assert theory.generalizing_probability_bessel(gap, n=n) == pytest.approx(finite, rel=1e-10)
     assert theory.generalizing_probability_hypergeometric(gap, n=n) == pytest.approx(finite, rel=1e-10)
+
+
+@pytest.mark.parametrize("n", [100, 200, 1000])
+def test_many_inputs_have_the_probabilities_of_a_normal_mean(n):
+    finite = theory.generalizing_probability(0.05, n=n)
+    assert theory.generalizing_probability_bessel(0.05, n=n) == pytest.approx(finite, rel=1e-9)
+    # The difference of two means of n numbers of variance 1 is normal, to a kurtosis of 3/n.
+    assert finite == pytest.approx(2 * ndtr(0.1 * np.sqrt(n / 2)) - 1, abs=0.2 / n)
+    assert 1 - theory.mean_accuracy(0.01, n=n) == pytest.approx(_mean_error(0.01, n), rel=0.3 / n)
+
+
+def _mean_error(gap, n):
+    """Return the mean of 1 - e^-(|x̄| - gap) over a normal x̄ that is beyond the gap."""
+    x = gap + np.linspace(0, 10, 100_001) / np.sqrt(2 * n)
+    density = 2 * np.exp(-n * x**2) * np.sqrt(n / np.pi)
+    return 0.5 * np.trapezoid(-np.expm1(gap - x) * density, x)
 
 
 def test_two_inputs_of_either_label_have_an_elementary_probability():
