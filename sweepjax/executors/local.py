@@ -17,8 +17,12 @@ class Local:
     """Chunks in this process, which share the lanes of its devices."""
 
     def __call__(self, compute: Compute, chunks: Iterable[Chunk], watch: Watch) -> Settled:
-        """Yield each chunk with what became of it; after a failure those on their way are tried one by one."""
-        waiting, begun = _prepared(compute, chunks), []
+        """Yield each chunk with what became of it; after a failure those on their way are tried one by one.
+
+        What goes wrong with the chunks themselves, such as a store that cannot be asked, is raised after that.
+        """
+        source = _Source(chunks)
+        waiting, begun = _prepared(compute, source), []
         while True:
             try:
                 with closing(compute.stream(_noted(waiting, begun), watch)) as done:
@@ -33,8 +37,25 @@ class Local:
                 while begun:
                     chunk = begun.pop(0)
                     yield chunk, _settled(compute, chunk, watch)
+                if source.error:
+                    raise source.error from None
             else:
                 return
+
+
+class _Source:
+    """Chunks one by one, and what ended them too early: an iterator that has failed looks as if it were at its end."""
+
+    def __init__(self, chunks: Iterable[Chunk]) -> None:
+        self.chunks = chunks
+        self.error: Exception | None = None
+
+    def __iter__(self) -> Iterator[Chunk]:
+        try:
+            yield from self.chunks
+        except Exception as error:
+            self.error = error
+            raise
 
 
 def _noted(chunks: Iterator[Chunk], begun: list[Chunk]) -> Iterator[Chunk]:
