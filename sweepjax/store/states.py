@@ -8,6 +8,7 @@ import io
 import json
 import zipfile
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,7 @@ import numpy as np
 from sweepjax.store.chunkfile import put
 from sweepjax.store.directory import STATE, states
 from sweepjax.store.footers import origin, software, stem
-from sweepjax.store.paths import content, remove, tag
+from sweepjax.store.paths import Overtaken, content, remove, tag
 from sweepjax.types import Chunk
 
 HEADER = "header"
@@ -46,7 +47,8 @@ class States:
         """Keep the state of a chunk instead of the one before."""
         file, sink = self._file(chunk), io.BytesIO()
         np.savez(sink, allow_pickle=False, **{HEADER: np.array(self._header(chunk))}, **arrays)
-        put(file, sink.getvalue(), tag(file))
+        with suppress(Overtaken):  # by another process that computes the same chunk
+            put(file, sink.getvalue(), tag(file))
         self.there.add(file.name)
 
     def remove(self, chunk: Chunk) -> None:
@@ -73,8 +75,8 @@ class States:
 
 
 def is_readable(file: Path) -> bool:
-    """Whether a state can be read."""
-    return HEADER in _arrays(file)
+    """Whether a state can be read; one that is gone meanwhile, since its chunk is written, is nobody's fault."""
+    return HEADER in _arrays(file) or not file.exists()
 
 
 def _arrays(file: Path) -> Arrays:
@@ -82,5 +84,5 @@ def _arrays(file: Path) -> Arrays:
     try:
         with np.load(io.BytesIO(content(file)), allow_pickle=False) as stored:
             return dict(stored)
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile):
-        return {}
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile, NotImplementedError, RuntimeError):
+        return {}  # one flipped bit may say that an archive is encrypted, or packed in an unknown way

@@ -13,7 +13,8 @@ from sweepjax.engine.kernel import Slot
 from sweepjax.engine.slots import Pool
 from sweepjax.engine.underway import State, fits, put_back, state, taken
 from sweepjax.store.chunkfile import table
-from sweepjax.store.states import States
+from sweepjax.store.paths import Overtaken
+from sweepjax.store.states import States, is_readable
 from sweepjax.sweep.sweep import Sweep
 from sweepjax.types import Chunk
 
@@ -175,6 +176,31 @@ def test_a_state_is_found_again_by_who_computes_the_same_rows_alike(tmp_path):
     assert kept(tmp_path, chunk, lambda chunk: {"device": "gpu"})[1] is None
     assert kept(tmp_path, chunk_of(STEPS.replaced(learning_rate="0.02")))[1] is None
     assert kept(tmp_path, Chunk(chunk.family, 0, 7))[1] is not None
+
+
+def test_no_flipped_bit_of_a_state_is_more_than_a_damaged_state(tmp_path):
+    chunk = chunk_of(STEPS)
+    kept(tmp_path, chunk)[0].save(chunk, {"done": np.arange(3)})
+    (file,) = tmp_path.iterdir()
+    content = file.read_bytes()
+    first = content.index(b"PK\x01\x02")  # where the archive says how its first array is packed
+    for place in range(first, first + 16):
+        for bit in range(8):
+            file.write_bytes(content[:place] + bytes([content[place] ^ 1 << bit]) + content[place + 1 :])
+            kept(tmp_path, chunk)
+
+
+def test_a_state_that_another_process_keeps_at_the_same_moment_ends_no_run(tmp_path, monkeypatch):
+    def overtaken(path, content, seen):
+        raise Overtaken
+
+    chunk, states = chunk_of(STEPS), kept(tmp_path, chunk_of(STEPS))[0]
+    monkeypatch.setattr("sweepjax.store.states.put", overtaken)
+    states.save(chunk, {"done": np.arange(3)})
+
+
+def test_a_state_that_is_gone_when_it_is_looked_at_is_no_fault(tmp_path):
+    assert is_readable(tmp_path / "_state-0123456789ab-000000000.npz")
 
 
 def test_a_damaged_state_is_not_gone_on_from(tmp_path):
