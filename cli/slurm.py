@@ -7,7 +7,7 @@ import typer
 
 from . import _complete
 from ._options import value
-from .run import run
+from .run import parsed
 
 
 def slurm(  # noqa: PLR0913, PLR0917  one parameter an option
@@ -67,7 +67,7 @@ def slurm(  # noqa: PLR0913, PLR0917  one parameter an option
         container=container,
     )
     path = paths.locate(directory).absolute()
-    sweep = _parsed(arguments) if arguments else _recorded(path)
+    sweep = _parsed(arguments, request.parts) if arguments else _recorded(path, request.parts)
     typer.echo(script(system, sweep, str(path), request), nl=False)
 
 
@@ -78,21 +78,35 @@ def _count(option: str, text: str, *, least: int = 1) -> int:
     return count
 
 
-def _parsed(arguments: list[str]) -> list[str]:
+def _parsed(arguments: list[str], parts: int) -> list[str]:
     """Return the arguments, once `run` is known to understand them: a job may wait long before it tells."""
-    command = typer.Typer(rich_markup_mode=None)
-    command.command()(run)
-    typer.main.get_command(command).make_context("sweepjax run", list(arguments))
+    options = parsed(list(arguments), "sweepjax run")
+    for name, option, usual in (("part", "--part", "1/1"), ("out", "-o", None), ("plan", "--plan", False)):
+        if options[name] != usual:
+            raise ValueError(f"{option} among the arguments of `run` is for the script to say; leave it out")
+    for name in ("target_se", "adaptive"):
+        if options[name] is not None:
+            _check_alone(f"--{name.replace('_', '-')}", parts)
     return arguments
 
 
-def _recorded(directory: Path) -> list[str]:
+def _check_alone(what: str, parts: int) -> None:
+    """Refuse parts where all rows decide how many more there are."""
+    if parts > 1:
+        raise ValueError(f"{what} needs the rows of every part; leave --parts out")
+
+
+def _recorded(directory: Path, parts: int) -> list[str]:
     """Return the argument that goes on with the sweep of a directory."""
     from sweepjax.store.directory import RECORD  # noqa: PLC0415
     from sweepjax.store.store import Store  # noqa: PLC0415
+    from sweepjax.sweep.adaptive import Adaptive  # noqa: PLC0415
 
     if not (directory / RECORD).exists():
         raise ValueError(f"{directory} holds no sweep yet; say which by the arguments of `run`, after --")
-    if reason := Store.open(directory).unplugged:
-        raise ValueError(reason)
+    store = Store.open(directory)
+    if store.unplugged:
+        raise ValueError(store.unplugged)
+    if isinstance(store.sweep, Adaptive):
+        _check_alone(f"{directory} is adaptive, and", parts)
     return [str(directory / RECORD)]

@@ -13,6 +13,9 @@ from places import TESTS
 from sweepjax_cli import app
 
 import sweepjax as sj
+from sweepjax.store.store import Store
+from sweepjax.sweep.adaptive import Adaptive, Rule
+from sweepjax.sweep.sweep import Sweep
 
 SHARE = {"SLURM_ARRAY_JOB_ID": "12", "SLURM_ARRAY_TASK_ID": "3", "SLURM_JOB_ID": "15"}
 POINT = ["--n", "20", "--lambda", "0.5", "--chunk", "8"]
@@ -146,6 +149,28 @@ def test_a_time_limit_that_leaves_time_is_taken(time, printed):
 def test_what_run_would_not_understand_is_refused_before_it_waits_in_a_queue(here, capsys):
     assert app(["slurm", "run", "--", "--lamda", "0.5"]) == 2
     assert "did you mean --lambda" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--part", "1/2"], "--part among the arguments"),
+        (["-o", "elsewhere"], "-o among the arguments"),
+        (["--plan"], "--plan among the arguments"),
+        (["--target-se", "margin=1", "--max-realizations", "9"], "--target-se needs the rows of every part"),
+        (["--adaptive", "margin=1", "--max-realizations", "9"], "--adaptive needs the rows of every part"),
+    ],
+)
+def test_what_would_make_every_job_fail_is_refused_before_it_waits_in_a_queue(arguments, said, here, capsys):
+    assert app(["slurm", "run", "--parts", "2", "--", *POINT, *arguments]) == 2
+    assert said in capsys.readouterr().err
+
+
+def test_a_directory_that_is_adaptive_has_no_parts(here, capsys):
+    Store(Path("run"), Adaptive.of(Sweep(), Rule("margin", 0.1)), 8).create()
+    assert app(["slurm", "run"]) == 0
+    assert app(["slurm", "run", "--parts", "2"]) == 2
+    assert "run is adaptive, and needs the rows of every part" in capsys.readouterr().err
 
 
 def test_a_new_directory_needs_a_sweep(here, capsys):
