@@ -47,6 +47,8 @@ def _published(folder: Path, runs: list[Path], wanted: int, repair: bool) -> int
     if faults:
         typer.echo(aligned(faults))
     typer.echo(f"checksums of {folder}: {counted(len(faults), 'file is', 'files are')} not as published")
+    if not (faults or runs):
+        raise ValueError(f"{folder} holds no run; give a folder that `publish` made")
     # Runs whose files are not as they were published are not looked at any closer.
     return DAMAGED if faults else max(_verify(run, wanted, repair) for run in runs)
 

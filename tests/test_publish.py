@@ -186,3 +186,31 @@ def test_what_is_missing_is_named_whatever_it_is(copy, capsys, name):
         file.mkdir()
     assert app(["verify", str(copy)]) == 5
     assert f"{file.relative_to(copy)}  is missing" in " ".join(capsys.readouterr().out.split(" "))
+
+
+def test_a_run_whose_name_begins_with_a_dot_has_its_checksums_too(tmp_path, capsys):
+    limit_run(tmp_path / ".run")
+    assert app(["publish", str(tmp_path / ".run"), "-o", str(tmp_path / "folder")]) == 0
+    next((tmp_path / "folder").rglob("*.parquet")).unlink()
+    assert app(["verify", str(tmp_path / "folder")]) == 5
+    assert "is missing" in capsys.readouterr().out
+
+
+def test_the_folder_may_be_the_current_one(tmp_path, monkeypatch):
+    limit_run(tmp_path / "run")
+    (tmp_path / "folder").mkdir()
+    monkeypatch.chdir(tmp_path / "folder")
+    assert app(["publish", str(tmp_path / "run"), "-o", "."]) == 0
+    assert (tmp_path / "folder" / "README.md").is_file()
+
+
+def test_checksums_of_your_own_make_no_published_folder_of_a_run(tmp_path):
+    run = limit_run(tmp_path / "run")
+    (run / "checksums.sha256").write_text(f"{64 * '0'}  some file\n")
+    assert app(["verify", str(run)]) == 0
+
+
+def test_checksums_of_nothing_are_no_published_folder(tmp_path, capsys):
+    (tmp_path / "checksums.sha256").touch()
+    assert app(["verify", str(tmp_path)]) == 2
+    assert "holds no run" in capsys.readouterr().err

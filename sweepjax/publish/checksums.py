@@ -13,8 +13,8 @@ LINE = re.compile(r"(?P<digest>[0-9a-f]{64})  (?P<name>.+)")
 
 
 def is_published(folder: Path) -> bool:
-    """Whether a folder is one that `publish` made, whole or not."""
-    return any((folder / name).is_file() for name in (SUMS, CRATE))
+    """Whether a folder is one that `publish` made, whole or not; a run may have checksums beside it, of your own."""
+    return not (folder / RECORD).exists() and any((folder / name).is_file() for name in (SUMS, CRATE))
 
 
 def runs_in(folder: Path) -> list[Path]:

@@ -64,6 +64,7 @@ def publish(directories: Sequence[Path], out: Path, about: About) -> list[str]:
     about = about._replace(license=_spelled(about.license))
     if remote(out):
         raise ValueError(f"{out} is in a bucket; give a folder of this machine")
+    out = out.resolve()
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise ValueError(f"{out} is there already; give a new folder")
     runs = [_examined(name, Store.open(path)) for name, path in _named(directories).items()]
@@ -95,7 +96,7 @@ def _named(directories: Sequence[Path]) -> dict[str, Path]:
     """Return the directories by the names that they have in the folder."""
     found: dict[str, Path] = {}
     for path in directories:
-        name = path.resolve().name or "run"
+        name = path.resolve().name.lstrip(".") or "run"  # what begins with a dot has no checksum
         if name in found:
             raise ValueError(f"{found[name]} and {path} have one name; rename one of them")
         found[name] = path
