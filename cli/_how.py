@@ -94,7 +94,7 @@ def is_adaptive(options: Mapping[str, Any], sweep: "Sweep") -> bool:
 
 def adaptive(options: Mapping[str, Any], sweep: "Sweep", how: How) -> tuple["Sweep", How]:
     """Return the sweep with the rule that the options give, and the most realizations of a point."""
-    from sweepjax.sweep.adaptive import Adaptive, Rule  # noqa: PLC0415
+    from sweepjax.sweep.adaptive import Adaptive, Rule, uncounted  # noqa: PLC0415
     from sweepjax.target import Target  # noqa: PLC0415
 
     if options["target_se"] is not None:
@@ -110,7 +110,7 @@ def adaptive(options: Mapping[str, Any], sweep: "Sweep", how: How) -> tuple["Swe
     assert isinstance(found, Adaptive)
     target = Target(*found.rule, value("--max-realizations", most, int))
     target.check(sweep)
-    return found, how._replace(most=target.realizations)
+    return uncounted(found), how._replace(most=target.realizations)
 
 
 def target(text: str | None, most: str | None, sweep: "Sweep") -> "Target | None":

@@ -93,6 +93,8 @@ def run(  # noqa: PLR0913, PLR0917  one parameter an option
 
 def asked(options: dict[str, Any]) -> tuple["Sweep", _how.How, Path | None]:
     """Return the sweep that the options of `run` describe, how it is to be computed, and where it is to be kept."""
+    from sweepjax.sweep.adaptive import uncounted  # noqa: PLC0415
+
     plain = {name: options[name] for name in ("lam", "n", "d", "sigma", "seed", *PLAIN)} | {
         "zip": groups(options["zips"])
     }
@@ -101,9 +103,10 @@ def asked(options: dict[str, Any]) -> tuple["Sweep", _how.How, Path | None]:
         for name, kind in (("realizations", int), ("until", float))
     }
     file, workers = options["file"], {name: options[name] for name in ("scheduler", "workers", "device")}
-    sweep = _base(file and Path(file), options["preset"]).replaced(
-        **_merged(plain | numbers, pairs(options["fields"], "FIELD=AXIS"))
-    )
+    base = _base(file and Path(file), options["preset"])
+    sweep = base.replaced(**_merged(plain | numbers, pairs(options["fields"], "FIELD=AXIS")))
+    if sweep.id != base.id or sweep.realizations != base.realizations:
+        sweep = uncounted(sweep)
     adaptive = _how.is_adaptive(options, sweep)
     how = _how.How(
         engine=_how.engine(options["batch"], options["device"]),
@@ -144,6 +147,7 @@ def _base(file: Path | None, preset: str | None) -> "Sweep":
     """Return the sweep that the options change."""
     from sweepjax import presets  # noqa: PLC0415
     from sweepjax.store.paths import locate  # noqa: PLC0415
+    from sweepjax.store.rounds import counted  # noqa: PLC0415
     from sweepjax.sweep.adaptive import sweep_of  # noqa: PLC0415
     from sweepjax.sweep.sweep import Sweep  # noqa: PLC0415
 
@@ -157,7 +161,7 @@ def _base(file: Path | None, preset: str | None) -> "Sweep":
     if not file.is_file():
         raise ValueError(f"{file} {'is a directory' if file.is_dir() else 'does not exist'}; give a TOML file")
     try:
-        return sweep_of(file.read_text(encoding="utf-8"))
+        return counted(file.parent, sweep_of(file.read_text(encoding="utf-8")))
     except UnicodeDecodeError:
         raise ValueError(f"{file} is not text; give a TOML file") from None
     except ValueError as error:

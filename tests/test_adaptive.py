@@ -1,16 +1,19 @@
 """As many realizations of each point as it needs."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from stored_runs import CHUNK_ROWS, MACHINE
 from sweepjax_cli import app
+from sweepjax_cli.run import asked, parsed
 from tampering import flipped
 
 import sweepjax as sj
 from sweepjax.adaptive import SAFETY, Unreachable, counts, pilot
 from sweepjax.columns import labels
 from sweepjax.reducers.mean import Mean
-from sweepjax.store.rounds import PILOT, ROUNDS
+from sweepjax.store.rounds import PILOT, ROUNDS, keep_counts
 from sweepjax.store.rows import scan
 from sweepjax.store.store import Store
 from sweepjax.sweep.adaptive import Adaptive, Rule, sweep_of
@@ -19,6 +22,7 @@ from sweepjax.sweep.sweep import Sweep
 OWN = ["--model", "own:Own", "--solver", "sgd", "--until", "1", "--record", "2", "--set", "scale=1,2"]
 PLAIN = Sweep().replaced(n=40, lam="0.4,0.6", sigma="1,2", seed="3", realizations=40)
 SWEEP = Adaptive.of(PLAIN, Rule("margin", 0.01))
+SHORT = Adaptive.of(PLAIN.replaced(sigma="1", realizations=2), Rule("margin", 0.01))
 
 
 def does(*arguments):
@@ -116,6 +120,80 @@ def test_the_same_command_again_computes_nothing_and_a_file_repeats_the_rule(tmp
     assert {file: file.stat().st_mtime_ns for file in out.rglob("*.parquet")} == before
     assert does("merge", out, "-o", tmp_path / "copy") == 0
     assert Store.open(tmp_path / "copy").sweep.counts == Store.open(out).sweep.counts
+
+
+def counted(path, *counts):
+    """A run of a few rows, as many at each point as `counts` says."""
+    ids = [family.id for family in SHORT.families()]
+    store = Store(path, replace(SHORT, counts=dict(zip(ids, counts, strict=True))), 4, MACHINE).create()
+    for chunk in store.sweep.chunks(4):
+        columns = labels(chunk)
+        store.write(chunk, columns | {"margin": 1.0 * columns["realization"]})
+    return store
+
+
+def test_runs_of_unlike_many_draws_are_merged_to_the_most_of_each_point(tmp_path):
+    counted(tmp_path / "a", 6, 2), counted(tmp_path / "b", 4, 5)
+    for number, pair in enumerate([("a", "b"), ("b", "a")]):
+        for options in ([], ["--column", "margin"]):
+            out = tmp_path / f"{number}{len(options)}"
+            assert does("merge", *(tmp_path / name for name in pair), "-o", out, *options) == 0
+            assert [*Store.open(out).sweep.counts.values()] == [6, 5]
+            assert Store.open(out).summary()[:2] == (11, 11)
+
+
+def test_a_merge_that_is_killed_after_its_record_has_told_the_draws_of_each_point(tmp_path, monkeypatch):
+    class Killed(BaseException):
+        pass
+
+    def killed(store, *rest):
+        raise Killed
+
+    counted(tmp_path / "a", 6, 2)
+    monkeypatch.setattr("sweepjax.store.merge._keep", killed)
+    with pytest.raises(Killed):
+        does("merge", tmp_path / "a", "-o", tmp_path / "b")
+    monkeypatch.undo()
+    assert Store.open(tmp_path / "b").sweep.rows_total == 8
+    (tmp_path / "b" / ROUNDS).unlink()  # as the version before has left it
+    assert does("merge", tmp_path / "a", "-o", tmp_path / "b") == 0
+    assert Store.open(tmp_path / "b").summary()[:2] == (8, 8)
+
+
+def test_the_counts_are_told_before_the_record(tmp_path, monkeypatch):
+    class Killed(BaseException):
+        pass
+
+    def killed(path, counts):
+        raise Killed
+
+    store = counted(tmp_path / "a", 6, 2)
+    monkeypatch.setattr("sweepjax.store.store.keep_counts", killed)
+    with pytest.raises(Killed):
+        replace(store, path=tmp_path / "b").create()
+    assert not (tmp_path / "b" / "_sweep.toml").exists()
+
+
+def test_fewer_draws_at_most_forget_no_rows_that_are_there(tmp_path):
+    store = counted(tmp_path / "a", 6, 2)
+    keep_counts(store.path, dict.fromkeys(store.sweep.counts, 3))
+    assert [*Store.open(store.path).sweep.counts.values()] == [6, 3]
+
+
+@pytest.mark.parametrize("text", ["", "realizations = 3", "[realizations]\na = 'x'", "[realizations]\na = [1]"])
+def test_counts_that_are_none_are_damage(tmp_path, capsys, text):
+    (counted(tmp_path / "a", 6, 2).path / ROUNDS).write_text(text)
+    assert does("status", tmp_path / "a") == 5
+    assert f"{ROUNDS} is damaged" in capsys.readouterr().err
+
+
+def test_a_record_repeats_the_draws_of_each_point_elsewhere(tmp_path):
+    store = counted(tmp_path / "a", 6, 2)
+    file = str(store.path / "_sweep.toml")
+    options = parsed([file], "sweepjax run")
+    assert asked(options)[0].counts == store.sweep.counts
+    for other in (["--sigma", "3"], ["--realizations", "5"], ["--max-realizations", "9"]):
+        assert not asked(parsed([file, *other], "sweepjax run"))[0].counts
 
 
 def test_the_pilot_is_no_part_of_the_means(tmp_path):

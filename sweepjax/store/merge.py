@@ -2,6 +2,7 @@
 
 import shlex
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pyarrow as pa
@@ -11,10 +12,12 @@ from sweepjax.store.chunkfile import Damaged, footer, put
 from sweepjax.store.copies import Copy, Unsound, read_copy
 from sweepjax.store.directory import RECORD, Conflict, check_free, parquet_files
 from sweepjax.store.paths import Overtaken, content, locate, tag
+from sweepjax.store.rounds import larger
 from sweepjax.store.same_columns import best
 from sweepjax.store.same_rows import differences
-from sweepjax.store.store import Store
+from sweepjax.store.store import Store, choice
 from sweepjax.store.verify import fits, planned_files
+from sweepjax.sweep.adaptive import Adaptive
 from sweepjax.sweep.sweep import Sweep
 from sweepjax.types import Family
 
@@ -37,8 +40,7 @@ def merge(sources: Sequence[str | Path], out: str | Path) -> Store:
     if not (out / RECORD).exists():
         check_free(out)
     stores = opened([*paths, *([out] if (out / RECORD).exists() else [])])
-    # The most realizations; among equals the spelling does not depend on the order of the sources.
-    first = max(stores, key=lambda store: (store.sweep.realizations, store.sweep.to_toml()))
+    first = widest(stores)
     places = list(_places(first.sweep, [file for store in stores for file in parquet_files(store.path)]))
     _check(places, first.chunk_rows)
     observed = list(best([store.path for store in stores]))
@@ -60,10 +62,23 @@ def opened(paths: Sequence[Path], *, alike: bool = True) -> list[Store]:
             told = "; ".join(first.sweep.differences(other.sweep))
             names = f"{first.path} (here) and {other.path} (there)"
             raise Conflict(f"{names} hold different sweeps ({told}); merge runs of one sweep")
+        if alike and other.columns != first.columns:
+            kept = f"{first.path} keeps {choice(first.columns)} and {other.path} {choice(other.columns)}"
+            raise Conflict(f"{kept}; give --column, which makes them alike")
         if alike and other.chunk_rows != first.chunk_rows:
             sizes = f"{first.path} has chunks of {first.chunk_rows} rows and {other.path} of {other.chunk_rows}"
             raise ValueError(f"{sizes}; give --chunk with --column, which cuts them anew")
     return [first, *others]
+
+
+def widest(stores: Sequence[Store]) -> Store:
+    """Return the store of the most realizations; those of each point, where they differ, are the most of any store."""
+    # Among equals the spelling does not depend on the order of the sources.
+    first = max(stores, key=lambda store: (store.sweep.realizations, store.sweep.to_toml()))
+    if not isinstance(first.sweep, Adaptive):
+        return first
+    counts = larger(*(store.sweep.counts for store in stores if isinstance(store.sweep, Adaptive)))
+    return replace(first, sweep=replace(first.sweep, counts=counts))
 
 
 def _places(sweep: Sweep, files: list[Path]) -> Iterator[tuple[Family, list[Path]]]:

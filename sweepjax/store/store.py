@@ -81,12 +81,13 @@ class Store:
             differences = "; ".join(self.sweep.differences(stored.sweep))
             raise Conflict(f"{self.path} holds another sweep ({differences}); choose another directory")
         if stored.columns != self.columns:
-            raise Conflict(f"{self.path} keeps {_choice(stored.columns)}; {_way(stored.columns)}")
+            raise Conflict(f"{self.path} keeps {choice(stored.columns)}; {_way(stored.columns)}")
         chunk_files(self.path)
         resumed = replace(self, chunk_rows=stored.chunk_rows)
         if self.sweep.realizations > stored.sweep.realizations:
             return resumed._record(seen)
-        return replace(resumed, sweep=stored.sweep)
+        self._keep_counts()
+        return replace(resumed, sweep=counted(self.path, stored.sweep))
 
     @classmethod
     def open(cls, path: str | Path) -> Self:
@@ -179,13 +180,16 @@ class Store:
         kept = Kept(FORMAT, self.sweep.id, self.sweep.points, self.columns)
         told = {name: value for name, value in kept._asdict().items() if name != "columns" or value}
         own = {"chunk": self.chunk_rows, "store": told}
+        self._keep_counts()  # first: a process that is killed between the two has told nothing yet
         try:
             put(self.path / RECORD, tomli_w.dumps(tomllib.loads(self.sweep.to_toml()) | own).encode(), seen)
         except Overtaken:
             return self.create()
+        return self
+
+    def _keep_counts(self) -> None:
         if isinstance(self.sweep, Adaptive) and self.sweep.counts:
             keep_counts(self.path, self.sweep.counts)
-        return self
 
 
 def _contents(record: Path) -> tuple[dict[str, Any], int, Kept]:
@@ -193,12 +197,15 @@ def _contents(record: Path) -> tuple[dict[str, Any], int, Kept]:
     try:
         content = tomllib.loads(record.read_text(encoding="utf-8"))
         chunk_rows, own = content.pop("chunk"), content.pop("store")
+        if not (type(chunk_rows) is int and chunk_rows >= 1):
+            raise ValueError(f"chunk = {chunk_rows!r}, which is no whole number from 1")
         return content, chunk_rows, Kept(own["format"], own["id"], own.get("points", 0), tuple(own.get("columns", ())))
-    except (ValueError, KeyError) as error:
+    except (ValueError, KeyError, TypeError) as error:
         raise Damaged(f"{record} is damaged ({error}); restore it from a copy, or use another directory") from None
 
 
-def _choice(columns: tuple[str, ...]) -> str:
+def choice(columns: tuple[str, ...]) -> str:
+    """Say which columns a directory keeps."""
     return f"the columns {', '.join(columns)} only" if columns else "all columns"
 
 

@@ -15,8 +15,8 @@ from sweepjax.store.chunkfile import encode, footer, put
 from sweepjax.store.copies import Copy
 from sweepjax.store.directory import RECORD, Conflict, check_free, parquet_files
 from sweepjax.store.footers import AND, FORMAT, origin
-from sweepjax.store.merge import opened, sound_copy
-from sweepjax.store.paths import locate, tag
+from sweepjax.store.merge import opened, sound_copy, widest
+from sweepjax.store.paths import Overtaken, locate, tag
 from sweepjax.store.same_rows import differences
 from sweepjax.store.store import OWN, Store
 from sweepjax.store.verify import planned_files
@@ -54,7 +54,7 @@ def thin(sources: Sequence[str | Path], out: str | Path, *, columns: Collection[
     if not (out / RECORD).exists():
         check_free(out)
     stores = opened([*paths, *([out] if (out / RECORD).exists() else [])], alike=False)
-    first = max(stores, key=lambda store: (store.sweep.realizations, store.sweep.to_toml()))
+    first = widest(stores)
     files = [file for store in stores for file in parquet_files(store.path)]
     families = list(_pieces(first, files, sorted(columns)))
     target = replace(first, path=out, chunk_rows=chunk_rows or first.chunk_rows, columns=tuple(sorted(columns)))
@@ -144,9 +144,10 @@ def _cut(family: Family, pieces: list[Piece], size: int) -> Iterator[tuple[Chunk
 
 
 def _keep(target: Store, chunk: Chunk, parts: list[Piece]) -> None:
-    """Write a chunk, unless as long a one is there."""
+    """Write a chunk, unless as long a one is there, or another process puts it meanwhile."""
     file = target.file(chunk)
-    if chunk in target:
+    seen = tag(file)
+    if seen and chunk in target:
         return
     told: dict[str, dict[str, None]] = defaultdict(dict)
     for part in parts:
@@ -155,4 +156,7 @@ def _keep(target: Store, chunk: Chunk, parts: list[Piece]) -> None:
     together = {key: AND.join(sorted(texts)) for key, texts in told.items() if key not in PLACE}
     rows = pa.concat_tables([part.rows for part in parts]).combine_chunks()
     entries = {**together, "format": str(FORMAT), "columns": ",".join(target.columns), **origin(chunk)}
-    put(file, encode(rows, dict(sorted(entries.items()))), tag(file))
+    try:
+        put(file, encode(rows, dict(sorted(entries.items()))), seen)
+    except Overtaken:
+        _keep(target, chunk, parts)

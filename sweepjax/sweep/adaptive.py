@@ -3,7 +3,7 @@
 import math
 import tomllib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
 from itertools import islice
 from typing import Any, NamedTuple, Self
@@ -104,6 +104,11 @@ class Adaptive(Sweep):
     def to_toml(self) -> str:
         """Return the TOML text with the rule."""
         return super().to_toml() + tomli_w.dumps({KEY: self.adaptive})
+
+
+def uncounted(sweep: Sweep) -> Sweep:
+    """Return a sweep whose realizations are to be decided anew, if they were."""
+    return replace(sweep, counts={}) if isinstance(sweep, Adaptive) else sweep
 
 
 def draws(sweep: Sweep) -> str:

@@ -150,6 +150,13 @@ def test_runs_without_rows_are_merged_too(place):
     assert list(merged("a")) == ["_sweep.toml"]
 
 
+def test_a_run_of_few_columns_and_one_of_all_are_no_one_run_even_without_rows(place, capsys):
+    copied(Path("whole"), Path("none"), [])
+    assert app(["merge", "whole", "-o", "few", "--column", "bits"]) == 0
+    for sources in itertools.permutations(["none", "few"]):
+        assert refused(capsys, f"{' '.join(sources)} -o c", 4, "the columns bits only|give --column")
+
+
 def test_another_spelling_is_the_same_sweep(place):
     run(Path("spelled"), POINT, "--lambda", "0.4:0.5:0.1", "--realizations", "20")
     one, other = merged("spelled", "a"), merged("a", "spelled", out="d")

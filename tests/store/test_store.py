@@ -392,7 +392,14 @@ def test_an_edited_record_is_refused(store):
             started(store.path, sigma=sigma)
 
 
-@pytest.mark.parametrize("text", ["", "[store", "chunk = 4\n[store]\nformat = 1\n"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("", "[store", "chunk = 4\n[store]\nformat = 1\n", "chunk = 4\nstore = 3\n"),
+        *("chunk = 0\n[store]\nformat = 1\nid = '0'\n", "chunk = 'x'\n[store]\nformat = 1\nid = '0'\n"),
+        "chunk = 4\n[store]\nformat = 1\nid = '0'\ncolumns = 3\n",
+    ],
+)
 def test_a_broken_record_is_reported_as_damage(store, text):
     (store.path / "_sweep.toml").write_text(text)
     with pytest.raises(Damaged, match=r"_sweep\.toml is damaged"):

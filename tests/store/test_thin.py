@@ -1,5 +1,6 @@
 """`merge --column` keeps a small run: some columns, large files, rows that add up like any others."""
 
+import os
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -8,6 +9,8 @@ from sweepjax_cli import app
 from tampering import chunks, copied, edited, everything, rewritten
 
 import sweepjax as sj
+from sweepjax.store import thin
+from sweepjax.store.chunkfile import encode
 
 SWEEP = ["run", "--n", "20", "--solver", "probe:Thirds", "--lambda", "0.4,0.5"]
 
@@ -99,6 +102,18 @@ def test_a_row_waits_for_those_before_it(place, capsys):
     capsys.readouterr()
     assert thinned("eight", chunk="20") == 0
     assert "20 of 40 rows in 1 file; 20 rows are missing; run them into another directory" in capsys.readouterr().err
+
+
+def test_a_longer_file_that_another_merge_puts_meanwhile_stays(place, monkeypatch):
+    def overtaken(rows, entries):
+        monkeypatch.undo()
+        os.chdir(place)
+        assert thinned("eight", chunk="8") == 0
+        return encode(rows, entries)
+
+    monkeypatch.setattr(thin, "encode", overtaken)
+    assert thinned("short", chunk="8") == 0
+    assert len(sj.read("c")) == 40
 
 
 def test_a_run_does_not_go_on_where_columns_are_missing(place, capsys):
