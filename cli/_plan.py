@@ -17,10 +17,15 @@ def print_plan(sweep: "Sweep", how: How) -> int:
     """Print what a sweep would take; nothing is made."""
     from sweepjax.oracle import sentences  # noqa: PLC0415
     from sweepjax.plan import plan  # noqa: PLC0415
+    from sweepjax.sweep.adaptive import Adaptive  # noqa: PLC0415
 
     if how.target:
         sweep = sweep.replaced(realizations=how.target.realizations)
         say(f"this is for all of the {sweep.realizations} realizations that --target-se may take")
+    if isinstance(sweep, Adaptive) and not sweep.counts:
+        say(f"this is for {sweep.realizations} realizations a point; the pilot that decides how many is still to run")
+    if how.part.of > 1:
+        say(f"this is for all chunks, of which --part {how.part.number}/{how.part.of} takes one in {how.part.of}")
     say("timing a few rows of at most three families; nothing is stored")
     made: Plan = plan(sweep, engine=how.engine, chunk_rows=how.chunk)
     first = f", the first {made.steps} steps of each" if made.steps else ""

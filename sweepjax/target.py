@@ -13,8 +13,7 @@ from sweepjax.engine import contract
 from sweepjax.engine.engine import outline
 from sweepjax.engine.sizes import MOST_FILES, default_chunk_rows
 from sweepjax.plugins import unknown
-from sweepjax.reducers import source
-from sweepjax.reducers._crossings import STOPPED
+from sweepjax.reducers import STOPPED, source
 from sweepjax.reducers.mean import SMALLEST_SKETCH, Mean, without_variance
 from sweepjax.store.store import Store
 from sweepjax.sweep.sweep import Sweep
@@ -68,7 +67,7 @@ class Target(NamedTuple):
         rows = store.dataset().filter(pc.field("realization") < sweep.realizations)
         table = Mean(column=self.column, quantiles="", sketch=SMALLEST_SKETCH)(rows)
         if STOPPED in table:  # nothing is to be known of a time to which no training came
-            table = table[table[STOPPED] < table["rows"]].reset_index(drop=True)
+            table = table.query(f"{STOPPED} < rows").reset_index(drop=True)
         heavy = without_variance(table)
         errors = np.where(heavy, inf, table["se"].fillna(inf).to_numpy())
         if pa.types.is_boolean(rows.schema.field(source(self.column)).type):

@@ -43,6 +43,19 @@ def test_a_plan_leaves_nothing_behind(tmp_path, monkeypatch, capsys):
         assert word in out
 
 
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        (["--part", "2/3"], "this is for all chunks, of which --part 2/3 takes one in 3"),
+        (["--adaptive", "margin=0.1", "--max-realizations", "640"], "the pilot that decides how many is still to run"),
+    ],
+)
+def test_a_plan_says_what_it_is_of(options, sentence, made, monkeypatch, capsys):
+    monkeypatch.setattr("sweepjax.plan.plan", lambda *_, **__: made)
+    assert app(["run", "--n", "20", "--lambda", "0.5", "--plan", *options]) == 0
+    assert sentence in capsys.readouterr().err
+
+
 class Seconds:
     """A clock that moves by what is computed: a second for 100 steps, and 3 to draw."""
 

@@ -63,7 +63,7 @@ def averaged(rows: Dataset, columns: str) -> pd.DataFrame:
 def require_one_law(rows: Dataset) -> None:
     """Refuse rows that differ in more than λ, n, d and σ: they are of several laws, or the same draws twice."""
     every = reducers.points(rows)
-    others = [name for name in every if name not in KEYS and every[name].nunique(dropna=False) > 1]
+    others = [name for name in every if name not in KEYS and len(every.drop_duplicates([name])) > 1]
     if others:
         raise ValueError(f"{others[0]} varies in these rows; this figure draws one value of it, so give rows of one")
 

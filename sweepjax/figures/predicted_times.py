@@ -37,9 +37,10 @@ def predicted_times(rows: Dataset, limit: Dataset | None = None) -> Figure:
     figure = Figure(figsize=(3.4, 3.2))
     axes = figure.subplots()
     inside = drawing.with_rows(table.query("not separable"))
-    if not inside["t_test"].notna().any():
+    found = inside["t_test"].to_numpy(np.float64)
+    if np.isnan(found).all():
         raise ValueError("no training of an inseparable dataset is a number in these rows; there is nothing to draw")
-    edge = BEYOND * float(inside["t_test"].max())
+    edge = BEYOND * float(np.nanmax(found))
     for color, lam in colored(sorted(set(inside["lam"]))):
         _points(axes, pd.DataFrame(inside[inside["lam"] == lam]), color, f"λ = {lam:.3g}", edge=edge)
     start = float(inside["predicted"].to_numpy().min()) / 2

@@ -4,6 +4,7 @@ What reducers share, and what a reducer of your own may use, is listed here: `fo
 `Moments`, `Quantiles` and `Range` are statistics that add, `wilson` and `kaplan_meier_median` are intervals at 95 %.
 """
 
+from sweepjax.reducers._crossings import STOPPED as STOPPED
 from sweepjax.reducers._intervals import NORMAL_95 as NORMAL_95
 from sweepjax.reducers._intervals import kaplan_meier_median as kaplan_meier_median
 from sweepjax.reducers._intervals import wilson as wilson

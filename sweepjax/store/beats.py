@@ -104,10 +104,19 @@ def _is_over(beat: Beat) -> bool:
 
 
 def _all(directory: Path) -> dict[Path, Beat]:
-    found = {}
+    found: dict[Path, Beat] = {}
     for file in entries(directory):
         if file.name.startswith("_worker-") and file.name.endswith(".json"):
             with suppress(OSError, ValueError, TypeError):
                 told: Mapping[str, Any] = json.loads(content(file))
-                found[file] = Beat(**told)
+                beat = Beat(**told)
+                if _is_whole(beat):
+                    found[file] = beat
     return found
+
+
+def _is_whole(beat: Beat) -> bool:
+    """Whether what a file says is of the kinds that a process says."""
+    usual = asdict(Beat("", 0, ""))
+    kinds = {name: (int, float) if isinstance(value, float) else type(value) for name, value in usual.items()}
+    return all(isinstance(value, kinds[name]) for name, value in asdict(beat).items())

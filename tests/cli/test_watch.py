@@ -107,6 +107,15 @@ def test_a_process_removes_what_it_said_unless_it_has_failures_to_show(half):
     assert not beats(half)
 
 
+@pytest.mark.parametrize("field", ["time", "host", "process", "failures", "computed"])
+def test_what_says_something_of_another_kind_is_no_process(half, field):
+    Pulse(half, "cpu", "1/1").fail("ValueError: bad")
+    (file,) = half.glob("_worker-*.json")
+    file.write_text(json.dumps(json.loads(file.read_text()) | {field: {}}))
+    assert not beats(half)
+    Pulse(half, "cpu", "1/1").end()
+
+
 def test_what_a_process_says_is_no_row_and_no_fault(half, capsys):
     put(half)
     assert app(["verify", str(half)]) == 0
