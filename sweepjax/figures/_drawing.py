@@ -8,6 +8,7 @@ from typing import Any, NamedTuple, ParamSpec
 import matplotlib as mpl
 import numpy as np
 import pandas as pd
+import pyarrow.compute as pc
 import pyarrow.dataset as pds
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
@@ -22,6 +23,7 @@ from sweepjax import plugins, reducers
 from sweepjax.columns import plug_in, plug_ins
 from sweepjax.reducers.mean import Mean
 
+NOTHING_LATER = "these rows have nothing recorded after the start, which is what this figure draws"
 STYLE = Path(__file__).with_name("sweepjax.mplstyle")
 INK, FAINT = "0.15", "0.55"
 SYMBOLS = {"n": "N", "d": "d", "sigma": "σ", "seed": "seed"}
@@ -154,8 +156,17 @@ def later(table: pd.DataFrame) -> pd.DataFrame:
     """Return the lines of a table that are of a time after the start, or say that nothing is recorded then."""
     table = table.query("time > 0")
     if table.empty:
-        raise ValueError("these rows have nothing recorded after the start, which is what this figure draws")
+        raise ValueError(NOTHING_LATER)
     return table
+
+
+def last_time(rows: Dataset) -> float:
+    """Return the last time that any row has recorded, or say that it is the start."""
+    batches = (batch.column("time").flatten() for batch in rows.to_batches(columns=["time"]))
+    last = max(float(pc.max(times).as_py() or 0) for times in batches)  # pyright: ignore
+    if not last > 0:
+        raise ValueError(NOTHING_LATER)
+    return last
 
 
 def handle(color: str, **look: Any) -> Line2D:

@@ -59,7 +59,7 @@ def _read(rows: Dataset) -> pd.DataFrame:
     table = rows.to_table(columns=["lam", "sigma", *DATASET, *CURVES]).to_pandas()
     time, s_norm, b = (_carried(table[name]) for name in CURVES)
     if not time.size:
-        raise ValueError("these rows have nothing recorded after the start, which is what this figure draws")
+        raise ValueError(drawing.NOTHING_LATER)
     start = np.argmin(np.abs(np.log10(time / time[:, -1:]) + SPAN), axis=1)
     each = np.arange(len(table))
     with np.errstate(divide="ignore", invalid="ignore"):

@@ -74,6 +74,7 @@ def _trainings(rows: Dataset, limit: Dataset | None) -> Iterator[Training]:
     if missing:
         needed = "rows of gradient_flow with --observe conformal_time,bias_ratio"
         raise ValueError(f"these rows have no {missing[0]}; this figure draws {needed}")
+    drawing.last_time(rows)
     table = rows.to_table(columns=[*POINT, *DATASET, *CURVES]).to_pandas().sort_values(["seed", "realization"])
     table = table.groupby(list(POINT), as_index=False).first()
     table = _expected(table) if limit is None else with_limits(table, limit, rows)

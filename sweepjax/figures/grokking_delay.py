@@ -5,7 +5,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import pyarrow.compute as pc
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from pyarrow.dataset import Dataset
@@ -41,15 +40,9 @@ def grokking_delay(rows: Dataset) -> Figure:
     table = GrokkingTime(threshold=ACCURACY, by="lam")(rows)
     figure = Figure(figsize=(3.4, 4.4))
     upper, lower = figure.subplots(2, 1)
-    _times(upper, table, end=_end(rows))
+    _times(upper, table, end=drawing.last_time(rows))
     _ratio(lower, table.query(f"lam < {CRITICAL}"), table.attrs)
     return figure
-
-
-def _end(rows: Dataset) -> float:
-    """Return the last time that any row has recorded."""
-    batches = (batch.column("time").flatten() for batch in rows.to_batches(columns=["time"]))
-    return max(float(pc.max(times).as_py() or 0) for times in batches)  # pyright: ignore
 
 
 def _times(axes: Axes, table: pd.DataFrame, *, end: float) -> None:

@@ -33,6 +33,7 @@ def predicted_times(rows: Dataset, limit: Dataset | None = None) -> Figure:
     """
     if limit is None:
         raise ValueError("this figure compares trainings with limits; give the trainings, then rows of solver limit")
+    drawing.last_time(rows)
     table = times(rows, limit)
     figure = Figure(figsize=(3.4, 3.2))
     axes = figure.subplots()

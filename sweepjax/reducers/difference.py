@@ -54,6 +54,8 @@ class Difference:
             for line in self._lines(group, columns)
         )
         table = pd.DataFrame(lines)
+        if table.empty:
+            raise ValueError(f"no two rows differ in {self.along} alone, so that they make no pairs")
         same = [name for name in keys if not self.by and name not in POINT and len(set(table[name])) == 1]
         return table.drop(columns=same)
 
@@ -70,7 +72,9 @@ class Difference:
         values = sorted(set(group[self.along]))
         if len(values) < 2:
             return
-        cells = [dict(zip(each[self.along], each["state"], strict=True)) for _, each in group.groupby(others)]
+        cells = [
+            dict(zip(each[self.along], each["state"], strict=True)) for _, each in group.groupby(others, dropna=False)
+        ]
         for value in values[1:]:
             pairs = [_paired(cell.get(values[0]), cell[value]) for cell in cells if value in cell]
             where = {self.along: value, f"{self.along}_reference": values[0]}
@@ -89,7 +93,15 @@ def _shared(rows: Dataset, along: str) -> list[str]:
     every = points(rows)
     if len(set(every[along])) < 2:
         raise ValueError(f"{along} has one value in these rows; give rows of at least two")
-    return [name for name in labels if name in POINT or name == along or len(set(every[name])) > 1]
+    varying = [name for name in labels if len(set(every[name])) > 1 and not _belongs(every, name, along)]
+    return [name for name in labels if name in POINT or name == along or name in varying]
+
+
+def _belongs(every: pd.DataFrame, name: str, along: str) -> bool:
+    """Whether a field is NULL but for some values of another, such as the learning rate but for some solvers."""
+    return bool(every[name].isna().to_numpy().any()) and len(every.drop_duplicates([along, name])) == len(
+        set(every[along])
+    )
 
 
 def _keeps_draws(rows: Dataset, name: str) -> bool:

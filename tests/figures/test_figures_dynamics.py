@@ -349,11 +349,18 @@ def test_the_plateau_says_the_class_of_its_dataset_and_where_epsilon_slows_the_b
     assert {"inseparable datasets", r"$\log\,1/\epsilon$"} <= words(draw("adam_plateau", steps(eps=1e-8), known))
 
 
-@pytest.mark.parametrize("name", ["trajectories", "loss_and_accuracy", "approach_to_limit"])
+@pytest.mark.parametrize(
+    "name",
+    ["trajectories", "loss_and_accuracy", "approach_to_limit", "grokking_delay", "predicted_times", "conformal_time"],
+)
 def test_trainings_of_which_the_start_alone_is_recorded_are_refused_in_one_sentence(name):
-    known = trainings().to_table().to_pandas()
+    whole = DRAWN[name]()[0] if name == "conformal_time" else trainings()
+    known = whole.to_table().to_pandas()
     known = known.map(lambda value: value[:1] if isinstance(value, np.ndarray) else value)
-    tables = [stored(known.to_dict("records")), *([limits()] if name == "approach_to_limit" else [])]
+    tables = [
+        stored(known.to_dict("records")),
+        *([limits()] if name in ("approach_to_limit", "predicted_times") else []),
+    ]
     with pytest.raises(ValueError, match="these rows have nothing recorded after the start"):
         draw(name, *tables)
 

@@ -136,6 +136,19 @@ def test_lambda_may_be_typed_as_it_is_read(tmp_path, capsys):
     assert "lam " in capsys.readouterr().out.splitlines()[0]
 
 
+def test_a_field_that_some_values_do_not_have_keeps_no_rows_apart():
+    rates = [None] * 4 + [0.1] * 4
+    table = reduced(rows(["limit", "adam"], along="solver", learning_rate=rates), along="solver")
+    assert (table["pairs"] == 4).all()
+    extra = reduced(rows([1.0, 2.0], p=[None] * 8)).iloc[0]
+    assert (extra["pairs"], extra["left_out"]) == (4, 0)
+
+
+def test_rows_that_differ_in_more_than_one_field_make_no_pairs():
+    with pytest.raises(ValueError, match="no two rows differ in sigma alone"):
+        reduced(rows([1.0, 2.0], loss=["logistic"] * 4 + ["exponential"] * 4))
+
+
 def test_values_that_are_compared_cannot_be_grouped_by(tmp_path):
     with pytest.raises(ValueError, match="--by sigma has sigma, whose values are compared"):
         reduced(rows([1.0, 2.0]), by="sigma")
