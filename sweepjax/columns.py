@@ -75,6 +75,12 @@ def plug_ins(rows: "Dataset", kind: str) -> dict[str, Any]:
     return {name: plug_in(kind, name) for name in names}
 
 
+def model_fields(rows: "Dataset") -> list[str]:
+    """List the fields of the models of some rows, but of those that cannot be imported."""
+    models = [model for model in plug_ins(rows, "model").values() if model]
+    return list(dict.fromkeys(field.name for model in models for field in dataclasses.fields(model)))
+
+
 def plug_in(kind: str, name: str) -> Any:
     """Return the "model" or "solver" of a name, or None where it cannot be imported."""
     try:

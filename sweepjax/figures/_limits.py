@@ -1,11 +1,9 @@
 """The limits of datasets, found by solver `limit`, for trainings of the same datasets."""
 
-import dataclasses
-
 import pandas as pd
 from pyarrow.dataset import Dataset
 
-from sweepjax.columns import plug_ins
+from sweepjax.columns import model_fields
 from sweepjax.reducers import points
 
 DATASET = ["n", "d", "seed", "realization"]
@@ -41,10 +39,10 @@ def with_limits(table: pd.DataFrame, rows: Dataset, trainings: Dataset) -> pd.Da
 
 def _require_one_law(rows: Dataset, *trainings: Dataset) -> None:
     """Refuse rows of several models, or of fields that make other datasets of the same random numbers."""
-    fields = [field.name for model in plug_ins(rows, "model").values() if model for field in dataclasses.fields(model)]
     every = [points(each) for each in (rows, *trainings)]
-    for name in dict.fromkeys(["model", *fields]):
-        values = pd.concat([each[name] for each in every if name in each] or [pd.Series()]).drop_duplicates()
-        if name not in (*FREE, *DATASET) and len(values) > 1:
-            values = ", ".join(map(str, values))
-            raise ValueError(f"{name} is {values} in these rows; limits are of the same datasets where it is the same")
+    for name in ("model", *(name for name in model_fields(rows) if name not in (*FREE, *DATASET))):
+        found = [each[name] for each in every if name in each]
+        values = pd.concat(found).drop_duplicates() if found else []
+        if len(values) > 1:
+            told = ", ".join(map(str, values))
+            raise ValueError(f"{name} is {told} in these rows; give trainings, and limits of the same {name}")

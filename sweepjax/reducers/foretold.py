@@ -1,6 +1,5 @@
 """What theory says beforehand of each point, beside what the rows came to."""
 
-import dataclasses
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,7 +7,7 @@ import numpy as np
 import pandas as pd
 from pyarrow.dataset import Dataset
 
-from sweepjax.columns import CLOCKS, curves, measured, model_at, plug_ins
+from sweepjax.columns import CLOCKS, curves, measured, model_at, model_fields, plug_ins
 from sweepjax.reducers._stream import POINT, ends, points, split
 from sweepjax.reducers.mean import Mean
 
@@ -33,7 +32,7 @@ class Foretold:
             raise ValueError("the model of these rows knows nothing of them beforehand")
         every = points(rows)
         keys = split(self.by) or [str(name) for name in every if len(set(every[name])) > 1 and name not in CLOCKS]
-        _require_one_law(rows, every, keys)
+        _require_one_value(rows, every, keys)
         first = every.drop_duplicates(keys) if keys else every.head(1)
         if len(first) > MOST:
             raise ValueError(f"{len(first)} points are too many to ask theory for; give at most {MOST}, or --by")
@@ -45,10 +44,9 @@ class Foretold:
         return table.filter(items=[*keys, "quantity", "theory", "mean", "se", "z", "rows", "verdict"])
 
 
-def _require_one_law(rows: Dataset, every: pd.DataFrame, keys: list[str]) -> None:
+def _require_one_value(rows: Dataset, every: pd.DataFrame, keys: list[str]) -> None:
     """Refuse points in which a field of the model varies: theory would be of one value, and rows of all."""
-    models = [model for model in plug_ins(rows, "model").values() if model]
-    fields = {"model", *POINT, *(field.name for model in models for field in dataclasses.fields(model))}
+    fields = {"model", *POINT, *model_fields(rows)}
     for name in (name for name in every if name in fields and name not in keys):
         if len(every.drop_duplicates([*keys, name])) > (len(every.drop_duplicates(keys)) if keys else 1):
             raise ValueError(f"{name} varies within a point, and theory is of one value of it; name it in --by, too")

@@ -160,6 +160,12 @@ def test_limits_of_another_law_are_not_drawn_beside_trainings(name, values):
         draw("predicted_times", *both)
 
 
+def test_a_field_that_neither_rows_have_keeps_no_limits_from_trainings():
+    frames = [each.to_table().to_pandas() for each in (trained(1.0), with_loss(limits(lams=(0.45,), sizes=(400,))))]
+    both = [table([frame.assign(model="symmetric", anisotropy=np.nan)]) for frame in frames]
+    assert any(each.startswith("15 of 15 inseparable") for each in texts(draw("predicted_times", *both)))
+
+
 def test_the_median_of_the_collapse_is_held_against_its_limit():
     assert "N → ∞: 1.594" in texts(draw("critical_collapse", limits()))
 
