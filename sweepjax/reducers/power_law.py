@@ -43,10 +43,10 @@ class PowerLaw:
         """Return keys, gamma, a and b with their low and high, residual, counts of points and of rows."""
         if not FEWEST_DRAWS <= self.draws <= 10_000:
             raise ValueError(f"draws = {self.draws} is not allowed; give a number from {FEWEST_DRAWS} to 10000")
-        checked(rows, [self.along, self.column])
         fields = [name for name in configured(rows) if name not in INDEX]
         if self.along not in fields:
             raise ValueError(f"{self.along!r} is no field of these rows; choose one of: {', '.join(fields)}")
+        checked(rows, [self.column])
         keys = split(self.by)
         by = ",".join([*keys, self.along]) if keys else ""
         groups, states = fold(rows, by, [self.column, self.along], self._listed)
