@@ -93,20 +93,7 @@ def run(  # noqa: PLR0913, PLR0917  one parameter an option
 
 def asked(options: dict[str, Any]) -> tuple["Sweep", _how.How, Path | None]:
     """Return the sweep that the options of `run` describe, how it is to be computed, and where it is to be kept."""
-    from sweepjax.sweep.adaptive import uncounted  # noqa: PLC0415
-
-    plain = {name: options[name] for name in ("lam", "n", "d", "sigma", "seed", *PLAIN)} | {
-        "zip": groups(options["zips"])
-    }
-    numbers = {
-        name: None if options[name] is None else value(f"--{name}", options[name], kind)
-        for name, kind in (("realizations", int), ("until", float))
-    }
-    file, workers = options["file"], {name: options[name] for name in ("scheduler", "workers", "device")}
-    base = _base(file and Path(file), options["preset"])
-    sweep = base.replaced(**_merged(plain | numbers, pairs(options["fields"], "FIELD=AXIS")))
-    if sweep.id != base.id or sweep.realizations != base.realizations:
-        sweep = uncounted(sweep)
+    sweep, workers = described(options), {name: options[name] for name in ("scheduler", "workers", "device")}
     adaptive = _how.is_adaptive(options, sweep)
     how = _how.How(
         engine=_how.engine(options["batch"], options["device"]),
@@ -121,6 +108,23 @@ def asked(options: dict[str, Any]) -> tuple["Sweep", _how.How, Path | None]:
     if how.target and how.part.of > 1:
         raise ValueError("--target-se needs the rows of every part; leave --part out")
     return sweep, how, options["out"] and Path(options["out"])
+
+
+def described(options: dict[str, Any]) -> "Sweep":
+    """Return the sweep that the options of `run` describe."""
+    from sweepjax.sweep.adaptive import uncounted  # noqa: PLC0415
+
+    plain = {name: options[name] for name in ("lam", "n", "d", "sigma", "seed", *PLAIN)} | {
+        "zip": groups(options["zips"])
+    }
+    numbers = {
+        name: None if options[name] is None else value(f"--{name}", options[name], kind)
+        for name, kind in (("realizations", int), ("until", float))
+    }
+    base = _base(options["file"] and Path(options["file"]), options["preset"])
+    sweep = base.replaced(**_merged(plain | numbers, pairs(options["fields"], "FIELD=AXIS")))
+    changed = sweep.id != base.id or sweep.realizations != base.realizations
+    return uncounted(sweep) if changed else sweep
 
 
 def parsed(arguments: list[str], command: str) -> dict[str, Any]:

@@ -1,13 +1,17 @@
 """`sweepjax slurm`: a sweep as a batch script."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from . import _complete
 from ._options import value
-from .run import parsed
+from .run import described, parsed
+
+if TYPE_CHECKING:
+    from sweepjax.batch import Request
+    from sweepjax.sweep.sweep import Sweep
 
 
 def slurm(  # noqa: PLR0913, PLR0917  one parameter an option
@@ -67,7 +71,7 @@ def slurm(  # noqa: PLR0913, PLR0917  one parameter an option
         container=container,
     )
     path = paths.locate(directory).absolute()
-    sweep = _parsed(arguments, request.parts) if arguments else _recorded(path, request.parts)
+    sweep = _understood(arguments, request) if arguments else _recorded(path, request.parts)
     typer.echo(script(system, sweep, str(path), request), nl=False)
 
 
@@ -78,15 +82,20 @@ def _count(option: str, text: str, *, least: int = 1) -> int:
     return count
 
 
-def _parsed(arguments: list[str], parts: int) -> list[str]:
-    """Return the arguments, once `run` is known to understand them: a job may wait long before it tells."""
+def _understood(arguments: list[str], request: "Request") -> list[str]:
+    """Return the arguments, once `run` is known to understand them: a job may wait long before it tells.
+
+    What a container holds, such as a model of one's own, may not be here: then names and values are for the job to see.
+    """
     options = parsed(list(arguments), "sweepjax run")
     for name, option, usual in (("part", "--part", "1/1"), ("out", "-o", None), ("plan", "--plan", False)):
         if options[name] != usual:
             raise ValueError(f"{option} among the arguments of `run` is for the script to say; leave it out")
     for name in ("target_se", "adaptive"):
         if options[name] is not None:
-            _check_alone(f"--{name.replace('_', '-')}", parts)
+            _check_alone(f"--{name.replace('_', '-')}", request.parts)
+    if not request.container:
+        _check_alone_if_adaptive(described(options), "the sweep", request.parts)
     return arguments
 
 
@@ -96,17 +105,22 @@ def _check_alone(what: str, parts: int) -> None:
         raise ValueError(f"{what} needs the rows of every part; leave --parts out")
 
 
+def _check_alone_if_adaptive(sweep: "Sweep", what: str, parts: int) -> None:
+    from sweepjax.sweep.adaptive import Adaptive  # noqa: PLC0415
+
+    if isinstance(sweep, Adaptive):
+        _check_alone(f"{what} is adaptive, and", parts)
+
+
 def _recorded(directory: Path, parts: int) -> list[str]:
     """Return the argument that goes on with the sweep of a directory."""
     from sweepjax.store.directory import RECORD  # noqa: PLC0415
     from sweepjax.store.store import Store  # noqa: PLC0415
-    from sweepjax.sweep.adaptive import Adaptive  # noqa: PLC0415
 
     if not (directory / RECORD).exists():
         raise ValueError(f"{directory} holds no sweep yet; say which by the arguments of `run`, after --")
     store = Store.open(directory)
     if store.unplugged:
         raise ValueError(store.unplugged)
-    if isinstance(store.sweep, Adaptive):
-        _check_alone(f"{directory} is adaptive, and", parts)
+    _check_alone_if_adaptive(store.sweep, str(directory), parts)
     return [str(directory / RECORD)]

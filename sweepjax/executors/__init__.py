@@ -1,6 +1,6 @@
 """What becomes of a chunk: its columns, or an account of why there are none."""
 
-from collections.abc import Callable, Generator, Iterable, Mapping
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from contextlib import closing
 from typing import Any, NamedTuple, Protocol
 
@@ -52,6 +52,21 @@ class Executor(Protocol):
     def __call__(self, compute: Compute, chunks: Iterable[Chunk], watch: Watch) -> Settled:
         """Yield each chunk with what became of it, at once; one that fails is tried three times in all."""
         ...
+
+
+class Source:
+    """Chunks one by one, and what ended them too early: an iterator that has failed looks as if it were at its end."""
+
+    def __init__(self, chunks: Iterable[Chunk]) -> None:
+        self.chunks = chunks
+        self.error: Exception | None = None
+
+    def __iter__(self) -> Iterator[Chunk]:
+        try:
+            yield from self.chunks
+        except Exception as error:
+            self.error = error
+            raise
 
 
 def settled(execute: Executor, compute: Compute, chunks: Iterable[Chunk], watch: Watch) -> Settled:

@@ -16,7 +16,7 @@ from queue import Empty, SimpleQueue
 from threading import Lock
 from typing import Any
 
-from sweepjax.executors import ATTEMPTS, Compute, Failed, Outcome, Settled, Watch
+from sweepjax.executors import ATTEMPTS, Compute, Failed, Outcome, Settled, Source, Watch
 from sweepjax.executors._cluster import SILENCE, own_cluster
 from sweepjax.types import Chunk, Family
 
@@ -55,10 +55,13 @@ class Dask:
             ConnectionError: the scheduler is gone.
             RuntimeError: a worker cannot compute any chunk.
         """
+        source = Source(chunks)
         with self._client() as client:
             try:
-                yield from _Crew(client, compute, iter(chunks), self.patience).settled(watch)
-            except OSError:
+                yield from _Crew(client, compute, iter(source), self.patience).settled(watch)
+            except OSError as error:
+                if error is source.error:
+                    raise
                 where = self.scheduler or "of this run"
                 advice = "finished rows are safe, so start it again and then run the same command"
                 raise ConnectionError(f"the Dask scheduler {where} is gone; {advice}") from None

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
 
-from sweepjax.executors import ATTEMPTS, Compute, Done, Outcome, Settled, Watch
+from sweepjax.executors import ATTEMPTS, Compute, Done, Outcome, Settled, Source, Watch
 from sweepjax.types import Chunk
 
 AHEAD = 8  # families whose programs are compiled beside the computing; some share one
@@ -21,7 +21,7 @@ class Local:
 
         What goes wrong with the chunks themselves, such as a store that cannot be asked, is raised after that.
         """
-        source = _Source(chunks)
+        source = Source(chunks)
         waiting, begun = _prepared(compute, source), []
         while True:
             try:
@@ -41,21 +41,6 @@ class Local:
                     raise source.error from None
             else:
                 return
-
-
-class _Source:
-    """Chunks one by one, and what ended them too early: an iterator that has failed looks as if it were at its end."""
-
-    def __init__(self, chunks: Iterable[Chunk]) -> None:
-        self.chunks = chunks
-        self.error: Exception | None = None
-
-    def __iter__(self) -> Iterator[Chunk]:
-        try:
-            yield from self.chunks
-        except Exception as error:
-            self.error = error
-            raise
 
 
 def _noted(chunks: Iterator[Chunk], begun: list[Chunk]) -> Iterator[Chunk]:

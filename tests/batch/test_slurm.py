@@ -49,8 +49,9 @@ def test_the_number_of_parts_does_not_depend_on_which_are_submitted(printed):
     "name", ["two words", "it's", '"quoted"', "$(touch harm)", "`touch harm`", "a\nb", "-x", "*", "{a}"]
 )
 def test_any_name_reaches_run_as_it_is(name, printed, tools):
-    assert executed(printed("--", name, "--set", f"loss={name}")) == 0
-    assert called("sweepjax")[3:7] == ["--set", f"loss={name}", "-o", str(Path(name).absolute())]
+    tools("apptainer", "exit 0")
+    assert executed(printed("--container", "x.sif", "--", name, "--set", f"loss={name}")) == 0
+    assert called("apptainer")[7:11] == ["--set", f"loss={name}", "-o", str(Path(name).absolute())]
     assert not Path("harm").exists()
 
 
@@ -149,6 +150,24 @@ def test_a_time_limit_that_leaves_time_is_taken(time, printed):
 def test_what_run_would_not_understand_is_refused_before_it_waits_in_a_queue(here, capsys):
     assert app(["slurm", "run", "--", "--lamda", "0.5"]) == 2
     assert "did you mean --lambda" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--preset", "margin"], "unknown preset 'margin'"),
+        (["--model", "logistics"], "logistics"),
+        (["--lambda", "0.4:x"], "'x' in the axis"),
+        (["sweep.toml"], "sweep.toml does not exist"),
+    ],
+)
+def test_a_sweep_that_does_not_exist_is_refused_before_it_waits_in_a_queue(arguments, said, here, capsys):
+    assert app(["slurm", "run", "--", *arguments]) == 2
+    assert said in capsys.readouterr().err
+
+
+def test_a_model_that_only_a_container_holds_is_for_the_job_to_see(printed):
+    assert "--model=far.away:Model" in printed("run", "--container", "x.sif", "--", "--model=far.away:Model")
 
 
 @pytest.mark.parametrize(

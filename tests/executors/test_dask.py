@@ -1,12 +1,13 @@
 """Chunks on a real Dask cluster whose workers raise, die and hang."""
 
+import errno
 import os
 import random
 import signal
 import subprocess
 import sys
 import time
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -77,6 +78,16 @@ def test_a_worker_keeps_to_the_programs_it_has_and_leaves_others_theirs():
     given = [crew._chosen(worker).family.tasks[0].model.d for worker in "abaabb"]
     assert given == [3, 4, 3, 5, 4, 5]
     assert crew._chosen("a") is None
+
+
+def test_a_store_that_cannot_be_asked_is_no_lost_scheduler(monkeypatch):
+    def unasked():
+        raise OSError(errno.EIO, "Input/output error")
+        yield
+
+    monkeypatch.setattr(Dask, "_client", lambda _: nullcontext(SimpleNamespace(nthreads=lambda: ["a"])))
+    with pytest.raises(OSError, match="Input/output error"):
+        list(Dask()(same_chunk, unasked(), print))
 
 
 def test_a_family_is_packed_once_and_unpacked_once_for_all_of_its_chunks():
