@@ -58,8 +58,14 @@ def chunk_rows(text: str | None) -> int:
     return rows
 
 
-def every(text: str) -> float:
-    """Return the seconds between two states of what is under way."""
+def every(text: str | None, executor: str) -> float:
+    """Return the seconds between two states of what is under way, which only this process keeps."""
+    from sweepjax.run import EVERY  # noqa: PLC0415
+
+    if text is None:
+        return EVERY
+    if executor != "local":
+        raise ValueError(f"--checkpoint means nothing to the executor {executor!r}; leave it out")
     seconds = value("--checkpoint", text, float)
     if not seconds >= 0:
         raise ValueError(f"--checkpoint {text} is not allowed; give seconds, or 0 to keep nothing of what is under way")

@@ -55,8 +55,8 @@ def run(  # noqa: PLR0913, PLR0917  one parameter an option
     batch: Annotated[str, typer.Option(metavar="auto|B", help="Lanes in flight per device.")] = "auto",
     chunk: Annotated[str | None, typer.Option(metavar="ROWS", help="Rows computed and stored at a time.")] = None,
     checkpoint: Annotated[
-        str, typer.Option(metavar="SECONDS", help="How often what is under way is kept; 0: never.")
-    ] = "60",
+        str | None, typer.Option(metavar="SECONDS", help="How often rows under way are kept; default 60, 0: never.")
+    ] = None,
     device: Annotated[
         str | None,
         _complete.option("--device", "cpu|gpu|tpu", "Default: the fastest there is.", lambda: [*_how.DEVICES]),
@@ -100,7 +100,7 @@ def asked(options: dict[str, Any]) -> tuple["Sweep", _how.How, Path | None]:
         execute=_how.executor(options["executor"], workers),
         part=_how.part(options["part"]),
         chunk=_how.chunk_rows(options["chunk"]),
-        every=_how.every(options["checkpoint"]),
+        every=_how.every(options["checkpoint"], options["executor"]),
         target=None if adaptive else _how.target(options["target_se"], options["max_realizations"], sweep),
     )
     if adaptive:

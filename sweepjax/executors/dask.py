@@ -62,9 +62,8 @@ class Dask:
             except OSError as error:
                 if error is source.error:
                     raise
-                where = self.scheduler or "of this run"
-                advice = "finished rows are safe, so start it again and then run the same command"
-                raise ConnectionError(f"the Dask scheduler {where} is gone; {advice}") from None
+                gone = f"the Dask scheduler {self.scheduler or 'of this run'} is gone; finished rows are safe"
+                raise ConnectionError(f"{gone}, so start it again and run the same command") from None
 
     @contextmanager
     def _client(self) -> Iterator[Any]:
@@ -211,8 +210,8 @@ class _Crew:
         except CancelledError:
             return self._send(_Attempt(attempt.chunk, attempt.failed_on))
         except KilledWorker as error:
-            last = error.last_worker.address
-            return Failed(f"every time its worker died, the last at {last}", error.allowed_failures + 1)
+            why = f"every time its worker died, the last at {error.last_worker.address}"
+            return Failed(why, error.allowed_failures + 1)
         except Exception as error:
             if future.status == "pending":  # it is not: there was no worker to do so at that moment
                 future.cancel()

@@ -90,6 +90,12 @@ def test_a_store_that_cannot_be_asked_is_no_lost_scheduler(monkeypatch):
         list(Dask()(same_chunk, unasked(), print))
 
 
+def test_states_of_rows_under_way_are_for_this_process_to_keep(here, capsys):
+    assert app([*SWEEP, "--executor", "dask", "--checkpoint", "30", "-o", "a"]) == 2
+    assert "--checkpoint means nothing to the executor 'dask'; leave it out" in capsys.readouterr().err
+    assert not Path("a").exists()
+
+
 def test_a_family_is_packed_once_and_unpacked_once_for_all_of_its_chunks():
     sent = []
     client = SimpleNamespace(submit=lambda work, *task, **where: sent.append(task) or Sent(str(len(sent))))
