@@ -19,7 +19,7 @@ CURVES = ["time", "conformal_time", "s_norm", "bias_ratio"]
 trainings, limits, out = sys.argv[1:]
 rows = scan([trainings]).to_table(columns=["lam", "sigma", "loss", *DATASET, *CURVES]).to_pandas()
 lines = []
-for lam, group in with_limits(rows, scan([limits])).groupby("lam"):
+for lam, group in with_limits(rows, scan([limits]), scan([trainings])).groupby("lam"):
     losses = {row["loss"]: row for row in group.to_dict("records")}
     flow, plain = losses["logistic"], losses["exponential"]
     free = CubicSpline(np.log(plain["conformal_time"][1:]), plain["s_norm"][1:], extrapolate=False)

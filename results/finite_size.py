@@ -1,4 +1,8 @@
-"""Medians of ‖S_∞‖ and the margin against their laws at each N, which have no free number: FILE.csv DIR..."""
+"""Medians of ‖S_∞‖ and the margin against their laws at each N, which have no free number: FILE.csv TRENDS.csv DIR...
+
+TRENDS.csv says with which power of N the ratios at λ = 1/2 grow, with all sizes and without the largest: 0 is
+agreement. Least squares of log ratio against log N, weighted by the 95 % intervals, which alone give its error.
+"""
 
 import sys
 
@@ -15,7 +19,19 @@ LAWS = {
     "margin": lambda lam, n: margin_median(lam, n=n),
 }
 
-out, *directories = sys.argv[1:]
+WIDTH = 2 * 1.96  # of a 95 % interval, in standard errors
+
+
+def trend(table):
+    """Return the exponent of the ratios in N, and its standard error."""
+    weights = (WIDTH / np.log(table["ratio_high"] / table["ratio_low"])) ** 2
+    log_n = np.log(table["n"])
+    log_n = log_n - np.average(log_n, weights=weights)
+    spread = np.sum(weights * log_n**2)
+    return {"exponent": np.sum(weights * log_n * np.log(table["ratio"])) / spread, "se": spread**-0.5}
+
+
+out, trends, *directories = sys.argv[1:]
 rows = scan(directories)
 table = Mean(column="s_norm,margin", quantiles="75,99", sketch=65_535)(rows).query("kept >= 20")
 table = table[
@@ -35,5 +51,12 @@ table["n_excess_se"] = (table["n"] * table["se"]).where(beyond)
 kept = ["column", "n", "lam", "kept", "median", "law", "ratio", "ratio_low", "ratio_high", "holds"]
 table = table[[*kept, "tail_exponent", "n_excess", "n_excess_se"]].sort_values(["column", "n", "lam"])
 table.to_csv(out, index=False, float_format="%.6g")
+lines = [
+    {"column": column, "largest_n": group["n"].iloc[sizes - 1]} | trend(group.head(sizes))
+    for column, group in table[table["lam"] == 0.5].groupby("column")
+    for sizes in (len(group) - 1, len(group))
+    if sizes > 1
+]
+pd.DataFrame(lines).to_csv(trends, index=False, float_format="%.6g")
 for (column, critical), group in table.groupby(["column", table["lam"] == 0.5]):
     print(f"{column}, λ {'=' if critical else '≠'} 1/2: {group['holds'].sum()} of {len(group)} medians hold the law")

@@ -1,5 +1,8 @@
 """What the pages of results/ say is what results/ holds, and `results/rebuild.py` does what it says."""
 
+import ast
+import importlib
+import inspect
 import re
 import runpy
 import shutil
@@ -150,3 +153,38 @@ def test_a_name_that_nothing_is_written_to_is_refused_with_those_there_are(folde
     told = rebuilt(folder, "tables")
     assert told.returncode == 1
     assert "writes to tables; choose of: run, table" in told.stderr
+
+
+def imported(tree):
+    """What a script has from the package, by the names that it gives them."""
+    names = {}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom) and str(node.module).startswith("sweepjax"):
+            module = importlib.import_module(node.module)
+            for alias in node.names:
+                below = f"{node.module}.{alias.name}"
+                found = getattr(module, alias.name, None) or importlib.import_module(below)
+                names[alias.asname or alias.name] = found
+        if isinstance(node, ast.Import):
+            names |= {each.asname: importlib.import_module(each.name) for each in node.names if each.name == "sweepjax"}
+    return names
+
+
+def called(call, names):
+    """What a call calls, if it is from the package."""
+    match call.func:
+        case ast.Name(id=name):
+            return names.get(name)
+        case ast.Attribute(value=ast.Name(id=name), attr=attribute) if name in names:
+            return getattr(names[name], attribute)
+    return None
+
+
+@pytest.mark.parametrize("script", sorted(RESULTS.glob("*.py")), ids=lambda script: script.stem)
+def test_a_script_calls_the_package_as_it_is_to_be_called(script):
+    tree = ast.parse(script.read_text())
+    names = imported(tree)
+    for call in (node for node in ast.walk(tree) if isinstance(node, ast.Call)):
+        plain = not any(isinstance(each, ast.Starred) for each in call.args) and all(each.arg for each in call.keywords)
+        if plain and (function := called(call, names)):
+            inspect.signature(function).bind(*call.args, **{each.arg: each.value for each in call.keywords})

@@ -120,6 +120,7 @@ def test_a_device_keeps_the_programs_that_were_used_last(monkeypatch):
     assert gone() is None
 
 
+@pytest.mark.slow
 def test_more_families_than_programs_are_kept_give_the_same_rows(monkeypatch):
     sweep = PROBE.replaced(n="20,22,24", lam="0.5", realizations=4)
     monkeypatch.setattr(programs, "_programs", {})

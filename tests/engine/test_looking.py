@@ -16,7 +16,7 @@ def found(*, lanes=1, **options):
     return row
 
 
-@pytest.mark.parametrize("lanes", [1, 2])
+@pytest.mark.parametrize("lanes", [1, pytest.param(2, marks=pytest.mark.slow)])
 def test_a_row_that_is_ended_where_it_is_right_knows_that_it_was(lanes):
     row = found(lanes=lanes, record="0,251,300", stop="right>=1")
     assert (row["stopped"], row["t_right"]) == (True, 251)

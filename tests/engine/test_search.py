@@ -14,7 +14,7 @@ def steps(number):
     return 0 if number == 1 else 1 + steps(3 * number + 1 if number % 2 else number // 2)
 
 
-@pytest.mark.parametrize("lanes", [1, 8])
+@pytest.mark.parametrize("lanes", [pytest.param(1, marks=pytest.mark.slow), 8])
 def test_every_row_is_searched_to_its_own_end(lanes):
     frame = sj.run(Sweep.from_toml(OPTIONS | TRAINED), engine=Engine(lanes=lanes))
     assert len(frame) == 80

@@ -85,6 +85,7 @@ def test_the_corrected_mode_agrees_with_every_step_taken(sigma, rate, d):
     assert (np.linalg.norm(short["s"] - full["s"], axis=1) / scale).max() < 2e-5
 
 
+@pytest.mark.slow
 def test_the_correction_matters():
     # Without it the flow is off by the learning rate, not by its square.
     x, steps = points(40, 16), [0, 1, 2, 3, 4, 20_000]

@@ -64,7 +64,7 @@ def test_a_time_beyond_the_range_of_float32_is_reached():
     np.testing.assert_allclose(record["b"][1:], -np.log(times[1:]), rtol=5e-3)
 
 
-@pytest.mark.parametrize("lam", [0.3, 0.45, 0.6, 0.9])
+@pytest.mark.parametrize("lam", [0.3, *(pytest.param(lam, marks=pytest.mark.slow) for lam in (0.45, 0.6)), 0.9])
 def test_two_points_follow_their_closed_form(lam):
     x = np.array([[-1.0], [1 - 2 * lam]], dtype=np.float64)
     times = np.concatenate([[0], np.logspace(-1, 6, 159)])
