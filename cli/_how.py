@@ -58,14 +58,15 @@ def chunk_rows(text: str | None) -> int:
     return rows
 
 
-def every(text: str | None, executor: str) -> float:
+def every(text: str | None, execute: "Executor") -> float:
     """Return the seconds between two states of what is under way, which only this process keeps."""
+    from sweepjax.executors.local import Local  # noqa: PLC0415
     from sweepjax.run import EVERY  # noqa: PLC0415
 
     if text is None:
         return EVERY
-    if executor != "local":
-        raise ValueError(f"--checkpoint means nothing to the executor {executor!r}; leave it out")
+    if not isinstance(execute, Local):
+        raise ValueError("--checkpoint is for rows that this process computes, not for another executor; leave it out")
     seconds = value("--checkpoint", text, float)
     if not seconds >= 0:
         raise ValueError(f"--checkpoint {text} is not allowed; give seconds, or 0 to keep nothing of what is under way")

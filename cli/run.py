@@ -93,14 +93,15 @@ def run(  # noqa: PLR0913, PLR0917  one parameter an option
 
 def asked(options: dict[str, Any]) -> tuple["Sweep", _how.How, Path | None]:
     """Return the sweep that the options of `run` describe, how it is to be computed, and where it is to be kept."""
-    sweep, workers = described(options), {name: options[name] for name in ("scheduler", "workers", "device")}
+    sweep, workers = asked_sweep(options), {name: options[name] for name in ("scheduler", "workers", "device")}
+    execute = _how.executor(options["executor"], workers)
     adaptive = _how.is_adaptive(options, sweep)
     how = _how.How(
         engine=_how.engine(options["batch"], options["device"]),
-        execute=_how.executor(options["executor"], workers),
+        execute=execute,
         part=_how.part(options["part"]),
         chunk=_how.chunk_rows(options["chunk"]),
-        every=_how.every(options["checkpoint"], options["executor"]),
+        every=_how.every(options["checkpoint"], execute),
         target=None if adaptive else _how.target(options["target_se"], options["max_realizations"], sweep),
     )
     if adaptive:
@@ -110,7 +111,7 @@ def asked(options: dict[str, Any]) -> tuple["Sweep", _how.How, Path | None]:
     return sweep, how, options["out"] and Path(options["out"])
 
 
-def described(options: dict[str, Any]) -> "Sweep":
+def asked_sweep(options: dict[str, Any]) -> "Sweep":
     """Return the sweep that the options of `run` describe."""
     from sweepjax.sweep.adaptive import uncounted  # noqa: PLC0415
 

@@ -7,7 +7,7 @@ import typer
 
 from . import _complete
 from ._options import value
-from .run import described, parsed
+from .run import asked_sweep, parsed
 
 if TYPE_CHECKING:
     from sweepjax.batch import Request
@@ -91,11 +91,14 @@ def _understood(arguments: list[str], request: "Request") -> list[str]:
     for name, option, usual in (("part", "--part", "1/1"), ("out", "-o", None), ("plan", "--plan", False)):
         if options[name] != usual:
             raise ValueError(f"{option} among the arguments of `run` is for the script to say; leave it out")
+    for name in ("executor", "scheduler", "workers", "checkpoint") if request.workers else ():
+        if options[name] not in (None, "local"):
+            raise ValueError(f"--{name} among the arguments of `run` does not go with --dask; leave one of them out")
     for name in ("target_se", "adaptive"):
         if options[name] is not None:
             _check_alone(f"--{name.replace('_', '-')}", request.parts)
     if not request.container:
-        _check_alone_if_adaptive(described(options), "the sweep", request.parts)
+        _check_alone_if_adaptive(asked_sweep(options), "the sweep", request.parts)
     return arguments
 
 

@@ -40,18 +40,12 @@ table["b"] = -rise(values["b"]) * (1 + square)
 table["s_norm"] = rise(values["s_norm"]) * (1 + square) / np.sqrt(square)
 if "conformal_time" in values:
     table["conformal_time"] = rise(np.log(values["conformal_time"])) * (1 + square) / square
-
-
-def kappa_squared(lam, sigma):
-    """Return the square of the margin of infinite datasets."""
-    return float(margin(lam)) ** 2 * float(sigma.iloc[0]) ** 2
-
-
 lines = []
 for lam, group in table.groupby("lam"):
     line = {"lam": lam, "rows": len(group)}
     for name in ("margin_squared", *values):
         line |= Quantiles.of(group[name].to_numpy(float), 4096).median(name)
-    line["b_by_kappa"] = line["b"] * (1 + kappa_squared(lam, group["sigma"])) / (1 + line["margin_squared"])
+    kappa = float(margin(lam)) * group["sigma"].iloc[0]
+    line["b_by_kappa"] = line["b"] * (1 + kappa**2) / (1 + line["margin_squared"])
     lines.append(line)
 pd.DataFrame(lines).to_csv(out, index=False, float_format="%.6g")

@@ -210,8 +210,8 @@ class _Crew:
         except CancelledError:
             return self._send(_Attempt(attempt.chunk, attempt.failed_on))
         except KilledWorker as error:
-            why = f"every time its worker died, the last at {error.last_worker.address}"
-            return Failed(why, error.allowed_failures + 1)
+            last = error.last_worker.address
+            return Failed(f"every time its worker died, the last at {last}", error.allowed_failures + 1)
         except Exception as error:
             if future.status == "pending":  # it is not: there was no worker to do so at that moment
                 future.cancel()

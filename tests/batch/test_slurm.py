@@ -49,6 +49,8 @@ def test_the_number_of_parts_does_not_depend_on_which_are_submitted(printed):
     "name", ["two words", "it's", '"quoted"', "$(touch harm)", "`touch harm`", "a\nb", "-x", "*", "{a}"]
 )
 def test_any_name_reaches_run_as_it_is(name, printed, tools):
+    assert executed(printed("--", name, *POINT)) == 0
+    assert called("sweepjax")[-4:-2] == ["-o", str(Path(name).absolute())]
     tools("apptainer", "exit 0")
     assert executed(printed("--container", "x.sif", "--", name, "--set", f"loss={name}")) == 0
     assert called("apptainer")[7:11] == ["--set", f"loss={name}", "-o", str(Path(name).absolute())]
@@ -190,6 +192,17 @@ def test_a_directory_that_is_adaptive_has_no_parts(here, capsys):
     assert app(["slurm", "run"]) == 0
     assert app(["slurm", "run", "--parts", "2"]) == 2
     assert "run is adaptive, and needs the rows of every part" in capsys.readouterr().err
+    assert app(["slurm", "new", "--", "run/_sweep.toml"]) == 0
+    assert app(["slurm", "new", "--parts", "2", "--", "run/_sweep.toml"]) == 2
+    assert "the sweep is adaptive, and needs the rows of every part" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "given", [["--checkpoint", "9"], ["--executor", "dask"], ["--workers", "2"]], ids=lambda g: g[0]
+)
+def test_what_dask_would_be_told_twice_or_cannot_do_is_refused_before_it_waits_in_a_queue(given, here, capsys):
+    assert app(["slurm", "run", "--dask", "2", "--", *POINT, *given]) == 2
+    assert f"{given[0]} among the arguments of `run` does not go with --dask" in capsys.readouterr().err
 
 
 def test_a_new_directory_needs_a_sweep(here, capsys):

@@ -92,7 +92,10 @@ def test_a_store_that_cannot_be_asked_is_no_lost_scheduler(monkeypatch):
 
 def test_states_of_rows_under_way_are_for_this_process_to_keep(here, capsys):
     assert app([*SWEEP, "--executor", "dask", "--checkpoint", "30", "-o", "a"]) == 2
-    assert "--checkpoint means nothing to the executor 'dask'; leave it out" in capsys.readouterr().err
+    assert (
+        "--checkpoint is for rows that this process computes, not for another executor; leave it out"
+        in capsys.readouterr().err
+    )
     assert not Path("a").exists()
 
 
