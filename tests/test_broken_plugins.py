@@ -451,6 +451,12 @@ def test_a_minibatch_that_the_model_cannot_draw_is_refused(capsys):
     refused(code, sentence, "mine.py:7: model Q lacks batch, which is needed here; batch(key, data, size) is to draw")
 
 
+def test_a_minibatch_of_a_later_size_is_tried_too(capsys):
+    code, sentence = called(RUN, MODEL, capsys, "--set batch_size=0,2")
+    refused(code, sentence, "mine.py:7: model Q lacks batch, which is needed here")
+    assert not Path("out").exists()
+
+
 TRAINED = "run --n 10 --lambda 0.5 --until 2 --record 2 --realizations 1 -o out"
 
 

@@ -28,7 +28,7 @@ from sweepjax.sweep.stop import Stop
 from sweepjax.sweep.sweep import Sweep
 from sweepjax.types import Moment, Problem, Task, Trajectory, field_types
 
-TRIED = 64  # families whose models are tried, each of other shapes
+TRIED = 64  # families that are tried, each of other shapes
 TIME: Any = jax.ShapeDtypeStruct((), np.float64)
 
 
@@ -41,25 +41,29 @@ class Source(NamedTuple):
 
 
 def check(sweep: Sweep) -> None:
-    """Try the plug-ins of a sweep that are from outside: all of them in its first family, the model in others too.
+    """Try the plug-ins of a sweep that are from outside: all of them in its first family, those with shapes in others.
 
     Raises:
         ValueError: one of them fails, or returns what cannot be used; or fields of a model do not fit each other.
     """
     if hasattr(sweep.model_class, "check"):
-        for family in islice(sweep.families(), TRIED):
+        for family in sweep.families():
             family.tasks[0].model.check()
-    if not (sweep.observables or sweep.stop or outside(sweep.model_class) or outside(sweep.solver_class)):
+    theirs, task, tried = outside(sweep.model_class) or outside(sweep.solver_class), None, set[Any]()
+    if not (sweep.observables or sweep.stop or theirs):
         return
-    task: Task | None = None
     try:
         with settled():
-            for family in islice(sweep.families(), TRIED if outside(sweep.model_class) else 1):
+            for family in islice(sweep.families(), TRIED if theirs else 1):
                 first, task = task is None, family.tasks[0]
                 problem, sources = _of_model(task)
+                if (shape := jax.tree.structure(task.solver)) in tried:
+                    continue
+                tried.add(shape)
+                sources.append(_of_solver(task, problem))
                 if first:
                     seen = [*_of_facts(task, problem), *_of_observables(task, problem)]
-                    found = [*_labels(task), *sources, _of_solver(task, problem), *seen]
+                    found = [*_labels(task), *sources, *seen]
                     _check_names(found)
                     _check_stop(task, problem)
                     check_padding(task)
@@ -138,12 +142,8 @@ def _of_solver(task: Task, problem: Problem) -> Source:
         after = stages.traced(lambda solver, *rest, k=number: solver.stages[k](*rest), solver, problem, state, TIME)
         if outside(cls):  # ours may return a wider integer where the pool keeps a narrow one
             alike(stages, after, state, "the state of init")
-    scalar(
-        Method("solvers", cls, "waits"),
-        Method("solvers", cls, "waits").shapes(solver, state, TIME),
-        jnp.integer,
-        "a whole number",
-    )
+    waits = Method("solvers", cls, "waits")
+    scalar(waits, waits.shapes(solver, state, TIME), jnp.integer, "a whole number")
     if solver.clock != "none":
         params = Method("solvers", cls, "params")
         alike(params, params.shapes(solver, problem, state, TIME), problem.start, "the start of the model")

@@ -19,7 +19,7 @@ from sweepjax.types import Columns, Problem, Stage
 PLACES = 256  # times at which a flow is looked at, evenly in the logarithm
 EARLY, LATE = 1e-3, 40.0  # the first and the last, over the fastest and the slowest relaxation
 HALVINGS = 40  # to find a time between two of them
-MOST_STEPS = 100_000  # of a flow with a penalty, which rests long before
+MOST_STEPS = 100_000  # of a flow with a penalty; of one that goes on the end is not known
 BLOCK = 4  # steps of one visit
 FORESEE, WALK, TURN, CROSS, DONE = range(5)
 
@@ -32,13 +32,15 @@ class Sought(NamedTuple):
     right: Bool[Array, ""]  # whether fresh inputs are right at the end of the path
     due: Bool[Array, "2"]  # what was first right in the last step, but is not looked for yet
     times: Float[Array, "2"]
+    known: Bool[Array, ""]  # whether the end of the path is that of the flow
 
 
 class FirstCrossings:
     """The first times at which nothing is wrong on the samples (`t_train`), and on fresh inputs (`t_test`).
 
     The model says by `heights(params, data)` what is not negative there. A draw generalizes where nothing is wrong in
-    the end; only such a draw has a time to generalize.
+    the end; only such a draw has a time to generalize. Where the flow does not rest within MOST_STEPS the end is not
+    known, and both are NULL.
     """
 
     clock: ClassVar[Literal["time", "step", "none"]] = "none"
@@ -52,18 +54,18 @@ class FirstCrossings:
         right = problem.model.heights(theta, problem.data) >= 0
         first = jnp.where(loss.strength > 0, WALK, FORESEE).astype(jnp.int32)
         path = orthants.start(loss, theta)
-        return Sought(first, path, right[1], jnp.zeros_like(right), jnp.where(right, 0.0, jnp.inf))
+        return Sought(first, path, right[1], jnp.zeros_like(right), jnp.where(right, 0.0, jnp.inf), first < 0)
 
     def waits(self, state: Sought, until: Float[Array, ""]) -> Int[Array, ""]:
         return state.waits
 
     def info(self, problem: Problem, state: Sought) -> Columns:
-        t_train, t_test = state.times
+        (t_train, t_test), generalizes = state.times, state.right & state.known
         return {
-            "generalizes": state.right,
+            "generalizes": (state.right, state.known),
             "t_train": _if(jnp.isfinite(t_train), t_train),
-            "t_test": _if(state.right, t_test),
-            "t_grok": _if(state.right, t_test - t_train),
+            "t_test": _if(generalizes, t_test),
+            "t_grok": _if(generalizes, t_test - t_train),
         }
 
     def _foresee(self, problem: Problem, state: Sought, until: Float[Array, ""]) -> Sought:
@@ -84,7 +86,8 @@ class FirstCrossings:
 
         first = jax.vmap(crossing)(jnp.arange(2), before)
         first = jnp.where(jnp.any(right, axis=0), first, jnp.inf)
-        return state._replace(waits=jnp.int32(DONE), right=right[-1, 1], times=jnp.where(right[0], 0.0, first))
+        times = jnp.where(right[0], 0.0, first)
+        return state._replace(waits=jnp.int32(DONE), right=right[-1, 1], times=times, known=state.waits >= 0)
 
     def _walk(self, problem: Problem, state: Sought, until: Float[Array, ""]) -> Sought:
         """Take the next steps, up to one in which something is first right or a sign changes."""
@@ -118,7 +121,7 @@ def _stepped(problem: Problem, state: Sought, path: orthants.Path) -> Sought:
 def _next(state: Sought) -> Sought:
     rests = state.path.resting | (state.path.steps >= MOST_STEPS)
     walks = jnp.where(jnp.any(state.due), CROSS, jnp.where(rests, DONE, WALK))
-    return state._replace(waits=jnp.where(state.path.turning, TURN, walks).astype(jnp.int32))
+    return state._replace(waits=jnp.where(state.path.turning, TURN, walks).astype(jnp.int32), known=state.path.resting)
 
 
 def _between(height: Callable[[Array], Array], early: Float[Array, ""], late: Float[Array, ""]) -> Float[Array, ""]:

@@ -110,7 +110,8 @@ class DiagonalNetwork:
         """The largest L2 margin, and the accuracy of its direction on fresh inputs."""
         fresh = _on_signs(self, data, data.margin) if self.task == "grok" else _on_gaussians(self, data, data.margin)
         margin = jnp.min(data.y * product(data.x, data.margin))
-        return {"largest_margin_l2": margin, "accuracy_l2": fresh["test_accuracy"]}
+        found, exists = {"largest_margin_l2": margin, "accuracy_l2": fresh["test_accuracy"]}, jnp.isfinite(margin)
+        return {name: (jnp.where(exists, value, 0), exists) for name, value in found.items()}
 
     def absolute(self, relative: float) -> dict[str, float]:
         near = dict.fromkeys(("cosine_l2", "margin_l2", "margin_l1", "train_loss", "test_loss"), relative)

@@ -24,7 +24,7 @@ class Labelled(Regression):
 
     n: int = parameter(400, at_least=1, symbol="N")  # samples
     d: int = parameter(160, at_least=1)  # features
-    sigma: float = parameter(1.0, above=0, symbol="σ")  # deviation of a feature
+    sigma: float = parameter(1.0, at_least=1e-30, at_most=1e30, symbol="σ")  # deviation of a feature
     label_fraction: float = parameter(0.95, above=0, at_most=1, symbol="r")  # probability of the label -1
     loss: str = parameter("logistic", choices=("logistic", "exponential"), words=WORDS, draws=False)  # of a score
     init_norm: float = parameter(0.1, at_least=0, symbol="‖S₀‖")  # of S at the start

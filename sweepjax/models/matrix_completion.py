@@ -49,7 +49,7 @@ class MatrixCompletion:
     """
 
     d: int = parameter(20, at_least=2)  # rows, and columns, of the matrix
-    fraction: float = parameter(0.3, above=0, at_most=1)  # share of the entries that is observed
+    fraction: float = parameter(0.3, above=0, below=1)  # share of the entries that is observed
     alpha: float = parameter(10.0, above=0, symbol="α")  # U = V = αI at the start
     l2: float = parameter(0.01, at_least=0, symbol="λ")  # weight decay
     figures: ClassVar[tuple[str, ...]] = ("switch_collapse",)
@@ -58,7 +58,7 @@ class MatrixCompletion:
         index = jnp.arange(self.d, dtype=jnp.float64)
         place = jax.random.permutation(key, jnp.arange(self.d**2, dtype=jnp.int32)).reshape(self.d, self.d)
         # A little more than rounding errors, so that 0.3 of 400 entries are 120.
-        many = jnp.maximum(jnp.floor(self.fraction * self.d**2 * (1 + 1e-12)).astype(jnp.int32), 1)
+        many = jnp.clip(jnp.floor(self.fraction * self.d**2 * (1 + 1e-12)).astype(jnp.int32), 1, self.d**2 - 1)
         x = (jnp.outer(index, index) / self.d**2).astype(jnp.float32)
         return Entries(x, place < many, many)
 
@@ -74,10 +74,9 @@ class MatrixCompletion:
     def metrics(self, params: Factors, data: Entries) -> Columns:
         w = product(jax.tree.map(lambda leaf: leaf.astype(jnp.float64), params))
         errors = _errors(w, data)
-        unseen = jnp.maximum(data.x.size - data.many, 1)
         return {
             "train_loss": jnp.sum(errors * data.observed) / data.many,
-            "test_loss": jnp.sum(errors * ~data.observed) / unseen,
+            "test_loss": jnp.sum(errors * ~data.observed) / (data.x.size - data.many),
             "nuclear_norm": jnp.sum(jnp.abs(eigenvalues(w))),
             "relative_error": jnp.sqrt(jnp.sum(errors) / jnp.sum(data.x.astype(jnp.float64) ** 2)),
             "off_support": jnp.linalg.norm(w * ~(data.observed | data.observed.T)),
@@ -87,10 +86,9 @@ class MatrixCompletion:
     def facts(self, data: Entries) -> Columns:
         """The kernel fits observed entries and their mirror images, and leaves the others at 0."""
         unknown = ~(data.observed | data.observed.T)
-        unseen = jnp.maximum(data.x.size - data.many, 1)
         exact = data.x.astype(jnp.float64)
         return {
-            "kernel_plateau": jnp.sum(exact**2 * unknown) / unseen,
+            "kernel_plateau": jnp.sum(exact**2 * unknown) / (data.x.size - data.many),
             "true_nuclear_norm": jnp.trace(exact),
             "observed": data.many,
         }

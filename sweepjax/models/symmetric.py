@@ -29,7 +29,7 @@ class Symmetric(Regression):
 
     n: int = parameter(400, at_least=1, symbol="N")  # samples
     d: int = parameter(160, at_least=1)  # features
-    sigma: float = parameter(1.0, above=0, symbol="σ")  # geometric mean of the deviations
+    sigma: float = parameter(1.0, at_least=1e-30, at_most=1e30, symbol="σ")  # geometric mean of the deviations
     anisotropy: float = parameter(10.0, at_least=1)  # largest deviation over the smallest
     mixture: float = parameter(0.0, at_least=0)  # distance of either mean from the origin
     loss: str = parameter("logistic", choices=("logistic", "exponential"), words=WORDS, draws=False)  # of a score
@@ -55,5 +55,5 @@ class Symmetric(Regression):
         return data.x
 
     def _deviations(self) -> Float[Array, " d"]:
-        place = 0.5 - jnp.arange(self.d, dtype=jnp.float64) / max(self.d - 1, 1)
+        place = 0.5 - jnp.arange(self.d, dtype=jnp.float64) / (self.d - 1) if self.d > 1 else jnp.zeros(1)
         return self.sigma * jnp.asarray(self.anisotropy, dtype=jnp.float64) ** place

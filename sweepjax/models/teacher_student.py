@@ -53,6 +53,7 @@ class TeacherStudent:
     tolerance: float = parameter(0.01, above=0)  # square error below which a sample is right
     figures: ClassVar[tuple[str, ...]] = ("curves",)
     word: ClassVar[str] = "student"
+    overrides: ClassVar[tuple[str, ...]] = ("tolerance",)
 
     def sample(self, key: Key[Array, ""]) -> Pairs:
         teacher, points = jax.random.split(key)

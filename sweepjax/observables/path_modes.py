@@ -30,8 +30,9 @@ class PathModes:
         return ravel_pytree(moment.params)[0]
 
     def finish(self, problem: Problem, trajectory: Trajectory) -> Float[Array, "t 4"]:
-        path = trajectory.kept.astype(jnp.float64)
-        path = path - path[0]
+        kept = trajectory.kept.astype(jnp.float64)
+        there = jnp.all(jnp.isfinite(kept), axis=1)
+        path = jnp.where(there[:, None], kept - kept[0], 0)
         products, places = path @ path.T, jnp.arange(len(path))
 
         def shares(now: Array) -> Float[Array, "4"]:
@@ -39,7 +40,7 @@ class PathModes:
             about_last = jnp.zeros_like(used).at[now].set(1)
             return jnp.concatenate([_shares(products, used, about) for about in (about_last, used / jnp.sum(used))])
 
-        return jax.lax.map(shares, places)
+        return jnp.where(there[:, None], jax.lax.map(shares, places), jnp.nan)
 
     def absolute(self, relative: float) -> float:
         return 10 * relative

@@ -19,7 +19,7 @@ class StepCosine:
         return ravel_pytree(moment.params)[0]
 
     def finish(self, problem: Problem, trajectory: Trajectory) -> Float[Array, " t"]:
-        steps = jnp.diff(trajectory.kept, axis=0)
+        steps = jnp.diff(trajectory.kept.astype(jnp.float64), axis=0)
         directions = steps / jnp.linalg.norm(steps, axis=1, keepdims=True)
         turns = jnp.sum(directions[:-1] * directions[1:], axis=1)
         return jnp.full(len(steps) + 1, jnp.nan, dtype=turns.dtype).at[1:-1].set(turns)

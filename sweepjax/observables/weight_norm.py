@@ -12,4 +12,4 @@ class WeightNorm:
     """Euclidean norm ‖θ‖ of all parameters together, biases included."""
 
     def measure(self, problem: Problem, moment: Moment) -> Float[Array, ""]:
-        return jnp.linalg.norm(ravel_pytree(moment.params)[0])
+        return jnp.linalg.norm(ravel_pytree(moment.params)[0].astype(jnp.float64))

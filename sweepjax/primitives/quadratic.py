@@ -40,7 +40,9 @@ def modes(loss: Quadratic, start: Theta) -> Modes:
 
 def moved(each: Modes, spans: Float[Array, " p"]) -> Theta:
     """Return the parameters after what `flow_spans` or `descent_spans` returns."""
-    return each.axes @ (each.start + _each(spans, each.speed) * each.speed)
+    # A mode that rests stays where it is, though its span may be infinite.
+    gone = jnp.where(each.speed == 0, 0, _each(spans, each.speed) * each.speed)
+    return each.axes @ (each.start + gone)
 
 
 def flow_spans(rates: Float[Array, " p"], time: Float[Array, ""]) -> Float[Array, " p"]:

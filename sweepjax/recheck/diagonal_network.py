@@ -30,7 +30,7 @@ def contradictions(row: Mapping[str, Any], model: Any, data: Any) -> Iterator[Co
         slope = -2 * (expit(-(x @ (u**2 - v**2))) / n) @ x
         return np.concatenate([u * slope, -v * slope]) + row["l2"] * y
 
-    nearest = nearest_point(x) if x.size <= MOST_MARGIN else None
+    nearest = nearest_point(x) if x.size <= MOST_MARGIN and row["largest_margin_l2"] is not None else None
     found = ((place, _columns(x, y, nearest)) for place, y in states(row, gradient, start, 4.0 * x.size))
     yield from unlike(row, found)
     if nearest:

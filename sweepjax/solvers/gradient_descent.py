@@ -124,8 +124,9 @@ class GradientDescent:
         """Compare the walk with the flow from the anchor; follow the flow from here if they agree."""
         flow, here = self._flow(problem), self._position(state.walk.step)
         foretold = integrate.interpolated(state.path, here)
-        deviation = integrate.relative(flow, foretold - state.walk.y, (state.walk.y, foretold)) * flow.tolerance
-        path = integrate.start(flow, here, state.walk.y)
+        ends, scale = (state.walk.y, foretold), state.path.scale
+        deviation = integrate.relative(flow, foretold - state.walk.y, ends, scale) * flow.tolerance
+        path = integrate.start(flow, here, state.walk.y, scale)
         return Corrected(state.walk, state.walk, path, deviation < self.tolerance, deviation)
 
     def _position(self, step: Array) -> Float[Array, ""]:

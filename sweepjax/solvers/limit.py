@@ -9,8 +9,9 @@ from collections.abc import Mapping
 from typing import Any, ClassVar, Literal
 
 import jax
+import jax.numpy as jnp
 from jax.custom_batching import sequential_vmap
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Bool, Float, Int
 
 from sweepjax.solvers._flat import alike
 from sweepjax.solvers._limit.answer import MARGIN_GAP, Answer, answer, columns
@@ -64,7 +65,12 @@ class Limit:
 
     def direction(self, x: Float[Array, "n d"]) -> Float[Array, " d"]:
         """Return S_∞ of the rows x or, where they are separable, the direction in which S grows."""
-        return _direction(x)
+        return _direction(x)[0]
+
+    def separator(self, x: Float[Array, "n d"]) -> Float[Array, " d"]:
+        """Return minus the direction of the largest margin of the rows x; nan where it is not certified."""
+        direction, certified = _direction(x)
+        return jnp.where(certified, direction, jnp.nan)
 
     def info(self, problem: Problem, state: State) -> Columns:
         return columns(problem.view, answer(problem.view, state))
@@ -83,9 +89,13 @@ def solve_limit(x: Float[Array, "n d"]) -> Answer:
 
 
 @sequential_vmap
-def _direction(x: Float[Array, "n d"]) -> Float[Array, " d"]:
-    """Solve one row after the other: side by side all would wait for the slowest."""
-    return solve_limit(x).direction
+def _direction(x: Float[Array, "n d"]) -> tuple[Float[Array, " d"], Bool[Array, ""]]:
+    """Return the direction of the rows, and whether it is a certified margin's.
+
+    One dataset is solved after the other: side by side all would wait for the slowest.
+    """
+    found = solve_limit(x)
+    return found.direction, found.separable & found.certified
 
 
 def _on_rows(stage: Any) -> Stage:

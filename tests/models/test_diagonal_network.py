@@ -1,14 +1,17 @@
 """The diagonal network: what is drawn, the reduction of its flow, and the numbers of the paper."""
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pyarrow.dataset as pds
 import pytest
+from sweepjax_cli import app
 from training import first_draw, metrics_at
 
 import sweepjax as sj
 from sweepjax.engine.redraw import dataset
 from sweepjax.models import _signs
+from sweepjax.models._hard_margin import hard_margin
 from sweepjax.models.diagonal_network import DiagonalNetwork
 from sweepjax.recheck.diagonal_network import contradictions, largest_l1_margin
 from sweepjax.recheck.limit import nearest_point
@@ -62,6 +65,29 @@ def test_labels_of_more_features_than_there_are_are_refused():
     with pytest.raises(ValueError, match="give a sparsity of at most 60"):
         DiagonalNetwork(**SMALL | {"sparsity": 61}).check()
     DiagonalNetwork(**SMALL | {"sparsity": 61, "task": "misgrok"}).check()
+
+
+def test_they_are_refused_however_many_sizes_come_before(here, capsys):
+    line = "run --model diagonal_network --solver adam --until 1 --set d=70 --set sparsity=1:71"
+    assert app(line.split()) == 2
+    assert "give a sparsity of at most 70" in capsys.readouterr().err
+    assert not list(here.iterdir())
+
+
+@pytest.mark.slow
+def test_what_no_direction_separates_has_no_largest_margin():
+    # Ties of an even number of signs are of one label, so that most of many samples cannot be separated.
+    options = SMALL | {"n": 96, "d": 20, "sparsity": 2, "realizations": 4}
+    frame = sj.run(model="diagonal_network", solver="adam", until=1.0, record="0,1", **options)
+    assert frame["largest_margin_l2"].isna().all()
+    assert frame["accuracy_l2"].isna().all()
+
+
+@pytest.mark.slow
+def test_equal_samples_have_the_margin_of_one():
+    x = jnp.array([[1.0, -1, 1, 1], [1, -1, 1, 1]])
+    with jax.enable_x64(True):
+        np.testing.assert_allclose(hard_margin(x.astype(jnp.float32)), x[0] / 2, atol=1e-6)
 
 
 @pytest.mark.slow

@@ -1,12 +1,14 @@
 """Linear students: rows against plain descent, their optimum, and the limit of many samples."""
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
 import sweepjax as sj
 from sweepjax.engine.rows import model_of
 from sweepjax.keys import realization_keys
+from sweepjax.primitives.quadratic import Quadratic, descent_spans, modes, moved
 from sweepjax.recheck.linear_regression import contradictions
 from sweepjax.reducers.grokking_time import GrokkingTime
 from sweepjax.store.rows import scan
@@ -146,3 +148,11 @@ def test_what_decay_does_at_d_400_is_that_of_the_specification(n, l2, train, end
     else:
         assert table["censored_test"].all()
         assert np.stack(sj.read(tmp_path)["test_accuracy"])[:, -1].mean() == pytest.approx(ends["accuracy"], rel=0.12)
+
+
+def test_a_mode_that_rests_stays_where_others_diverge():
+    with jax.enable_x64(True):
+        loss = Quadratic(jnp.diag(jnp.array([1.0, 5.0])), jnp.array([2.0, 5.0]))
+        each = modes(loss, jnp.array([0.0, 1.0]))  # the second component is at its minimum
+        theta = moved(each, descent_spans(each.rates, jnp.asarray(1.0), jnp.asarray(1e6)))
+    np.testing.assert_allclose(theta, [2.0, 1.0])

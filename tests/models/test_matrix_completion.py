@@ -44,7 +44,9 @@ def descent():
     return metrics_at(GradientDescent(learning_rate=0.01), training(), np.array(TIMES) / 0.01)
 
 
-@pytest.mark.parametrize(("d", "fraction", "many"), [(20, 0.3, 120), (97, 0.05, 470), (20, 1.0, 400), (20, 1e-9, 1)])
+@pytest.mark.parametrize(
+    ("d", "fraction", "many"), [(20, 0.3, 120), (97, 0.05, 470), (20, 0.9999999999999, 399), (20, 1e-9, 1)]
+)
 def test_the_number_of_observed_entries_is_rounded_down(d, fraction, many):
     data = draw(d=d, fraction=fraction)
     assert int(data.many) == many

@@ -4,11 +4,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from training import first_draw
 
 import sweepjax as sj
 from sweepjax.engine.engine import Engine
 from sweepjax.engine.rows import model_of
 from sweepjax.keys import realization_keys
+from sweepjax.models._first_crossings import MOST_STEPS, FirstCrossings, _next
 from sweepjax.models.perceptron_ball import PerceptronBall
 from sweepjax.recheck.perceptron_ball import contradictions, minimum
 from sweepjax.sweep.sweep import Sweep
@@ -255,3 +257,16 @@ def test_more_samples_and_a_wider_gap_make_more_draws_generalize():
     assert wide[1.5, 0.1] == 1
     assert wide[1.01, 1.0] == pytest.approx(0.146, abs=0.035)
     assert wide[1.01, 10.0] == pytest.approx(0.154, abs=0.035)
+
+
+def test_a_walk_that_is_cut_off_leaves_open_how_it_ends():
+    search = FirstCrossings()
+    with jax.enable_x64(True):
+        problem = first_draw(PerceptronBall(n=7, d=4, epsilon=1.5, l1=0.05))
+        begun = search.init(problem)
+        long, resting = (begun.path._replace(**what) for what in ({"steps": MOST_STEPS}, {"resting": np.True_}))
+        cut, ended = (_next(begun._replace(path=path, right=np.True_)) for path in (long, resting))
+        found = {True: search.info(problem, ended), False: search.info(problem, cut)}
+    for known, columns in found.items():
+        assert [bool(columns[name][1]) for name in ("generalizes", "t_test", "t_grok")] == [known] * 3
+    assert int(cut.waits) == int(ended.waits) == len(search.stages)

@@ -139,3 +139,13 @@ def test_at_the_size_of_the_paper_as_measured_before():
     frame = sj.run(**RUN, realizations=30, until=15.0, record="1,2,5,15")
     test = np.stack(frame["test_accuracy"]).mean(axis=0)[1:]
     np.testing.assert_allclose(test, [0.531, 0.888, 0.920, 0.960], atol=0.05)
+
+
+@pytest.mark.slow
+def test_the_flow_of_weights_of_any_size_is_that_of_short_steps():
+    options = {"model": "xor_relu", "n": 40, "n_test": 100, "d": 2000, "mu": 17.7, "width": 40}
+    steps = sj.run(**options, solver="gradient_descent", learning_rate=2.5e-17, until=1200, record="0,1200").iloc[0]
+    flow = sj.run(**options, solver="gradient_flow", until=3e-14, record="0,3e-14").iloc[0]
+    assert flow["converged"]
+    assert flow["feature_ratio"][-1] > 5 * flow["feature_ratio"][0]
+    assert flow["feature_ratio"][-1] == pytest.approx(steps["feature_ratio"][-1], rel=0.003)

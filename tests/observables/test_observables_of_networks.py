@@ -20,7 +20,9 @@ from sweepjax.observables.hjorth import Hjorth
 from sweepjax.observables.loss_slices import SHOWN, LossSlices
 from sweepjax.observables.path_modes import PathModes
 from sweepjax.observables.slingshots import Slingshots
+from sweepjax.observables.step_cosine import StepCosine
 from sweepjax.observables.step_distance import StepDistance
+from sweepjax.observables.weight_norm import WeightNorm
 from sweepjax.types import Moment, Problem, Trajectory
 
 TINY = QuadraticModular(p=3, width=4)
@@ -341,3 +343,22 @@ def test_a_barrier_lies_between_the_memorising_and_the_generalising_minimum(grok
     assert train_accuracy[2] == 1
     assert test_accuracy[2] < 0.2
     assert test_accuracy[4] > 0.98
+
+
+def test_modes_of_a_path_that_ended_are_those_of_what_there_is_of_it():
+    problem = training()
+    path = path_of(problem, 6)
+    nothing = jax.tree.map(lambda leaf: leaf * np.nan, path[0])
+    whole, found = (seen(PathModes(), problem, each) for each in (path, [*path[:4], nothing, nothing]))
+    np.testing.assert_allclose(found[:4], whole[:4], rtol=1e-9)
+    assert np.isnan(found[4:]).all()
+
+
+def test_weights_whose_squares_underflow_have_a_norm_and_directions():
+    problem = training()
+    start = jax.tree.map(lambda leaf: (leaf * 1e-25).astype(jnp.float32), problem.start)
+    norm = float(WeightNorm().measure(problem, Moment(jnp.float64(0), start, {})))
+    assert norm == pytest.approx(1e-25 * np.linalg.norm(ravel_pytree(problem.start)[0]), rel=1e-5)
+    kept = jnp.asarray([[0, 0], [1e-25, 0], [1e-25, 1e-25]], jnp.float32)
+    turns = StepCosine().finish(problem, Trajectory({}, {}, kept))
+    assert float(turns[1]) == pytest.approx(0, abs=1e-6)

@@ -110,20 +110,39 @@ def test_error_falls_with_the_tolerance():
     assert errors[0] > 5 * errors[1] > 25 * errors[2]
 
 
+def advanced(equation, start, until):
+    """The path of an equation from position 0 on, once it has reached another."""
+    stages = [lambda path, stage=stage: alike(stage(equation, path), path) for stage in integrate.STAGES]
+    return jax.jit(
+        lambda path: jax.lax.while_loop(
+            lambda path: integrate.waits(path, until) < len(stages),
+            lambda path: jax.lax.switch(integrate.waits(path, until), stages, path),
+            path,
+        )
+    )(integrate.start(equation, jnp.zeros(()), start))
+
+
+@pytest.mark.parametrize("size", [1.0, 1e-13])
+def test_errors_are_relative_however_small_the_parameters_and_the_times_are(size):
+    target = size * jnp.array([3.0, -2.0, 5.0])
+    rate = jnp.array([1.0, 2.0, 0.5]) / size
+    until = 2.0 * size
+    with jax.enable_x64(True):
+        equation = integrate.Equation(
+            lambda position, y: -rate * (y - target), lambda position, y, v: -rate * v, (1, 2), 1e-6
+        )
+        path = advanced(equation, size * jnp.ones(3), until)
+        y = np.asarray(integrate.interpolated(path, jnp.asarray(until)))
+    assert not path.failed
+    start, end = size * np.ones(3), np.asarray(target)
+    np.testing.assert_allclose(y, end + (start - end) * np.exp(-np.asarray(rate) * until), rtol=1e-5)
+
+
 def test_stiff_eigenvalues_neither_break_the_step_nor_cost_its_square():
     rates = jnp.array([1.0, 100.0, 1e4])
     with jax.enable_x64(True):
         equation = integrate.Equation(lambda position, y: -rates * y, lambda position, y, v: -rates * v, (3,), 1e-5)
-        path = integrate.start(equation, jnp.zeros(()), jnp.ones(3))
-        stages = [lambda path, stage=stage: alike(stage(equation, path), path) for stage in integrate.STAGES]
-        advanced = jax.jit(
-            lambda path: jax.lax.while_loop(
-                lambda path: integrate.waits(path, 5.0) < len(stages),
-                lambda path: jax.lax.switch(integrate.waits(path, 5.0), stages, path),
-                path,
-            )
-        )
-        path = advanced(path)
+        path = advanced(equation, jnp.ones(3), 5.0)
         y = np.asarray(integrate.interpolated(path, jnp.asarray(5.0)))
     assert y[0] == pytest.approx(np.exp(-5), rel=1e-2)
     assert abs(y[1]) < 1e-5

@@ -15,7 +15,7 @@ from sweepjax.engine.engine import Engine
 from sweepjax.engine.redraw import dataset
 from sweepjax.recheck.limit import minimiser as polished
 from sweepjax.run import run
-from sweepjax.solvers._limit import newton
+from sweepjax.solvers._limit import margin, newton
 from sweepjax.solvers._limit.certificates import convexity_needed, margin_bounds, separates, surrounds
 from sweepjax.solvers._limit.linear import factorise
 from sweepjax.solvers._limit.stages import rows_of
@@ -384,3 +384,12 @@ def test_the_hardest_draws_at_the_size_of_the_paper_are_decided(d, realization):
     found = solved(dataset(row | {"seed": 0, "realization": realization}).x)
     assert found["separable"]
     assert found["certified"]
+
+
+def test_a_bound_that_is_no_number_replaces_none():
+    def bounds(lower):
+        return margin.Margin(*(jnp.asarray(value) for value in (0.0, lower, 1.0, 3, 5)))
+
+    known, better, broken = bounds(0.9), bounds(0.99), bounds(np.nan)
+    for one, other, lower in ((known, broken, 0.9), (broken, known, 0.9), (known, better, 0.99), (better, known, 0.99)):
+        assert float(margin._better(one, other).lower) == pytest.approx(lower)

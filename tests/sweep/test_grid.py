@@ -297,7 +297,7 @@ def test_a_toml_line_that_means_nothing_is_refused_with_a_reason(line, reason):
 @pytest.mark.parametrize(
     ("options", "reason"),
     [
-        ({"sigma": -1}, "sigma = -1 is not allowed; give numbers above 0"),
+        ({"sigma": -1}, "sigma = -1 is not allowed; give numbers at least 1e-30"),
         ({"loss": "hinge"}, "loss = 'hinge' is not allowed; give one of: logistic, exponential"),
         ({"seed": 2**32}, "seed = 4294967296 is not allowed"),
         ({"seed": -1}, "seed = -1"),

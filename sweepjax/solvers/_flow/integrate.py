@@ -22,12 +22,13 @@ from sweepjax.solvers._flow.node import Node, Slope
 
 Tangent = Callable[[Array, Array, Array], Array]  # (position, y [p], v [p]) -> the slope's change along v, roughly
 
-SMALLEST_STEP = 1e-10
+SMALLEST_STEP = 1e-10  # relative to the position, where that is below 1
+EARLIEST = 1e-20  # no position counts as less
 FIRST_STEP = 0.1
 BLOCK = 4  # evaluations of a step of Chebyshev's in one visit
 REFRESH = 4  # steps between two looks at the largest eigenvalue
 CAUTION = 1.25  # a power iteration approaches it from below
-FLOOR = 1e-2  # errors are relative to the norm of a part, but to no less than this
+FLOOR = 1e-2  # errors are relative to the norm of a part, but to no less than this, or than all parts ever were
 CLEARLY = 0.8  # the share of the evaluations at which it is worth to change methods
 
 
@@ -46,6 +47,7 @@ class Path(NamedTuple):
     before: Node
     middle: Float[Array, " p"]  # y half-way between the two
     now: Node
+    scale: Float[Array, ""]  # the largest norm of y so far
     step: Float[Array, ""]
     stiff: Bool[Array, ""]  # the next step is one of Chebyshev's
     radius: Float[Array, ""]  # largest eigenvalue of the Jacobian, in absolute value
@@ -70,16 +72,17 @@ class Trial(NamedTuple):
     other_evaluations: Float[Array, ""]
 
 
-def start(equation: Equation, position: Float[Array, ""], y: Float[Array, " p"]) -> Path:
-    """Return the path that begins at `position` with y."""
+def start(
+    equation: Equation, position: Float[Array, ""], y: Float[Array, " p"], scale: Float[Array, ""] | float = 0.0
+) -> Path:
+    """Return the path that begins at `position` with y, whose norm has been as large as `scale` before."""
     position = position.astype(y.dtype)
     node = Node(position, y, equation.slope(position, y).astype(y.dtype))
     direction = jnp.cos(jnp.arange(y.size, dtype=y.dtype))
     zero, step = jnp.zeros((), dtype=jnp.int32), jnp.asarray(FIRST_STEP, y.dtype)
     inner = chebyshev.begin(node, step, chebyshev.FEWEST)
-    path = Path(
-        node, y, node, step, zero != 0, 0 * position, direction, inner, zero + 2, zero - 1, zero, zero + 1, zero != 0
-    )
+    largest, counts = jnp.maximum(jnp.linalg.norm(y), scale), (zero + 2, zero - 1, zero, zero + 1)
+    path = Path(node, y, node, largest, step, zero != 0, 0 * position, direction, inner, *counts, zero != 0)
     path = lax.fori_loop(0, 4, lambda _, path: look(equation, path), path)
     return path._replace(step=jnp.minimum(step, 1 / jnp.maximum(path.radius, 1)), looked=zero - 1)
 
@@ -110,8 +113,9 @@ def plain(equation: Equation, path: Path) -> Path:
     h, radius = _length(path)
     now = path.now
     end, middle, error = dormand_prince.dormand_prince_step(equation.slope, now, h)
-    own = relative(equation, error, (now.y, end.y))
-    other = h * jnp.clip(_factor(relative(equation, chebyshev.defect(h, now, end), (now.y, end.y)), 3), 0.01, 5)
+    own = relative(equation, error, (now.y, end.y), path.scale)
+    defect = relative(equation, chebyshev.defect(h, now, end), (now.y, end.y), path.scale)
+    other = h * jnp.clip(_factor(defect, 3), 0.01, 5)
     used = jnp.asarray(dormand_prince.EVALUATIONS, jnp.int32)
     return _tried(path, h, Trial(end, middle, own, _factor(own, 5), used, other, chebyshev.stages_for(other * radius)))
 
@@ -127,7 +131,7 @@ def stiff(equation: Equation, path: Path) -> Path:
     step = chebyshev.stage_of(equation.slope, now, h, most)
     inner = lax.fori_loop(path.within, last, step, inner)
     end = Node(now.position + h, inner.earlier, inner.slope)
-    error = relative(equation, chebyshev.defect(h, now, end), (now.y, end.y))
+    error = relative(equation, chebyshev.defect(h, now, end), (now.y, end.y), path.scale)
     other = jnp.minimum(5 * h, dormand_prince.STABLE / jnp.maximum(radius, 1e-100))
     used = jnp.asarray(dormand_prince.EVALUATIONS, h.dtype)
     tried = _tried(path, h, Trial(end, _half_way(h, now, end), error, _factor(error, 3), most, other, used))
@@ -155,11 +159,12 @@ def _tried(path: Path, h: Float[Array, ""], trial: Trial) -> Path:
         before=before,
         middle=middle,
         now=now,
+        scale=jnp.maximum(path.scale, jnp.linalg.norm(now.y)),
         step=jnp.where(change, trial.other_step, step),
         stiff=path.stiff ^ change,
         steps=path.steps + 1,
         evaluations=path.evaluations + trial.evaluations,
-        failed=~accepted & ~(step >= SMALLEST_STEP),
+        failed=~accepted & ~(step >= SMALLEST_STEP * jnp.clip(path.now.position, EARLIEST, 1)),
     )
 
 
@@ -168,13 +173,15 @@ def _factor(error: Float[Array, ""], order: int) -> Float[Array, ""]:
     return 0.8 * jnp.maximum(error, 1e-5) ** (-1 / order)
 
 
-def relative(equation: Equation, error: Float[Array, " p"], ends: tuple[Array, Array]) -> Float[Array, ""]:
-    """Return the largest error of a part in units of the tolerance."""
+def relative(
+    equation: Equation, error: Float[Array, " p"], ends: tuple[Array, Array], scale: Float[Array, ""]
+) -> Float[Array, ""]:
+    """Return the largest error of a part in units of the tolerance; `scale` is the largest norm of all parts so far."""
 
     def norms(y: Array) -> Array:
         return jnp.stack([jnp.linalg.norm(part) for part in jnp.split(y, _cuts(equation.parts))])
 
-    size = jnp.maximum(FLOOR, jnp.maximum(*map(norms, ends)))
+    size = jnp.maximum(jnp.clip(scale, 1e-300, FLOOR), jnp.maximum(*map(norms, ends)))
     return jnp.max(norms(error) / size) / equation.tolerance
 
 

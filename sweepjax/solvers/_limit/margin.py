@@ -151,6 +151,6 @@ def _bounded(y: Float[Array, "n d"], radius: Float[Array, ""], pair: Pair, facto
 
 def _better(one: Margin, other: Margin) -> Margin:
     """The one with the smaller gap; nan never wins."""
-    wins = ~(one.gap <= other.gap)
+    wins = ~(one.gap <= other.gap) & ~jnp.isnan(other.gap)
     chosen = Margin(*(jnp.where(wins, new, old) for old, new in zip(one, other, strict=True)))
     return chosen._replace(factors=other.factors)
