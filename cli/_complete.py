@@ -32,9 +32,10 @@ def presets() -> list[str]:
 
 def quantities() -> list[str]:
     """List what `theory` knows."""
+    from sweepjax.oracle import knowing  # noqa: PLC0415
     from sweepjax.theory.quantities import QUANTITIES  # noqa: PLC0415
 
-    return [*QUANTITIES]
+    return [*QUANTITIES, *knowing()]
 
 
 def observables(incomplete: str) -> list[str]:
@@ -68,9 +69,12 @@ def options(context: typer.Context) -> list[str]:
 
 
 def _named(context: typer.Context) -> dict[str, str]:
+    from sweepjax.plugins import names  # noqa: PLC0415
     from sweepjax.presets import preset  # noqa: PLC0415
     from sweepjax.sweep.sweep import Sweep  # noqa: PLC0415
 
-    given = context.params
+    words = [*context.args, context.params.get("quantity")]  # `theory` takes a model as an argument
+    given: dict[str, Any] = {"model": next((word for word in words if word in names("models")), None)}
+    given |= context.params
     base = preset(given["preset"]) if given.get("preset") else Sweep()
     return {kind: given.get(kind) or getattr(base, kind) for kind in ("model", "solver")}

@@ -16,7 +16,8 @@ from sweepjax.store.paths import of_a_bucket
 
 COMPLETE, FAULT, USAGE, UNFINISHED, CONFLICT, DAMAGED, INTERRUPTED = 0, 1, 2, 3, 4, 5, 130
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-RESUMABLE = "interrupted; run the same command again to go on from the rows that are stored"
+SAFE = "finished rows are safe"
+INTERRUPTION = f"interrupted; {SAFE}, and the same command can be run again"
 # Of `kill`, and of a cluster when time is nearly up; Windows knows the first only.
 POLITE = tuple(getattr(signal, name) for name in ("SIGTERM", "SIGUSR1") if hasattr(signal, name))
 
@@ -43,7 +44,7 @@ def exit_code(command: Callable[[], Any]) -> int:
         for number, handler in before.items():
             signal.signal(number, handler)
     if code == INTERRUPTED:
-        say(RESUMABLE)
+        say(INTERRUPTION)
     return code
 
 
@@ -54,7 +55,7 @@ def _interrupt(number: int, frame: FrameType | None) -> None:
         signal.signal(polite, signal.SIG_IGN)
     while frame:
         if frame.f_code.co_filename.startswith("<frozen importlib"):
-            say(RESUMABLE)
+            say(INTERRUPTION)
             os._exit(INTERRUPTED)
         frame = frame.f_back
     raise KeyboardInterrupt
@@ -76,11 +77,11 @@ def sentence(error: Exception) -> str:
     if isinstance(error, typer.TyperException):
         return _usage(error)
     if isinstance(error, OSError) and error.errno in FULL:
-        return f"{_os_text(error)}; finished rows are safe, so make room and run the same command again"
+        return f"{_os_text(error)}; {SAFE}, so make room and run the same command again"
     if isinstance(error, OSError) and error.errno:
-        return f"{_os_text(error)}; finished rows are safe"
+        return f"{_os_text(error)}; {SAFE}, so mend that, or give another path, and run the same command again"
     if of_a_bucket(error):
-        return f"{' '.join(str(error).split()).rstrip('.')}; finished rows are safe"
+        return f"{' '.join(str(error).split()).rstrip('.')}; {SAFE}"
     return " ".join(str(error).split()) or type(error).__name__
 
 

@@ -10,6 +10,7 @@ from ._report import counted, duration, uncertified
 
 if TYPE_CHECKING:
     from sweepjax.executors import Failed
+    from sweepjax.run import Part
     from sweepjax.store.store import Store
     from sweepjax.sweep.sweep import Sweep
     from sweepjax.types import Chunk
@@ -53,14 +54,22 @@ def filled(store: "Store", sweep: "Sweep", how: How) -> Progress:
     return shown
 
 
-def finish(store: "Store", shown: Progress) -> int:
-    """Say what was done, and whether every row is there and certified."""
-    from sweepjax.store.directory import parquet_files  # noqa: PLC0415
-
-    doubtful = uncertified(store.path) if parquet_files(store.path) else None
+def finish(store: "Store", how: How, shown: Progress) -> int:
+    """Say what was done, and whether every row of this part is there and certified."""
+    files = _files(store, how.part)
+    doubtful = uncertified(*files) if files else None
     before = f" ({shown.stored} of them stored before)" if shown.stored else ""
     speed = f" in {duration(shown.seconds)}, {shown.rate:.3g} rows/s" if shown.computed else ""
     proved = "" if doubtful is None else f"; {doubtful} uncertified"
     failed = f"; {counted(shown.failed, 'row is', 'rows are')} missing, since chunks failed" if shown.failed else ""
     say(f"{counted(shown.total - shown.failed, 'row', 'rows')}{before}{speed}{proved}{failed}")
     return UNFINISHED if doubtful or shown.failed else COMPLETE
+
+
+def _files(store: "Store", part: "Part") -> list[Path]:
+    """List the finished chunks of a part."""
+    from sweepjax.run import share  # noqa: PLC0415
+    from sweepjax.store.directory import chunk_files  # noqa: PLC0415
+
+    own = {store.file(chunk).name for chunk in share(store.sweep, store.chunk_rows, part)}
+    return [file for file in chunk_files(store.path) if file.name in own]

@@ -54,7 +54,7 @@ def run_adaptive(sweep: "Adaptive", how: How, directory: Path) -> int:
         store = replace(store, sweep=sweep)
     for note in store.sweep.notes()[-1:]:
         say(note)
-    code = finish(store, filled(store, store.sweep, how))
+    code = finish(store, how, filled(store, store.sweep, how))
     if how.most and (short := adaptive.capped(sweep, how.most)):
         points = counted(short, "point has", "points have")
         say(f"{points} {how.most} realizations and may need more; give a larger --max-realizations")

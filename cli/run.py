@@ -19,7 +19,9 @@ PLAIN = ("model", "solver", "record", "observe", "stop")
 
 
 def run(  # noqa: PLR0913, PLR0917  one parameter an option
-    file: Annotated[Path | None, typer.Argument(metavar="[SWEEP.toml]")] = None,
+    file: Annotated[
+        Path | None, typer.Argument(metavar="[SWEEP.toml]", help="A sweep to begin with, such as DIR/_sweep.toml.")
+    ] = None,
     preset: Annotated[
         str | None, _complete.option("--preset", "NAME", "Start from a preset.", _complete.presets)
     ] = None,
@@ -32,8 +34,10 @@ def run(  # noqa: PLR0913, PLR0917  one parameter an option
     lam: Annotated[str | None, typer.Option("--lambda", metavar="AXIS", help="λ = d/n; default 0.4:0.6.")] = None,
     n: Annotated[str | None, typer.Option(metavar="AXIS", help="Samples; default 400.")] = None,
     d: Annotated[str | None, typer.Option(metavar="AXIS", help="Features, instead of λ or n.")] = None,
-    sigma: Annotated[str | None, typer.Option(metavar="AXIS", help="Standard deviation of the samples.")] = None,
-    seed: Annotated[str | None, typer.Option(metavar="AXIS", help="Seeds of the random numbers.")] = None,
+    sigma: Annotated[
+        str | None, typer.Option(metavar="AXIS", help="Standard deviation of the samples; default 1.")
+    ] = None,
+    seed: Annotated[str | None, typer.Option(metavar="AXIS", help="Seeds of the random numbers; default 0.")] = None,
     fields: Annotated[
         list[str],
         _complete.option("--set", "FIELD=AXIS", "Any field of model or solver; repeatable.", _complete.fields),
@@ -45,7 +49,10 @@ def run(  # noqa: PLR0913, PLR0917  one parameter an option
     until: Annotated[str | None, typer.Option(metavar="T", help="The end, in the solver's clock.")] = None,
     record: Annotated[str | None, typer.Option(metavar="K|AXIS", help="How many times to record, or which.")] = None,
     observe: Annotated[
-        str | None, _complete.option("--observe", "A,B", "Extra quantities, as in norm:power=4.", _complete.observables)
+        str | None,
+        _complete.option(
+            "--observe", "A,B", "Extra columns, as in weight_norm,loss_slices:direction=end.", _complete.observables
+        ),
     ] = None,
     stop: Annotated[
         str | None, typer.Option(metavar="'A>=a'", help="End a training early: 'A>=a and B<=b last K' recorded times.")
@@ -68,7 +75,10 @@ def run(  # noqa: PLR0913, PLR0917  one parameter an option
     scheduler: Annotated[
         str | None, typer.Option(metavar="ADDRESS_OR_FILE", help="A Dask scheduler to join; default: our own.")
     ] = None,
-    workers: Annotated[str | None, typer.Option(metavar="W", help="Of our own; default: one a core or GPU.")] = None,
+    workers: Annotated[
+        str | None,
+        typer.Option(metavar="W", help="Processes that --executor dask starts; default: one for each core or GPU."),
+    ] = None,
     target_se: Annotated[
         str | None, typer.Option(metavar="COLUMN=SE", help="Double the draws until each mean is known this well.")
     ] = None,
@@ -137,6 +147,7 @@ def parsed(arguments: list[str], command: str) -> dict[str, Any]:
 
 def _merged(options: dict[str, Any], fields: dict[str, str]) -> dict[str, Any]:
     """Return the options that were given, together with the fields that were set."""
+    from sweepjax.sweep.fields import as_typed  # noqa: PLC0415
     from sweepjax.sweep.spelling import OPTIONS  # noqa: PLC0415
 
     given = {name: value for name, value in options.items() if value is not None}
@@ -144,7 +155,7 @@ def _merged(options: dict[str, Any], fields: dict[str, str]) -> dict[str, Any]:
         if name in OPTIONS:
             raise ValueError(f"--set {name}=... is not understood, since {name} is no field; give --{name}")
         if ("lam" if name == "lambda" else name) in given:
-            raise ValueError(f"{name} is given twice, by --{name} and by --set; join its values by commas")
+            raise ValueError(f"{name} is given twice, by --{as_typed(name)} and by --set; join its values by commas")
     return given | fields
 
 
@@ -187,7 +198,7 @@ def _compute(sweep: "Sweep", how: _how.How, out: Path | None) -> int:
     for each in how.target.rounds(sweep) if how.target else [sweep]:
         store = opened(each, how, directory)
         shown = filled(store, each, how)
-        code = finish(store, shown)
+        code = finish(store, how, shown)
         if not how.target or shown.failed:
             break
         far = how.target.reached(store, each)

@@ -14,6 +14,15 @@ if TYPE_CHECKING:
     from sweepjax.sweep.sweep import Sweep
 
 
+# Options of `run` for which the script has values of its own: name, spelling, default.
+SAID_BY_THE_SCRIPT = (
+    ("part", "--part", "1/1"),
+    ("out", "-o", None),
+    ("plan", "--plan", False),
+    ("device", "--device", None),
+)
+
+
 def slurm(  # noqa: PLR0913, PLR0917  one parameter an option
     directory: Annotated[Path, typer.Argument(metavar="DIR", help="Where the rows are, or will be.")],
     arguments: Annotated[
@@ -88,9 +97,10 @@ def _understood(arguments: list[str], request: "Request") -> list[str]:
     What a container holds, such as a model of one's own, may not be here: then names and values are for the job to see.
     """
     options = parsed(list(arguments), "sweepjax run")
-    for name, option, usual in (("part", "--part", "1/1"), ("out", "-o", None), ("plan", "--plan", False)):
+    for name, option, usual in SAID_BY_THE_SCRIPT:
         if options[name] != usual:
-            raise ValueError(f"{option} among the arguments of `run` is for the script to say; leave it out")
+            hint = ", and give --gpus before the --" if name == "device" else ""
+            raise ValueError(f"{option} among the arguments of `run` is for the script to say; leave it out{hint}")
     for name in ("executor", "scheduler", "workers", "checkpoint") if request.workers else ():
         if options[name] not in (None, "local"):
             raise ValueError(f"--{name} among the arguments of `run` does not go with --dask; leave one of them out")

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 
 SETTINGS = {"allow_extra_args": True, "ignore_unknown_options": True}  # they are options of `run`
+EXAMPLE = "sweepjax solve separable=0.5 --over lam=0.4:0.6 --se 0.001"
+WHY = "which decides round by round how many draws go where"
 
 
 def solve(
@@ -79,9 +81,9 @@ def _refuse(options: dict[str, Any], field: str) -> None:
     decided = {"realizations": None, "max_realizations": None, "target_se": None, "adaptive": None, "part": "1/1"}
     for name, usual in decided.items():
         if options[name] != usual:
-            raise ValueError(f"--{name.replace('_', '-')} is none of solve, which decides how many draws go where")
+            raise ValueError(f"--{name.replace('_', '-')} does not go with `solve`, {WHY}; leave it out")
     if options["plan"]:
-        raise ValueError("--plan is none of solve, whose draws depend on what it finds; give --max-rows")
+        raise ValueError(f"--plan does not go with `solve`, {WHY}; leave it out, and bound the rows by --max-rows")
     if options.get(field) is not None or field in pairs(options["fields"], "FIELD=AXIS"):
         raise ValueError(f"--{as_typed(field)} is given by --over; leave it out")
 
@@ -137,6 +139,8 @@ class _Draws:
 
 def _pair(option: str, text: str) -> tuple[str, str]:
     name, equals, rest = (word.strip() for word in text.partition("="))
+    if name.startswith("-"):
+        raise ValueError(f"{name} stands before {option}; begin with that, as in: {EXAMPLE}")
     if not (name and equals and rest):
         raise ValueError(f"{option} {text!r} is not understood; write it as NAME=VALUE, as in separable=0.5")
     return name, rest

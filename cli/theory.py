@@ -12,17 +12,22 @@ def theory(
     quantity: Annotated[
         str,
         typer.Argument(
-            metavar="QUANTITY", help="separable_probability, margin, s_inf, ...", autocompletion=_complete.quantities
+            metavar="QUANTITY",
+            help="separable_probability, margin, s_inf, ..., or a model.",
+            autocompletion=_complete.quantities,
         ),
     ],
     lam: Annotated[str | None, typer.Option("--lambda", metavar="AXIS", help="λ = d/n, such as 0.4:0.6.")] = None,
     n: Annotated[str | None, typer.Option(metavar="N", help="Samples; default 400, or the model's.")] = None,
-    sigma: Annotated[str | None, typer.Option(metavar="S", help="Standard deviation of the samples.")] = None,
+    sigma: Annotated[
+        str | None, typer.Option(metavar="S", help="Standard deviation of the samples; default 1, or the model's.")
+    ] = None,
     fields: Annotated[
         list[str], _complete.option("--set", "FIELD=AXIS", "Any field of a model; repeatable.", _complete.fields)
     ] = [],  # noqa: B006  Typer copies it
 ) -> None:
     """Print an exact or asymptotic quantity as CSV, lam,value; or all that is known of a model beforehand."""
+    from sweepjax.oracle import knowing  # noqa: PLC0415
     from sweepjax.plugins import names, unknown  # noqa: PLC0415
     from sweepjax.theory.quantities import QUANTITIES  # noqa: PLC0415
 
@@ -34,7 +39,7 @@ def theory(
     elif quantity in names("models") or ":" in quantity:
         _print_known(quantity, axes | pairs(fields, "FIELD=AXIS"))
     else:
-        raise ValueError(unknown("quantity", quantity, [*QUANTITIES, *names("models")]))
+        raise ValueError(unknown("quantity", quantity, [*QUANTITIES, *knowing()]))
 
 
 def _print_curve(quantity: str, axes: dict[str, str]) -> None:

@@ -1,4 +1,4 @@
-"""What is observed of a training: the name of an observable, with options as in `norm:power=4`."""
+"""What is observed of a training: the name of an observable, with options as in `loss_slices:direction=end`."""
 
 import dataclasses
 import math

@@ -8,18 +8,25 @@ from collections.abc import Iterator, Mapping
 from itertools import islice
 from typing import Any
 
+from sweepjax.plugins import find, names
 from sweepjax.sweep.fields import ASPECT, spelled
 from sweepjax.sweep.sweep import Sweep
 
 GENERALIZES = "generalizes"  # the share of draws whose final accuracy on fresh data passes; 0: cannot
 SOLVER = "gradient_flow"  # any will do
+ABILITIES = ("limit_known", "limits")  # methods of a model, the first that it has is asked
 MOST = 1000  # points of a plan that are looked at
 
 
 def known(model: Any) -> dict[str, float]:
     """Return what a model knows of its own limit; nothing if it knows none."""
-    ability = getattr(model, "limit_known", None) or getattr(model, "limits", None)
-    return ability() if ability else {}
+    ability = next((getattr(model, name) for name in ABILITIES if hasattr(model, name)), dict)
+    return ability()
+
+
+def knowing() -> list[str]:
+    """List our models that know something of their limits."""
+    return [name for name in names("models") if any(hasattr(find("models", name), each) for each in ABILITIES)]
 
 
 def foretold(sweep: Sweep) -> Iterator[tuple[dict[str, Any], dict[str, float]]]:

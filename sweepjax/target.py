@@ -44,8 +44,8 @@ class Target(NamedTuple):
         if not (isfinite(self.se) and self.se > 0):
             raise ValueError(f"a standard error of {self.se:g} is not allowed; give a number above 0")
         if self.realizations < sweep.realizations:
-            least = f"the first round has {sweep.realizations} realizations already"
-            raise ValueError(f"at most {self.realizations} realizations are not allowed, since {least}; give as many")
+            first = f"the first round has {sweep.realizations} realizations already"
+            raise ValueError(f"at most {self.realizations} realizations are too few, since {first}; give that or more")
         self._check_column(sweep)
 
     def rounds(self, sweep: Sweep) -> Iterator[Sweep]:

@@ -62,8 +62,17 @@ class Allowed:
 def parameter(default: Any, *, symbol: str = "", words: Mapping[str, str] | None = None, **allowed: Any) -> Any:
     """Declare a field of a plug-in with the values it may take, as in `parameter(1.0, above=0)`.
 
-    Figures call the field by its `symbol`, and its values by their `words`. A sweep that leaves a field at its default
-    which came `later` than others is the sweep from before there was the field.
+    Args:
+        default: its type, int, float, bool or str, is that of the field.
+        symbol: what figures call the field.
+        words: what figures call its values, where that is not the values themselves.
+        **allowed: bounds `above`, `at_least`, `below`, `at_most`; `choices`, a tuple of all values; `draws=False` for a
+            text that does not change how a dataset is drawn; `rules_out`, the methods of a model that exist only at
+            the default; `later=True` for a field that earlier versions did not have: sweeps that leave it at its
+            default keep their identity.
+
+    Raises:
+        TypeError: none of these has that name.
     """
     used = WHERE_USED if allowed.pop("later", False) else {}
     metadata = {"allowed": Allowed(**allowed), "symbol": symbol, "words": words or {}, **used}

@@ -103,7 +103,7 @@ def test_rows_of_points_that_have_unlike_many_are_one_table_and_sound(tmp_path, 
     assert "missing" not in capsys.readouterr().out
     assert does("status", out) == 0
     said = capsys.readouterr().out
-    assert "had a say" in said
+    assert "do not enter the means" in said
     assert f"{sizes.min()} to {sizes.max()} realizations" in said
 
 

@@ -40,6 +40,14 @@ def test_every_file_of_the_packages_is_in_the_wheel(wheel):
     assert packed == {f"{ROOTS[file.parts[0]]}/{file.relative_to(file.parts[0]).as_posix()}" for file in known}
 
 
+def test_the_container_is_built_from_all_that_the_wheel_is():
+    recipe = (CHECKOUT / "container" / "sweepjax.def").read_text()
+    copied = re.search(r"^%files\n((?: +.*\n)+)", recipe, re.MULTILINE)[1].splitlines()
+    pairs = [line.split() for line in copied]
+    assert pairs == [[name, f"/opt/sweepjax/{name}"] for name in ("pyproject.toml", "README.md", *ROOTS)]
+    assert all((CHECKOUT / source).exists() for source, _ in pairs)
+
+
 def test_the_wheel_runs_where_nothing_else_of_the_project_is(wheel, tmp_path):
     home = tmp_path / "venv"
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", home], check=True)

@@ -81,6 +81,20 @@ def test_every_page_is_linked_and_every_picture_that_is_shown_is_kept():
     assert {f"results/{picture}" for picture in shown} <= files
 
 
+def test_every_link_leads_somewhere():
+    for page in (RESULTS.parent / "README.md", RESULTS.parent / "CHANGELOG.md", *RESULTS.rglob("*.md")):
+        for path, anchor in re.findall(r"\]\((?!https?:)([^)#]*)(?:#([^)]+))?\)", page.read_text()):
+            target = page.parent / path if path else page
+            assert target.exists(), f"{page.name}: {path}"
+            assert not anchor or anchor in anchors(target.read_text()), f"{page.name}: {path}#{anchor}"
+
+
+def anchors(text):
+    """The anchors of a page's headings, as GitHub makes them."""
+    headings = re.findall(r"^#+ (.+)$", text, re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
 def test_every_file_that_is_named_is_there():
     paths = {word for command in OTHERS for word in command.words if word.startswith("results/")}
     named = paths - {directory for command in OTHERS for directory in command.directories}

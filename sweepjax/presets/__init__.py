@@ -20,7 +20,11 @@ def preset_text(name: str) -> str:
 
 
 def preset(name: str) -> Sweep:
-    """Return the sweep of a preset; its `replaced` overrides single options."""
+    """Return the sweep of a preset; its `replaced` overrides single options.
+
+    Raises:
+        ValueError: there is no preset of that name; the message says which there are.
+    """
     return Sweep.from_toml(preset_text(name))
 
 

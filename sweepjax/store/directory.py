@@ -47,12 +47,17 @@ def check_free(path: Path) -> None:
         nearest = next(each for each in (path, *path.parents) if each.exists())
         if not nearest.is_dir():
             raise ValueError(f"{nearest} is a file; give a directory, new or of the same sweep")
+    check_rows_have_a_record(path)
     taken = [file for file in _visible(path) if file.suffix not in BESIDE] if path.is_dir() else []
-    parquet = [file.name for file in taken if file.suffix == ".parquet"]
-    if parquet:
-        raise Damaged(f"{path} holds Parquet files ({parquet[0]}, ...) but no {RECORD}; choose another directory")
     if taken:
         raise Conflict(f"{path} holds other files ({taken[0].name}, ...); choose an empty or a new directory")
+
+
+def check_rows_have_a_record(path: Path) -> None:
+    """Refuse a directory, known to have no record, that holds Parquet files (Damaged)."""
+    rows = parquet_files(path) if path.is_dir() else []
+    if rows:
+        raise Damaged(f"{path} holds Parquet files ({rows[0].name}, ...) but no {RECORD}; choose another directory")
 
 
 def nearby(path: Path) -> str:

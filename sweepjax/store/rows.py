@@ -22,7 +22,12 @@ if TYPE_CHECKING:
 
 
 def read(path: str | Path) -> "pd.DataFrame":
-    """Return the finished rows of a directory, or a Parquet file, as pandas itself would read them."""
+    """Return the finished rows of a directory, or a Parquet file, as pandas itself would read them.
+
+    Raises:
+        ValueError: there is no such directory or file, or no finished row in it.
+        Damaged: a file is broken, or is none of ours.
+    """
     data = scan([path])
     with blaming(data):
         return data.to_table().to_pandas()

@@ -17,7 +17,15 @@ import tomli_w
 
 from sweepjax.sources import sources_of
 from sweepjax.store.chunkfile import Damaged, encode, footer, put, table
-from sweepjax.store.directory import RECORD, Conflict, check_free, chunk_files, nearby, states
+from sweepjax.store.directory import (
+    RECORD,
+    Conflict,
+    check_free,
+    check_rows_have_a_record,
+    chunk_files,
+    nearby,
+    states,
+)
 from sweepjax.store.footers import FORMAT, origin, software, stem
 from sweepjax.store.leftovers import leftovers
 from sweepjax.store.paths import AT_ONCE, Overtaken, answers, locate, remote, tag
@@ -98,6 +106,7 @@ class Store:
         path = locate(path)
         record = path / RECORD
         if not record.exists():
+            check_rows_have_a_record(path)
             raise ValueError(f"{path} holds no sweep ({RECORD} is missing); {nearby(path)}")
         table, chunk_rows, kept = _contents(record)
         try:

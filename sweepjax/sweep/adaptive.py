@@ -94,7 +94,7 @@ class Adaptive(Sweep):
 
     def notes(self) -> list[str]:
         """Say what each axis expands to, and how many draws its points have, and why."""
-        why = "decided by a pilot with seeds of its own: no mean is of draws that had a say in their number"
+        why = "decided by a pilot with seeds of its own, whose draws do not enter the means"
         found = f"{_span(self.counts)} realizations a point, {why}" if self.counts else f"realizations are {why}"
         return [*super().notes(), f"adaptive {self.rule}: {found}"]
 

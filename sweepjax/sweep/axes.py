@@ -44,7 +44,7 @@ def expand(text: str, kind: type = float) -> list[Any]:
     )
     longest = list(islice(values, LONGEST + 1))
     if len(longest) > LONGEST:
-        raise ValueError(f"{shown(text)} is an axis too long to mean; give at most {LONGEST} points")
+        raise ValueError(f"{shown(text)} has more than {LONGEST} points; give at most so many")
     return longest
 
 

@@ -43,7 +43,8 @@ class Sweep:
 
     Axes are (field, text), for the fields of model and solver, for "seed", and for "lam" = d/n where
     the model has integers n and d; two of these three decide the third. They span a product, but the fields of a
-    group in `zip` advance together.
+    group in `zip` advance together. `until` and `record` are in the clock of the solver, flow time or steps. What is
+    unknown or not allowed is a ValueError, which says what is.
     """
 
     model: str = "logistic"

@@ -1,4 +1,8 @@
-"""The critical window |1 - 2λ| ~ 1/√n, where |S_∞| grows like n^{1/4} and its variance is infinite."""
+"""The critical window |1 - 2λ| ~ 1/√n, where |S_∞| grows like n^{1/4} and its variance is infinite.
+
+Source:
+    Derived here, from the law of `sweepjax.theory.s_inf` and the normal limit of Wendel's law.
+"""
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray

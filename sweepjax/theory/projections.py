@@ -1,4 +1,8 @@
-"""How the training samples project on the direction that training finds."""
+"""How the training samples project on the direction that training finds.
+
+Source:
+    Montanari et al. (2019), arXiv:1911.01544, for the equations whose solution they are densities of.
+"""
 
 from typing import NamedTuple
 

@@ -1,4 +1,8 @@
-"""The finite limit of S on inseparable Gaussian data, and how the samples project on it."""
+"""The finite limit of S on inseparable Gaussian data, and how the samples project on it.
+
+Source:
+    Montanari et al. (2019), arXiv:1911.01544; Sur & Candès (2019), PNAS 116, 14516, without a signal.
+"""
 
 from collections.abc import Callable
 

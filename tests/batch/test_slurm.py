@@ -178,6 +178,7 @@ def test_a_model_that_only_a_container_holds_is_for_the_job_to_see(printed):
         (["--part", "1/2"], "--part among the arguments"),
         (["-o", "elsewhere"], "-o among the arguments"),
         (["--plan"], "--plan among the arguments"),
+        (["--device", "cpu"], "leave it out, and give --gpus before the --"),
         (["--target-se", "margin=1", "--max-realizations", "9"], "--target-se needs the rows of every part"),
         (["--adaptive", "margin=1", "--max-realizations", "9"], "--adaptive needs the rows of every part"),
     ],

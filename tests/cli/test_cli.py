@@ -117,6 +117,19 @@ def test_uncertified_rows_are_counted_and_make_the_exit_code_3(stored, here, cap
     assert re.search(r"uncertified +2\n", capsys.readouterr().out)
 
 
+def test_a_part_answers_for_its_own_rows(stored, here, capsys):
+    sweep = Sweep.from_toml((stored / "_sweep.toml").read_text()).replaced(realizations=16)
+    store = Store(Path("a"), sweep, 8).create()
+    frame = sj.read(stored).sort_values("realization", ignore_index=True)
+    for number, chunk in enumerate(sweep.chunks(8)):
+        rows = frame[8 * number : 8 * number + 8].assign(certified=number == 1)
+        store.write(chunk, {name: np.ma.masked_invalid(v) if v.dtype == float else v for name, v in _arrays(rows)})
+    assert app(["run", *POINT, "--realizations", "16", "-o", "a", "--part", "2/2"]) == 0
+    assert "8 rows (8 of them stored before); 0 uncertified" in last_line(capsys)
+    assert app(["run", *POINT, "--realizations", "16", "-o", "a", "--part", "1/2"]) == 3
+    assert "8 uncertified" in last_line(capsys)
+
+
 def test_of_trained_rows_nobody_says_that_they_are_uncertified(tmp_path, capsys):
     assert app(["status", str(curves_run(tmp_path / "a"))]) == 0
     assert "uncertified" not in capsys.readouterr().out

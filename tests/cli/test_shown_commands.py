@@ -8,6 +8,7 @@ import pytest
 import sweepjax_cli
 import typer
 
+from sweepjax.observed import canonical
 from sweepjax.topics import page, topics
 
 README = Path(__file__).parents[2] / "README.md"
@@ -39,3 +40,10 @@ def test_a_command_that_is_shown_is_understood(line):
     assert command is not None
     with command.make_context(name, list(arguments)):
         pass
+
+
+def test_the_observables_that_the_help_of_run_shows_are_known():
+    group = typer.main.get_command(sweepjax_cli._commands())
+    option = next(each for each in group.get_command(typer.Context(group), "run").params if each.name == "observe")
+    example = re.search(r"as in (\S+)\.$", option.help)[1]
+    assert {canonical(name) for name in example.split(",")} == set(example.split(","))

@@ -195,6 +195,8 @@ def completed(words):
     ("words", "offered"),
     [
         (["ver"], ["verify"]),
+        (["theory", "linear_re"], ["linear_regression"]),
+        (["theory", "perceptron_ball", "--set", "eps"], ["epsilon="]),
         (["run", "--ex"], ["--executor"]),
         (["run", "--preset", "mar"], ["margins"]),
         (["run", "--model", "two_g"], ["two_gaussians"]),
@@ -207,7 +209,7 @@ def completed(words):
         (["reduce", "run", "separable"], ["separable_fraction"]),
         (["reduce", "run", "histogram", "--set", "b"], ["bins=", "by="]),
         (["plot", "run", "--figure", "margin_f"], ["margin_finite_size"]),
-        (["theory", "two"], ["two_point_s_inf"]),
+        (["theory", "two"], ["two_point_s_inf", "two_gaussians"]),
         (["slurm", "run", "--system", "p"], ["pbs"]),
     ],
     ids=" ".join,

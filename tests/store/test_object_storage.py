@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+import tomllib
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -29,6 +30,7 @@ from sweepjax.store.store import Store
 from sweepjax.sweep.sweep import Sweep
 
 BUCKET = "bucket"
+PROJECT = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text())["project"]
 PROBE = ["run", "--n", "20", "--lambda", "0.5", "--solver", "probe:Bits", "--chunk", "8"]
 WHOLE = [*PROBE, "--realizations", "44"]
 SETTINGS = {
@@ -466,6 +468,13 @@ def test_a_missing_package_is_named_with_what_installs_it(missing, elsewhere, ca
     elsewhere.setitem(sys.modules, missing, None)
     elsewhere.delitem(sys.modules["fsspec.registry"]._registry, "s3", raising=False)
     assert refused(capsys, [*WHOLE, "-o", "s3://bucket/run"], 2, "pip install 'sweepjax[s3]'")
+
+
+@pytest.mark.parametrize(("scheme", "package", "extra"), [("gs", "gcsfs", "gs"), ("az", "adlfs", "az")])
+def test_each_kind_of_bucket_has_an_extra_of_its_own(scheme, package, extra, elsewhere, capsys):
+    elsewhere.setitem(sys.modules, package, None)
+    assert refused(capsys, [*WHOLE, "-o", f"{scheme}://bucket/run"], 2, f"pip install 'sweepjax[{extra}]'")
+    assert any(each.startswith(package) for each in PROJECT["optional-dependencies"][extra])
 
 
 @pytest.mark.parametrize("url", ["sftp://host/run", "foo://host/run", "https://host/run"])
