@@ -15,10 +15,12 @@ DOUBT = 1e-9  # of h = 1, which is too close to decide
 def contradictions(row: Mapping[str, Any], model: Any, data: Any) -> Iterator[Contradiction]:
     """Yield a claim about the end of training that the minimum contradicts.
 
-    Without penalties and with fewer samples than dimensions the minimum depends on the start, and is left alone.
+    Without penalties and with fewer samples than dimensions the minimum depends on the start, and is left alone; so is
+    a row that claims nothing, since its walk was cut off.
     """
     x, y = np.asarray(data.x), np.asarray(data.y)
-    if row["l1"] > 0 or row["l2"] > 0 or x.shape[0] >= x.shape[1]:
+    decided = row["generalizes"] is not None
+    if decided and (row["l1"] > 0 or row["l2"] > 0 or x.shape[0] >= x.shape[1]):
         w = minimum(x, y, row)
         ahead, size = row["epsilon"] * w[0], float(np.linalg.norm(w))
         doubtful = abs(ahead - size) <= DOUBT * size and np.count_nonzero(w) > 1

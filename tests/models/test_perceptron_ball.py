@@ -225,6 +225,7 @@ def test_coordinate_descent_finds_rows_again_and_sees_what_is_wrong(penalized, l
         assert list(contradictions(row, None, sj.dataset(row))) == []
         wrong = row.to_dict() | {"generalizes": not row["generalizes"]}
         assert [each.column for each in contradictions(wrong, None, sj.dataset(row))] == ["generalizes"]
+        assert not [*contradictions(wrong | {"generalizes": None, "t_test": None}, None, sj.dataset(row))]
 
 
 @pytest.mark.slow
