@@ -3,6 +3,7 @@
 The largest L2 margin is a nonnegative least squares problem, the largest L1 margin a linear program.
 """
 
+import math
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -30,7 +31,8 @@ def contradictions(row: Mapping[str, Any], model: Any, data: Any) -> Iterator[Co
         slope = -2 * (expit(-(x @ (u**2 - v**2))) / n) @ x
         return np.concatenate([u * slope, -v * slope]) + row["l2"] * y
 
-    nearest = nearest_point(x) if x.size <= MOST_MARGIN and row["largest_margin_l2"] is not None else None
+    separable = row.get("largest_margin_l2", math.inf) is not None
+    nearest = nearest_point(x) if separable and x.size <= MOST_MARGIN else None
     found = ((place, _columns(x, y, nearest)) for place, y in states(row, gradient, start, 4.0 * x.size))
     yield from unlike(row, found)
     if nearest:
