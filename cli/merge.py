@@ -33,12 +33,15 @@ def merge(
     if chunk is not None and column is None:
         raise ValueError("--chunk cuts files anew, which needs --column; give both or neither")
     if column is None:
-        store = merged(directories, out)
+        store, waiting = merged(directories, out), 0
     else:
-        store = thin(directories, out, columns=_names(column), chunk_rows=chunk_rows(chunk))
+        store, waiting = thin(directories, out, columns=_names(column), chunk_rows=chunk_rows(chunk))
     held = store.summary()
     missing = f"; {advice(store.path, held.planned - held.rows)}" if held.rows < held.planned else ""
     say(f"{held.rows} of {held.planned} rows in {counted(held.files, 'file', 'files')}{missing}")
+    if waiting:
+        what = counted(waiting, "row is", "rows are")
+        say(f"{what} not kept, since rows before them in their chunk are missing; merge them again with those")
     typer.echo(store.path)
 
 

@@ -39,11 +39,14 @@ class Piece(NamedTuple):
         return self.start + self.rows.num_rows
 
 
-def thin(sources: Sequence[str | Path], out: str | Path, *, columns: Collection[str], chunk_rows: int = 0) -> Store:
-    """Keep only some columns of the rows of runs of one sweep, beside the labels, and return the store of `out`.
+def thin(
+    sources: Sequence[str | Path], out: str | Path, *, columns: Collection[str], chunk_rows: int = 0
+) -> tuple[Store, int]:
+    """Keep only some columns of the rows of runs of one sweep, beside the labels.
 
     Numbers are kept in single precision. Sources may be cut differently, and `out` may hold earlier rows. A row is
-    kept once all rows before it in its chunk are there.
+    kept once all rows before it in its chunk are there. Returned are the store of `out`, and how many rows are not
+    kept since they wait for others.
 
     Raises:
         ValueError: no rows have such a column.
@@ -58,11 +61,13 @@ def thin(sources: Sequence[str | Path], out: str | Path, *, columns: Collection[
     files = [file for store in stores for file in parquet_files(store.path)]
     families = list(_pieces(first, files, sorted(columns)))
     target = replace(first, path=out, chunk_rows=chunk_rows or first.chunk_rows, columns=tuple(sorted(columns)))
-    target = target.create()
+    target, waiting = target.create(), 0
     for family, pieces in families:
+        waiting += sum(piece.rows.num_rows for piece in pieces)
         for chunk, parts in _cut(family, pieces, target.chunk_rows):
+            waiting -= chunk.rows
             _keep(target, chunk, parts)
-    return target
+    return target, waiting
 
 
 def _pieces(first: Store, files: list[Path], columns: Sequence[str]) -> Iterator[tuple[Family, list[Piece]]]:

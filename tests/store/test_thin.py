@@ -101,7 +101,11 @@ def test_a_row_waits_for_those_before_it(place, capsys):
     chunks(Path("eight"))[0].unlink()
     capsys.readouterr()
     assert thinned("eight", chunk="20") == 0
-    assert "20 of 40 rows in 1 file; 20 rows are missing; run them into another directory" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert "20 of 40 rows in 1 file; 20 rows are missing; run them into another directory" in said
+    assert "12 rows are not kept, since rows before them in their chunk are missing; merge them again" in said
+    assert thinned("eight", "five", chunk="20") == 0
+    assert "not kept" not in capsys.readouterr().err
 
 
 def test_a_longer_file_that_another_merge_puts_meanwhile_stays(place, monkeypatch):
