@@ -17,7 +17,7 @@ from sweepjax.store.paths import of_a_bucket
 COMPLETE, FAULT, USAGE, UNFINISHED, CONFLICT, DAMAGED, INTERRUPTED = 0, 1, 2, 3, 4, 5, 130
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 SAFE = "finished rows are safe"
-INTERRUPTION = f"interrupted; run the same command again to go on, {SAFE}"
+INTERRUPTION = f"interrupted; run the same command again, {SAFE}"
 # Of `kill`, and of a cluster when time is nearly up; Windows knows the first only.
 POLITE = tuple(getattr(signal, name) for name in ("SIGTERM", "SIGUSR1") if hasattr(signal, name))
 

@@ -56,8 +56,9 @@ def filled(store: "Store", sweep: "Sweep", how: How) -> Progress:
 
 def finish(store: "Store", how: How, shown: Progress) -> int:
     """Say what was done, and whether every row of this part is there and certified."""
-    files = _files(store, how.part)
-    doubtful = uncertified(*files) if files else None
+    from sweepjax.store.directory import parquet_files  # noqa: PLC0415
+
+    doubtful = uncertified(store.path, _own(store, how.part)) if parquet_files(store.path) else None
     before = f" ({shown.stored} of them stored before)" if shown.stored else ""
     speed = f" in {duration(shown.seconds)}, {shown.rate:.3g} rows/s" if shown.computed else ""
     proved = "" if doubtful is None else f"; {doubtful} uncertified"
@@ -66,10 +67,8 @@ def finish(store: "Store", how: How, shown: Progress) -> int:
     return UNFINISHED if doubtful or shown.failed else COMPLETE
 
 
-def _files(store: "Store", part: "Part") -> list[Path]:
-    """List the finished chunks of a part."""
-    from sweepjax.run import share  # noqa: PLC0415
-    from sweepjax.store.directory import chunk_files  # noqa: PLC0415
+def _own(store: "Store", part: "Part") -> set[str] | None:
+    """Return the names of the files of a part; None of the whole, which is all that there is."""
+    from sweepjax.run import WHOLE, share  # noqa: PLC0415
 
-    own = {store.file(chunk).name for chunk in share(store.sweep, store.chunk_rows, part)}
-    return [file for file in chunk_files(store.path) if file.name in own]
+    return None if part == WHOLE else {store.file(each).name for each in share(store.sweep, store.chunk_rows, part)}

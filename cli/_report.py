@@ -1,7 +1,7 @@
 """Numbers as people read them."""
 
-from collections.abc import Sequence
-from pathlib import Path
+from collections.abc import Collection, Sequence
+from pathlib import Path, PurePath
 from typing import Any
 
 from ._options import rows
@@ -33,12 +33,15 @@ def duration(seconds: float) -> str:
     return f"{minutes / 60 / 24 / 365.25:.2g} years"
 
 
-def uncertified(*paths: Path) -> int | None:
-    """Return how many stored rows have certified = false; None where rows have no certificate."""
+def uncertified(path: Path, own: Collection[str] | None = None) -> int | None:
+    """Return how many rows of a directory, or of its own files alone, are uncertified; None without certificates."""
     import pyarrow.compute as pc  # noqa: PLC0415
 
-    with rows(paths) as data:
-        return data.count_rows(filter=~pc.field("certified")) if "certified" in data.schema.names else None
+    with rows([path]) as data:
+        if "certified" not in data.schema.names:
+            return None
+        parts = [data] if own is None else (each for each in data.get_fragments() if PurePath(each.path).name in own)
+        return sum(each.count_rows(filter=~pc.field("certified")) for each in parts)
 
 
 def aligned(lines: Sequence[tuple[str, Any]]) -> str:

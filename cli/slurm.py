@@ -14,12 +14,12 @@ if TYPE_CHECKING:
     from sweepjax.sweep.sweep import Sweep
 
 
-# Options of `run` for which the script has values of its own: name, spelling, default.
+# Options of `run` for which the script has values of its own: name, spelling, default, and what to do instead.
 SAID_BY_THE_SCRIPT = (
-    ("part", "--part", "1/1"),
-    ("out", "-o", None),
-    ("plan", "--plan", False),
-    ("device", "--device", None),
+    ("part", "--part", "1/1", "leave it out, and give --parts before the --"),
+    ("out", "-o", None, "leave it out, and give the directory before the --"),
+    ("plan", "--plan", False, "leave it out"),
+    ("device", "--device", None, "leave it out, and give --gpus before the --"),
 )
 
 
@@ -97,10 +97,9 @@ def _understood(arguments: list[str], request: "Request") -> list[str]:
     What a container holds, such as a model of one's own, may not be here: then names and values are for the job to see.
     """
     options = parsed(list(arguments), "sweepjax run")
-    for name, option, usual in SAID_BY_THE_SCRIPT:
+    for name, option, usual, advice in SAID_BY_THE_SCRIPT:
         if options[name] != usual:
-            hint = ", and give --gpus before the --" if name == "device" else ""
-            raise ValueError(f"{option} among the arguments of `run` is for the script to say; leave it out{hint}")
+            raise ValueError(f"{option} among the arguments of `run` is for the script to say; {advice}")
     for name in ("executor", "scheduler", "workers", "checkpoint") if request.workers else ():
         if options[name] not in (None, "local"):
             raise ValueError(f"--{name} among the arguments of `run` does not go with --dask; leave one of them out")

@@ -49,9 +49,10 @@ def check(sweep: Sweep) -> None:
     if hasattr(sweep.model_class, "check"):
         for family in sweep.families():
             family.tasks[0].model.check()
-    theirs, task, tried = outside(sweep.model_class) or outside(sweep.solver_class), None, set[Any]()
+    theirs = outside(sweep.model_class) or outside(sweep.solver_class)
     if not (sweep.observables or sweep.stop or theirs):
         return
+    task, tried = None, set[Any]()
     try:
         with settled():
             for family in islice(sweep.families(), TRIED if theirs else 1):
@@ -136,13 +137,12 @@ def _of_solver(task: Task, problem: Problem) -> Source:
     cls, solver = type(task.solver), _traced(task.solver)
     if hasattr(cls, "view"):
         problem = problem._replace(view=Method("solvers", cls, "view").shapes(solver, problem))
-    init, stages, info = (Method("solvers", cls, name) for name in ("init", "stages", "info"))
+    init, stages, waits, info = (Method("solvers", cls, name) for name in ("init", "stages", "waits", "info"))
     state = numbers(init, init.shapes(solver, problem))
     for number in range(_stages(stages, task.solver)):
         after = stages.traced(lambda solver, *rest, k=number: solver.stages[k](*rest), solver, problem, state, TIME)
         if outside(cls):  # ours may return a wider integer where the pool keeps a narrow one
             alike(stages, after, state, "the state of init")
-    waits = Method("solvers", cls, "waits")
     scalar(waits, waits.shapes(solver, state, TIME), jnp.integer, "a whole number")
     if solver.clock != "none":
         params = Method("solvers", cls, "params")

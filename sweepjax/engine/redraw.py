@@ -19,8 +19,8 @@ def dataset(row: Any) -> Any:
         row: anything with the columns of a row as items: a line of a DataFrame, or a dict.
 
     Returns:
-        What the model's `sample` returns, in its own precision; of `logistic` and its relatives `x` [n d], the signed
-        samples, in units of σ = 1 times σ.
+        What the model's `sample` returns, in its own precision: of `logistic` and its relatives a tuple with the
+        samples `x` [n d], whose deviation is σ.
 
     Raises:
         ValueError: columns that the dataset depends on are missing.

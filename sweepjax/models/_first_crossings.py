@@ -32,7 +32,6 @@ class Sought(NamedTuple):
     right: Bool[Array, ""]  # whether fresh inputs are right at the end of the path
     due: Bool[Array, "2"]  # what was first right in the last step, but is not looked for yet
     times: Float[Array, "2"]
-    known: Bool[Array, ""]  # whether the end of the path is that of the flow
 
 
 class FirstCrossings:
@@ -54,15 +53,16 @@ class FirstCrossings:
         right = problem.model.heights(theta, problem.data) >= 0
         first = jnp.where(loss.strength > 0, WALK, FORESEE).astype(jnp.int32)
         path = orthants.start(loss, theta)
-        return Sought(first, path, right[1], jnp.zeros_like(right), jnp.where(right, 0.0, jnp.inf), first < 0)
+        return Sought(first, path, right[1], jnp.zeros_like(right), jnp.where(right, 0.0, jnp.inf))
 
     def waits(self, state: Sought, until: Float[Array, ""]) -> Int[Array, ""]:
         return state.waits
 
     def info(self, problem: Problem, state: Sought) -> Columns:
-        (t_train, t_test), generalizes = state.times, state.right & state.known
+        known = state.path.resting | (problem.model.penalized(problem.data).strength == 0)
+        (t_train, t_test), generalizes = state.times, state.right & known
         return {
-            "generalizes": (state.right, state.known),
+            "generalizes": (state.right, known),
             "t_train": _if(jnp.isfinite(t_train), t_train),
             "t_test": _if(generalizes, t_test),
             "t_grok": _if(generalizes, t_test - t_train),
@@ -86,8 +86,7 @@ class FirstCrossings:
 
         first = jax.vmap(crossing)(jnp.arange(2), before)
         first = jnp.where(jnp.any(right, axis=0), first, jnp.inf)
-        times = jnp.where(right[0], 0.0, first)
-        return state._replace(waits=jnp.int32(DONE), right=right[-1, 1], times=times, known=state.waits >= 0)
+        return state._replace(waits=jnp.int32(DONE), right=right[-1, 1], times=jnp.where(right[0], 0.0, first))
 
     def _walk(self, problem: Problem, state: Sought, until: Float[Array, ""]) -> Sought:
         """Take the next steps, up to one in which something is first right or a sign changes."""
@@ -121,7 +120,7 @@ def _stepped(problem: Problem, state: Sought, path: orthants.Path) -> Sought:
 def _next(state: Sought) -> Sought:
     rests = state.path.resting | (state.path.steps >= MOST_STEPS)
     walks = jnp.where(jnp.any(state.due), CROSS, jnp.where(rests, DONE, WALK))
-    return state._replace(waits=jnp.where(state.path.turning, TURN, walks).astype(jnp.int32), known=state.path.resting)
+    return state._replace(waits=jnp.where(state.path.turning, TURN, walks).astype(jnp.int32))
 
 
 def _between(height: Callable[[Array], Array], early: Float[Array, ""], late: Float[Array, ""]) -> Float[Array, ""]:

@@ -68,7 +68,7 @@ class Limit:
         return _direction(x)[0]
 
     def separator(self, x: Float[Array, "n d"]) -> Float[Array, " d"]:
-        """Return minus the direction of the largest margin of the rows x; nan where it is not certified."""
+        """Return the direction s with the least max s·x_i, which is below 0; nan where that is not certified."""
         direction, certified = _direction(x)
         return jnp.where(certified, direction, jnp.nan)
 

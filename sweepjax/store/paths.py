@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 Kind = TypeVar("Kind")
 
 WHOLE = ("s3", "s3a", "gs", "gcs", "az", "abfs", "abfss", "adl", "oci", "oss", "tos", "memory")  # put at once
-EXTRAS = {"gs": "gs", "gcs": "gs", "az": "az", "abfs": "az", "abfss": "az", "adl": "az"}  # others: s3
+EXTRAS = {"s3": "s3", "s3a": "s3", "gs": "gs", "gcs": "gs", "az": "az", "abfs": "az", "abfss": "az", "adl": "az"}
 AT_ONCE = 32  # requests under way, each of them mostly waiting
 CHANGED = ("PreconditionFailed", "ConditionalRequestConflict", "NoSuchKey")
 LARGEST = 5 * 2**30  # bytes of a single put in S3
@@ -171,8 +171,9 @@ def _opened(url: str) -> Any:
         path = UPath(url, use_listings_cache=False)  # others write there meanwhile
         _ = path.fs
     except ImportError as error:
-        extra = EXTRAS.get(url.partition(":")[0], "s3")
-        raise ValueError(f"{url} cannot be reached ({error}); pip install 'sweepjax[{extra}]'") from None
+        extra = EXTRAS.get(url.partition(":")[0])
+        advice = f"pip install 'sweepjax[{extra}]'" if extra else "install that, and universal_pathlib"
+        raise ValueError(f"{url} cannot be reached ({error}); {advice}") from None
     except ValueError as error:
         raise ValueError(f"{url} is not understood ({error}); give a URL such as s3://bucket/run") from None
     return path

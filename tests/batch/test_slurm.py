@@ -175,8 +175,8 @@ def test_a_model_that_only_a_container_holds_is_for_the_job_to_see(printed):
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["--part", "1/2"], "--part among the arguments"),
-        (["-o", "elsewhere"], "-o among the arguments"),
+        (["--part", "1/2"], "leave it out, and give --parts before the --"),
+        (["-o", "elsewhere"], "leave it out, and give the directory before the --"),
         (["--plan"], "--plan among the arguments"),
         (["--device", "cpu"], "leave it out, and give --gpus before the --"),
         (["--target-se", "margin=1", "--max-realizations", "9"], "--target-se needs the rows of every part"),

@@ -151,7 +151,7 @@ OTHERS = [
     ("run --n 20 --lambda 0.5 -o foreign", 5, "table.parquet|choose another"),
     ("run --n 20 --lambda 0.45 -o run", 4, "another sweep|lambda: 0.45 here, 0.5 there"),
     ("run --n 20 --lambda 0.5 --seed 1 -o run", 4, "seed: 1 here, 0 there"),
-    ("run --n 20 --lambda 0.5 -o /proc/sweep", 1, "/proc/sweep|safe"),
+    ("run --n 20 --lambda 0.5 -o /proc/sweep", 1, "/proc/sweep|safe|give another path"),
     ("run --n 20 --lambda 0.5 --device tpu -o new", 1, "no tpu device|--device"),
     ("status", 2, "DIR"),
     ("status nowhere", 2, "nowhere|holds no sweep"),
