@@ -57,11 +57,15 @@ def _power(axes: Axes, points: pd.DataFrame) -> None:
 
 
 def _draws(axes: Axes, rows: Dataset) -> None:
-    table = rows.to_table(columns=["n", "d", "lam", "sigma", "s_norm", "relaxation_rate"]).to_pandas().dropna()
+    columns = ["n", "d", "lam", "sigma", "s_norm", "relaxation_rate"]
+    table = rows.to_table(columns=columns).to_pandas().dropna(subset="s_norm")
+    unknown = int(table["relaxation_rate"].isna().sum())
     for curve in drawing.series(table):
         points = curve.points
         length = points["s_norm"] * points["sigma"]
         product = points["relaxation_rate"] * points["s_norm"] ** 2
         style = {"linestyle": "none", "markeredgewidth": 0, "alpha": 0.4, "zorder": 2}
-        axes.plot(length, product, marker="o", markersize=2.2, color=curve.color, label=curve.label, **style)
+        axes.plot(length, product, marker="o", markersize=2.2, color=curve.color, **style)
     axes.set(xscale="log", yscale="log", xlabel=r"$\sigma\Vert S_\infty\Vert$", ylabel=r"$\mu\,\Vert S_\infty\Vert^2$")
+    if unknown:
+        axes.set_title(f"{unknown} of {len(table)} draws have no μ and are not drawn")

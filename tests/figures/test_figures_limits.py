@@ -118,6 +118,15 @@ def test_the_power_of_the_relaxation_rate_is_that_of_the_largest_size():
     assert "power 1.50, N = 400" in labels
 
 
+def test_draws_without_a_relaxation_rate_are_counted():
+    frame = limits().to_table().to_pandas()
+    assert not any("no μ" in text for text in texts(draw("relaxation", table([frame]))))
+    frame.loc[frame.index[~frame["separable"]][:3], "relaxation_rate"] = np.nan
+    assert f"3 of {(~frame['separable']).sum()} draws have no μ and are not drawn" in texts(
+        draw("relaxation", table([frame]))
+    )
+
+
 def trained(measured_over_predicted: float, *, lam: float = 0.45, n: int = 400, count: int = 30) -> pds.Dataset:
     """Trainings of the datasets of `limits`, each of which generalizes at a multiple of the time predicted for it."""
     drawn = limits(lams=(lam,), sizes=(n,), count=count).to_table().to_pandas()

@@ -15,7 +15,7 @@ from sweepjax.engine.engine import Engine
 from sweepjax.engine.redraw import dataset
 from sweepjax.recheck.limit import minimiser as polished
 from sweepjax.run import run
-from sweepjax.solvers._limit import margin, newton
+from sweepjax.solvers._limit import margin, newton, relaxation
 from sweepjax.solvers._limit.certificates import convexity_needed, margin_bounds, separates, surrounds
 from sweepjax.solvers._limit.linear import factorise
 from sweepjax.solvers._limit.stages import rows_of
@@ -102,6 +102,14 @@ def test_the_relaxation_rate_is_the_least_eigenvalue_of_the_hessian_at_the_minim
         x = np.asarray(dataset(row).x, dtype=float)
         hessian = (x.T * softmax(x @ polished(x))) @ x
         assert row["relaxation_rate"] == pytest.approx(np.linalg.eigvalsh(hessian)[0], rel=1e-4)
+
+
+@pytest.mark.parametrize(("gain", "rate"), [(1e-7, 4), (1e-5, np.nan), (np.inf, np.nan), (np.nan, np.nan)])
+def test_a_relaxation_rate_whose_search_has_not_settled_is_nan(gain, rate):
+    with jax.enable_x64(True):
+        x, z, v = jnp.array([[2.0, 0], [-2, 0]]), jnp.zeros(2), jnp.array([1.0, 0])
+        end = relaxation.unknown(2, 2)._replace(v=v, value=jnp.ones(()), gain=jnp.array(gain))
+        np.testing.assert_allclose(relaxation.relaxation_rate(x, z, end), rate)
 
 
 @pytest.mark.slow

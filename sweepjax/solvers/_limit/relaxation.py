@@ -33,8 +33,13 @@ class Softest(NamedTuple):
 
     @property
     def goes_on(self) -> Bool[Array, ""]:
-        """Whether there is something left to gain."""
-        return (self.gain > SETTLED * self.value) & (self.solves < SOLVES)
+        """Whether there is something left to gain, and a solve to gain it by."""
+        return ~self.settled & (self.solves < SOLVES)
+
+    @property
+    def settled(self) -> Bool[Array, ""]:
+        """Whether next to nothing is left to gain."""
+        return self.gain <= SETTLED * self.value
 
 
 def unknown(n: int, d: int) -> Softest:
@@ -76,8 +81,8 @@ def search(
 
 
 def relaxation_rate(exact: Float[Array, "n d"], z: Float[Array, " n"], end: Softest) -> Float[Array, ""]:
-    """Return λ_min(Σ p_i x_i x_iᵀ), whose direction the search has found."""
-    return jax.nn.softmax(z) @ jnp.square(exact @ end.v)
+    """Return λ_min(Σ p_i x_i x_iᵀ), whose direction the search has found; nan where it has not settled."""
+    return jnp.where(end.settled, jax.nn.softmax(z) @ jnp.square(exact @ end.v), jnp.nan)
 
 
 def _measured(x: Float[Array, "n d"], weights: Float[Array, " n"], factor: Factor, now: Softest) -> Softest:
