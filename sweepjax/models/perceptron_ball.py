@@ -2,7 +2,8 @@
 
 N inputs of either label are uniform in the unit ball, moved by ±ε along the first axis; sgn(w·x) is trained by the mean
 of ½(w·x - y)² + ½λ₂‖w‖² + λ₁‖w‖₁ from w ~ N(0, I). With h = ε w₁/‖w‖ the error of fresh inputs is that of a cap of the
-ball, and 0 from h = 1 on.
+ball, and 0 from h = 1 on. With λ₁ > 0 weights come to 0 and stay there: train it by `proximal_flow`, since the steps of
+`gradient_flow` become tiny there.
 
 Source:
     Žunkovič, Ilievski, "Grokking phase transitions in learning local rules with gradient descent",

@@ -2,7 +2,8 @@
 
 N inputs of either label lie at x = y(ε + E), E exponential of mean 1; sgn(x - b) is trained by the mean of
 ½(x - b - y)² + ½λ₂b² + λ₁|b|. The bias relaxes exponentially, so that all is known: fresh inputs are classified without
-error where |b| < ε, and a draw generalizes where its final bias is there.
+error where |b| < ε, and a draw generalizes where its final bias is there. With λ₁ > 0 train it by `proximal_flow`: the
+steps of `gradient_flow` become tiny where b comes to 0.
 
 Source:
     Žunkovič, Ilievski, "Grokking phase transitions in learning local rules with gradient descent",
