@@ -68,4 +68,4 @@ def _draws(axes: Axes, rows: Dataset) -> None:
         axes.plot(length, product, marker="o", markersize=2.2, color=curve.color, **style)
     axes.set(xscale="log", yscale="log", xlabel=r"$\sigma\Vert S_\infty\Vert$", ylabel=r"$\mu\,\Vert S_\infty\Vert^2$")
     if unknown:
-        axes.set_title(f"{unknown} of {len(table)} draws have no μ and are not drawn")
+        axes.set_title(f"not drawn: {unknown} of {len(table)} draws, whose μ is unknown")

@@ -33,12 +33,12 @@ class Softest(NamedTuple):
 
     @property
     def goes_on(self) -> Bool[Array, ""]:
-        """Whether there is something left to gain, and a solve to gain it by."""
+        """Whether the search takes another turn."""
         return ~self.settled & (self.solves < SOLVES)
 
     @property
     def settled(self) -> Bool[Array, ""]:
-        """Whether next to nothing is left to gain."""
+        """Whether the eigenvalue is found: what is left to gain is small beside it."""
         return self.gain <= SETTLED * self.value
 
 
